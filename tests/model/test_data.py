@@ -1,0 +1,120 @@
+"""Data sets: what is read, how it is split, and what is said when there is nothing to read."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.data import DataError, batches, data_root, load_dataset
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, **_named: object) -> None:
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def test_present_files_need_no_network(tiny_root: Path, no_network: None) -> None:
+    data = load_dataset("mnist", tiny_root, validation_images=100)
+    assert (len(data.train), len(data.val), len(data.test)) == (500, 100, 100)
+    assert data.train.images.dtype == torch.uint8
+    assert data.train.images.shape == (500, 28, 28)
+
+
+def test_split_is_stratified_disjoint_and_by_seed(tiny_root: Path) -> None:
+    first, again, other = (
+        load_dataset("mnist", tiny_root, validation_images=100, train_images=200, seed=seed) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first.val.images, again.val.images)
+    assert not torch.equal(first.val.images, other.val.images)
+    assert torch.bincount(first.val.labels).tolist() == [10] * 10
+    assert torch.bincount(first.train.labels).tolist() == [20] * 10
+    seen = [image.numpy().tobytes() for part in (first.train, first.val, first.rest) for image in part.images]
+    assert len(seen) == len(set(seen)) == 600
+
+
+def test_refit_has_every_training_image_once(tiny_root: Path) -> None:
+    whole = load_dataset("mnist", tiny_root, validation_images=100, train_images=200).for_refit()
+    assert len({image.numpy().tobytes() for image in whole.train.images}) == len(whole.train) == 600
+
+
+def test_batches_are_normalised_and_in_order(tiny_root: Path) -> None:
+    data = load_dataset("mnist", tiny_root, validation_images=100)
+    parts = list(batches(data.train, 64, data.mean, data.std))
+    assert [len(labels) for _, labels in parts] == [64] * 7 + [52]
+    everything = torch.cat([images for images, _ in parts])
+    assert everything.shape == (500, 1, 28, 28)
+    assert abs(float(everything.mean())) < 0.02
+    assert float(everything.std()) == pytest.approx(1, abs=0.02)
+    order = torch.arange(499, -1, -1)
+    images, labels = next(batches(data.train, 64, data.mean, data.std, order))
+    assert torch.equal(labels, data.train.labels.flip(0)[:64])
+    assert torch.equal(images, everything.flip(0)[:64])
+
+
+def test_nothing_to_be_had_names_folder_and_remedies(tmp_path: Path, no_network: None) -> None:
+    with pytest.raises(DataError) as caught:
+        load_dataset("mnist", tmp_path / "empty")
+    message = str(caught.value)
+    assert str(tmp_path / "empty") in message
+    assert "--data" in message
+    assert "DIGIT_SEARCH_DATA" in message
+    assert "\n" not in message
+
+
+def test_fallback_says_what_it_is(tmp_path: Path, no_network: None) -> None:
+    data = load_dataset("mnist", tmp_path / "empty", fallback=True)
+    assert data.name == "uci-digits"
+    assert len(data.train) + len(data.val) + len(data.test) == 1797
+    assert data.train.images.shape[1:] == (28, 28)
+    assert data.train.images[:, 6:22, 6:22].sum() > 0
+    assert data.train.images[:, :4].sum() == 0
+
+
+def test_damaged_files_are_named(tmp_path: Path, tiny_root: Path, no_network: None) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in (tiny_root / "MNIST" / "raw").iterdir():
+        (raw / file.name).write_bytes(file.read_bytes()[:-50])
+    with pytest.raises(DataError, match="can't be read"):
+        load_dataset("mnist", tmp_path)
+
+
+def test_too_large_a_validation_split_is_refused(tiny_root: Path) -> None:
+    with pytest.raises(DataError, match="at most 500"):
+        load_dataset("mnist", tiny_root, validation_images=550)
+
+
+def test_root_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIGIT_SEARCH_DATA", raising=False)
+    assert data_root().name == "digit-search"
+    monkeypatch.setenv("DIGIT_SEARCH_DATA", str(tmp_path / "env"))
+    assert data_root() == tmp_path / "env"
+    assert data_root(tmp_path / "flag") == tmp_path / "flag"
+
+
+def test_download_has_a_time_out_and_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import datasets
+
+    seen = []
+
+    def download(_self: object) -> None:
+        seen.append((socket.getdefaulttimeout(), (tmp_path / ".mnist.lock").exists()))
+        raise OSError("timed out")
+
+    monkeypatch.setattr(datasets.MNIST, "download", download)
+    with pytest.raises(DataError, match="timed out"):
+        load_dataset("mnist", tmp_path)
+    assert seen == [(10.0, True)]
+    assert socket.getdefaulttimeout() is None
+
+
+def test_real_mnist(mnist_root: Path) -> None:
+    data = load_dataset("mnist", mnist_root)
+    assert (len(data.train), len(data.val), len(data.test)) == (50_000, 10_000, 10_000)
+    assert data.mean == pytest.approx(0.1307, abs=1e-4)
+    assert data.std == pytest.approx(0.3081, abs=1e-4)

@@ -1,0 +1,113 @@
+"""Training learns, is a function of its seeds, and continues exactly from a saved state."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.checkpoint import CheckpointError, load, save
+from model.data import Dataset, load_dataset
+from model.hyperparameters import Hyperparameters
+from model.train import TrainingState, derive_seed, evaluate, fit, learning_rate_at, predict, start
+
+CPU = torch.device("cpu")
+SMALL = {"conv1_width": 4, "conv2_width": 4, "hidden_width": 16, "pool": "early", "epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def data(tiny_root: Path) -> Dataset:
+    return load_dataset("mnist", tiny_root, validation_images=100)
+
+
+def begin(number: int = 0, **changes: object) -> TrainingState:
+    return start(Hyperparameters(**{**SMALL, **changes}), seed=5, number=number, device=CPU)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "adamw", "learning_rate": 0.01, "schedule": "one-cycle"},
+        {"optimizer": "sgd", "learning_rate": 0.05, "schedule": "constant", "label_smoothing": 0.1},
+    ],
+    ids=lambda changes: str(changes.get("optimizer", "adadelta")),
+)
+def test_learns(data: Dataset, changes: dict[str, object]) -> None:
+    metrics = list(fit(begin(batch_size=16, dropout1=0.0, dropout2=0.0, **changes), data))
+    assert [epoch.epoch for epoch in metrics] == [1, 2, 3]
+    assert metrics[-1].val_accuracy > 0.9
+    assert metrics[-1].train_loss < metrics[0].train_loss
+    assert all(epoch.seconds > 0 and epoch.images_per_second > 0 for epoch in metrics)
+
+
+def curve(data: Dataset, state: TrainingState) -> list[tuple[float, ...]]:
+    return [(epoch.train_loss, epoch.val_loss, epoch.val_accuracy) for epoch in fit(state, data)]
+
+
+def test_is_a_function_of_seed_and_number(data: Dataset) -> None:
+    first = curve(data, begin())
+    torch.manual_seed(99)  # what ran before in this process must not matter
+    assert curve(data, begin()) == first
+    assert curve(data, begin(number=1)) != first
+
+
+@pytest.mark.parametrize("optimizer", ["adadelta", "adamw", "sgd"])
+def test_resumes_exactly(data: Dataset, tmp_path: Path, optimizer: str) -> None:
+    rate = {"optimizer": optimizer, "learning_rate": 0.05, "schedule": "one-cycle"}
+    whole = begin(**rate)
+    expected = curve(data, whole)
+    state = begin(**rate)
+    next(fit(state, data))
+    save(state, tmp_path)
+    torch.manual_seed(12345)
+    resumed = load(tmp_path, CPU)
+    assert resumed.epoch == 1
+    assert curve(data, resumed) == expected[1:]
+    for key, weights in whole.net.state_dict().items():
+        assert torch.equal(weights, resumed.net.state_dict()[key])
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a state", None])
+def test_damaged_state_is_refused(tmp_path: Path, damage: bytes | None) -> None:
+    if damage is not None:
+        (tmp_path / "state.pt").write_bytes(damage)
+    with pytest.raises(CheckpointError, match="can't be read"):
+        load(tmp_path, CPU)
+
+
+def test_saved_state_leaves_no_temporary_file(tmp_path: Path) -> None:
+    save(begin(), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["state.pt"]
+
+
+def test_evaluate_counts_what_predict_says(data: Dataset) -> None:
+    state = begin()
+    log_probabilities = predict(state.net, data.val.images, data.mean, data.std)
+    right = [int(row.argmax()) == int(label) for row, label in zip(log_probabilities, data.val.labels, strict=True)]
+    picked = [-float(row[label]) for row, label in zip(log_probabilities, data.val.labels, strict=True)]
+    loss, accuracy = evaluate(state.net, data.val, data.mean, data.std)
+    assert accuracy == pytest.approx(sum(right) / 100)
+    assert loss == pytest.approx(sum(picked) / 100, rel=1e-5)
+
+
+def test_schedules() -> None:
+    step = Hyperparameters(learning_rate=2.0, gamma=0.5)
+    assert [learning_rate_at(step, epoch, 0.0) for epoch in range(3)] == [2.0, 1.0, 0.5]
+    constant = Hyperparameters(learning_rate=2.0, schedule="constant")
+    assert learning_rate_at(constant, 9, 0.9) == 2.0
+    cycle = Hyperparameters(learning_rate=2.0, schedule="one-cycle")
+    assert learning_rate_at(cycle, 0, 0.0) == pytest.approx(0.08)
+    assert learning_rate_at(cycle, 0, 0.3) == pytest.approx(2.0)
+    assert learning_rate_at(cycle, 0, 0.65) == pytest.approx(1.0)
+    assert learning_rate_at(cycle, 0, 1.0) == pytest.approx(0.0)
+
+
+def test_derived_seeds_differ() -> None:
+    seeds = {derive_seed(seed, number, epoch) for seed in range(5) for number in range(5) for epoch in range(5)}
+    assert len(seeds) == 125
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_fit_prints_nothing(data: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
+    list(fit(begin(), data))
+    assert capfd.readouterr() == ("", "")
