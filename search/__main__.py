@@ -1,0 +1,156 @@
+"""python -m search CONFIG: one command from a configuration to a report and an exported network."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+confirm_app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+Address = Annotated[str | None, typer.Option(help="A running Ray cluster, as HOST:PORT. Default: this machine alone.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the last lines only.")]
+
+
+@app.command()
+def search(
+    config: Annotated[Path, typer.Argument(help="A TOML file; those in configs/ are commented.")],
+    out: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
+    name: Annotated[str | None, typer.Option(help="Name of the run. Default: the configuration's file name.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials, instead of search.trials.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Begin, continue or extend the run of that name.")] = False,
+    address: Address = None,
+    data: Data = None,
+    quiet: Quiet = False,
+) -> None:
+    """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
+
+    def work() -> int:
+        from search.experiment import load_experiment, with_trials
+        from search.progress import Progress
+
+        run_dir = out / _checked_name(name or config.stem)
+        experiment = with_trials(load_experiment(config), trials)
+        from search.run import check_folder, run_search
+
+        check_folder(experiment, run_dir, resume=resume)
+        again = f"python -m search {config} --resume" + (f" --name {name}" if name else "")
+        again += f" --out {out}" if out != Path("runs") else ""
+        progress = Progress(quiet)
+        return _with_report(
+            lambda: run_search(experiment, run_dir, progress, resume=resume, address=address, data=data),
+            run_dir,
+            progress,
+            again,
+        )
+
+    _exit(work)
+
+
+@confirm_app.command()
+def confirm(
+    run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or interrupted.")],
+    address: Address = None,
+    data: Data = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the best trials of RUN_DIR again on fresh seeds, export the winner, write a report."""
+
+    def work() -> int:
+        from search.progress import Progress
+        from search.run import run_confirm
+
+        progress = Progress(quiet)
+        again = f"python -m search.confirm {run_dir}"
+        return _with_report(
+            lambda: run_confirm(run_dir, progress, address=address, data=data), run_dir, progress, again
+        )
+
+    _exit(work)
+
+
+def main() -> None:
+    app()
+
+
+def confirm_main() -> None:
+    confirm_app()
+
+
+def _with_report(run: Callable[[], Any], run_dir: Path, progress: Any, again: str) -> int:
+    """Run, then write the report however it ended; say where everything is."""
+    from model.data import DataError
+    from search.space import ConfigError
+
+    outcome = None
+    try:
+        outcome = run()
+    except (ConfigError, DataError):
+        raise  # nothing has run
+    except KeyboardInterrupt:
+        progress.warn("stopped at once")
+    finally:
+        report = _report(run_dir) if outcome or (run_dir / "study.db").exists() else None
+    if report:
+        progress.result(f"report    {report}")
+    if outcome is None or outcome.interrupted:
+        progress.result(f"interrupted; go on with: {again}")
+        return 130
+    if outcome.export is None:
+        progress.result("no trial was complete, so nothing was exported; the report says why trials ended")
+        return 1
+    progress.result(_scores(outcome.export))
+    progress.result(f"model     {outcome.export}")
+    progress.result(f"classify  python classify_image.py IMAGE... --model {outcome.export}")
+    return 0
+
+
+def _report(run_dir: Path) -> Path | None:
+    from analysis.report import write_report
+
+    return write_report([run_dir])
+
+
+def _scores(export: Path) -> str:
+    import json
+
+    card = json.loads((export / "model.json").read_text(encoding="utf-8"))
+    metrics, source = card["metrics"], card["provenance"]["source"]
+    return (
+        f"winner    trial {source['candidate']}: validation {metrics['val_accuracy']:.2%}, "
+        f"test {metrics['test_accuracy']:.2%} of {metrics['test_images']:,} images of {card['provenance']['dataset']}"
+    )
+
+
+def _checked_name(name: str) -> str:
+    from search.space import ConfigError
+
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise ConfigError(f"--name {name}: must be the name of one folder, without '/'")
+    return name
+
+
+def _exit(work: Callable[[], int]) -> None:
+    """Run `work`; what a user can correct ends in one line and exit code 2, without a traceback."""
+    try:
+        code = work()
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        from model.data import DataError
+        from search.space import ConfigError
+
+        if not isinstance(error, ConfigError | DataError):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        code = 2
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The connection to Ray: a private one on this machine's loopback, or a cluster that the user started."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from search.resources import Node
+from search.space import ConfigError
+
+OBJECT_STORE_BYTES = 400 * 2**20  # the images of two data sets, and room
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """Start a private Ray on this machine, or join the cluster at `address`; leave it at the end.
+
+    A private one listens on loopback alone, without dashboard. A Ray that this process is connected to already is
+    used as it is, and left running. Raises ConfigError.
+    """
+    quiet_environment(private=address is None)
+    if address is not None:
+        _check_address(address)
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    temporary = tempfile.mkdtemp(prefix="ds-", dir="/tmp")  # short: Ray puts sockets there, whose paths are limited
+    try:
+        _init(address, temporary)
+        yield
+    finally:
+        ray.shutdown()
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def cluster_nodes() -> list[Node]:
+    """The living machines of the connected cluster and what they declare."""
+    import ray
+
+    return [
+        Node(node["NodeID"], int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def _init(address: str | None, temporary: str) -> None:
+    import ray
+
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is None:
+        ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=temporary, **quiet)
+        return
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:160]
+        remedy = "start it there with: ray start --head (docs/cluster.md)"
+        raise ConfigError(f"--address {address}: no Ray cluster answers ({reason}); {remedy}") from None
+
+
+def _check_address(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if "://" in address:
+        raise ConfigError(f"--address {address}: a driver behind ray:// would keep the study elsewhere; use HOST:PORT")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigError(f"--address {address}: must be HOST:PORT, as in 10.0.0.1:6379")
+
+
+def quiet_environment(private: bool) -> None:
+    """Ray's settings that exist as environment variables only; what the user has set stays."""
+    settings = {
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",
+        "TUNE_GLOBAL_CHECKPOINT_S": "100000",  # Ray's own snapshots are never read back
+        "TUNE_WARN_THRESHOLD_S": "1000",
+        "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+        "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "GLOG_minloglevel": "3",
+        "PYTHONWARNINGS": "ignore",
+    }
+    if private:
+        settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # read when ray is imported: bind to 127.0.0.1 only
+    else:
+        settings["RAY_AUTH_MODE"] = "token"
+    for key, value in settings.items():
+        os.environ.setdefault(key, value)

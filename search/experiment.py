@@ -1,0 +1,195 @@
+"""Experiment: one TOML file, validated and frozen before anything starts."""
+
+import math
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model.data import DatasetName
+from search.space import ConfigError, Space, complete, did_you_mean, parse_space, recipe_point, size
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Data(_Table):
+    """[data]: which images, and how they are split."""
+
+    dataset: DatasetName = "mnist"
+    fallback: Literal["uci-digits"] | None = None
+    validation_images: int = Field(10_000, ge=100)
+    train_images: int | None = Field(None, ge=100)
+
+
+class Search(_Table):
+    """[search]: how many trials, who suggests them, who stops them early."""
+
+    trials: int = Field(ge=1)
+    seed: int = Field(0, ge=0)
+    sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
+    recipe_first: bool = True
+    pruner: Literal["halving", "median", "none"] = "halving"
+    grace_epochs: int = Field(1, ge=1)
+    reduction_factor: int = Field(3, ge=2)
+
+
+class Confirm(_Table):
+    """[confirm]: how many of the best are trained again, on how many fresh seeds; top = 0 for none."""
+
+    top: int = Field(3, ge=0)
+    seeds: int = Field(3, ge=1)
+
+
+class Export(_Table):
+    """[export]: refit = true retrains the winner on training plus validation images."""
+
+    refit: bool = False
+
+
+class Resources(_Table):
+    """[resources]: what a search may use. With `search.trials` the only part that may change on resume."""
+
+    cpus_per_trial: int = Field(1, ge=1)
+    trials_per_gpu: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    max_minutes: float | None = Field(None, gt=0)
+    trial_timeout: float | None = Field(None, gt=0)
+
+
+class Experiment(_Table):
+    """A whole configuration. `automatic` is what a search chose itself: written for the reader, ignored when read."""
+
+    data: Data = Data()
+    search: Search
+    hyperparameters: dict[str, Any] = {}
+    points: list[dict[str, Any]] = []
+    confirm: Confirm = Confirm()
+    export: Export = Export()
+    resources: Resources = Resources()
+    automatic: dict[str, Any] = {}
+
+    @cached_property
+    def space(self) -> Space:
+        return parse_space(self.hyperparameters)
+
+    @cached_property
+    def first_points(self) -> list[dict[str, Any]]:
+        """The points tried before the sampler is asked: the article's recipe, then those listed."""
+        named: list[dict[str, Any]] = [{}] if self.search.recipe_first and self.space.searched else []
+        return [recipe_point(self.space, point) for point in [*named, *self.points]]
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read and check a configuration. Raises ConfigError, one line that begins with the file's name."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_experiment(table)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; the configurations that come along are in configs/") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read as a text file ({error}); name a TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML ({error}); correct that line") from None
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def parse_experiment(table: dict[str, Any]) -> Experiment:
+    """A parsed TOML table to an Experiment, every rule checked. Raises ConfigError."""
+    try:
+        experiment = Experiment(**table)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error)) from None
+    _check_search(experiment)
+    return experiment
+
+
+def with_trials(experiment: Experiment, trials: int | None) -> Experiment:
+    """The same experiment with another number of trials, checked again. Raises ConfigError."""
+    if trials is None:
+        return experiment
+    table = experiment.model_dump(exclude_none=True)
+    try:
+        return parse_experiment({**table, "search": {**table["search"], "trials": trials}})
+    except ConfigError as error:
+        raise ConfigError(f"--trials {trials}: {error}") from None
+
+
+def differences(old: Experiment, new: Experiment) -> str | None:
+    """The first key in which `new` is another search than `old`: all but number of trials and resources counts."""
+    exempt: dict[str, Any] = {"resources": True, "automatic": True, "search": {"trials"}}
+    return _first_difference(_comparable(old, exempt), _comparable(new, exempt))
+
+
+def resolved(experiment: Experiment, automatic: dict[str, Any]) -> str:
+    """The TOML text of the whole configuration: all defaults and automatic choices written out."""
+    import tomli_w
+
+    table = experiment.model_dump(exclude_none=True)
+    table["hyperparameters"] = {**experiment.space.fixed, **experiment.hyperparameters}
+    table["automatic"] = automatic
+    return tomli_w.dumps({key: value for key, value in table.items() if value not in ([], {})})
+
+
+def _comparable(experiment: Experiment, exempt: dict[str, Any]) -> dict[str, Any]:
+    table = experiment.model_dump(exclude=exempt)
+    table["hyperparameters"] = {**experiment.space.fixed, **experiment.hyperparameters}
+    return table
+
+
+def _first_difference(old: Any, new: Any, key: str = "") -> str | None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(name for name in new if name not in old)]:
+            below = f"{key}.{name}" if key else str(name)
+            if found := _first_difference(old.get(name), new.get(name), below):
+                return found
+        return None
+    return None if old == new else f"{key} was {old!r} and is now {new!r}"
+
+
+def _check_search(experiment: Experiment) -> None:
+    space, search = experiment.space, experiment.search
+    points = experiment.first_points
+    for index, point in enumerate(points):
+        if point in points[:index]:
+            known = "the article's recipe, which comes first" if search.recipe_first else "an earlier one"
+            raise ConfigError(f"points: {point!r}: the same point as {known} or another; list each once")
+    if len(points) > search.trials:
+        raise ConfigError(
+            f"search.trials = {search.trials}: fewer than the {len(points)} points to try first; raise it or list fewer"
+        )
+    if search.trials > size(space):
+        holds = "nothing is searched" if not space.searched else f"the space holds only {size(space):.0f} points"
+        remedy = f"use trials = {size(space):.0f} or search more in [hyperparameters]"
+        raise ConfigError(f"search.trials = {search.trials}: {holds}; {remedy}")
+    epochs = complete(space, recipe_point(space)).epochs
+    if "epochs" in space.searched:
+        epochs = int(getattr(space.searched["epochs"], "high", 0) or max(space.searched["epochs"].choices))  # type: ignore[attr-defined]
+    if search.pruner != "none" and search.grace_epochs >= epochs and search.trials > 1:
+        raise ConfigError(
+            f"search.grace_epochs = {search.grace_epochs}: nothing can be stopped early in {epochs} epochs; "
+            "lower it or set pruner = 'none'"
+        )
+
+
+def _one_line(error: ValidationError) -> str:
+    # A misspelt key is told before the key that is missing because of it.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    key = ".".join(str(part) for part in first["loc"] if str(part) not in ("int", "literal['auto']", "constrained-int"))
+    if first["type"] == "missing":
+        return f"{key}: missing; add it" + (", as in trials = 20 under [search]" if key.startswith("search") else "")
+    if first["type"] == "extra_forbidden":
+        model: type[BaseModel] = Experiment
+        for part in first["loc"][:-1]:
+            model = model.model_fields[str(part)].annotation  # type: ignore[assignment]
+        return (
+            f"{key} = {first['input']!r}: unknown key; {did_you_mean(str(first['loc'][-1]), list(model.model_fields))}"
+        )
+    rule = first["msg"].removeprefix("Input ")
+    value = first["input"]
+    if isinstance(value, float) and not math.isfinite(value):
+        rule = "should be a finite number"
+    return f"{key} = {value!r}: {rule[0].lower() + rule[1:]}; change it (docs/configuration.md lists every key)"

@@ -1,0 +1,81 @@
+"""What the person at the terminal sees: one line per ended trial, and a live line below them."""
+
+import sys
+import time
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+
+class Progress:
+    """Prints to the terminal, or plain lines where the output is none. `quiet` leaves only `result` and `warn`."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.live: Live | None = None
+        self.total = self.done = self.already = 0
+        self.best = ""
+        self.began = time.monotonic()
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            self.console.print(line)
+
+    def result(self, line: str) -> None:
+        self.console.print(line)
+
+    def warn(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def begin(self, total: int, done: int) -> None:
+        """A stage of `total` trials starts, `done` of which are finished already."""
+        self.total, self.done, self.already = total, done, done
+        self.best = ""
+        self.began = time.monotonic()
+        if self.console.is_terminal and not self.quiet:
+            self.live = Live(Text(), console=self.console, auto_refresh=False, transient=True)
+            self.live.start()
+
+    def end(self) -> None:
+        if self.live:
+            self.live.stop()
+            self.live = None
+
+    def trial_ended(self, trial: FrozenTrial, best: list[FrozenTrial]) -> None:
+        self.done += 1
+        if best:
+            self.best = f"best {best[0].value or 0:.2%} (trial {best[0].number}), "
+        last = max(trial.intermediate_values, default=0)
+        accuracy = f"{trial.intermediate_values[last]:7.2%}" if last else "      -"
+        error = f"  {trial.user_attrs['error']}" if "error" in trial.user_attrs else ""
+        run = f" of trial {trial.user_attrs['candidate']}" if "candidate" in trial.user_attrs else ""
+        self.say(
+            f"trial {trial.number:3d}{run}  {STATES[trial.state]:8}  {last:3d} epochs  {accuracy}  "
+            f"{describe(trial.params)}{error}"
+        )
+
+    def tick(self, running: int, stopping: bool) -> None:
+        if self.live:
+            state = "stopping, " if stopping else ""
+            self.live.update(
+                Text(f"{state}{self.best}{running} running, {self.done} of {self.total} done{self._left()}")
+            )
+            self.live.refresh()
+
+    def _left(self) -> str:
+        finished = self.done - self.already
+        if not finished:
+            return ""
+        seconds = (time.monotonic() - self.began) / finished * (self.total - self.done)
+        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+
+
+def describe(params: dict[str, Any]) -> str:
+    """Parameters as `name=value` words, floats to three digits."""
+    return " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())

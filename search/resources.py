@@ -1,0 +1,132 @@
+"""How many trials share a GPU, and which GPU each gets."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from model.hyperparameters import Hyperparameters
+from search.space import ConfigError
+
+MOST_PER_GPU = 8  # above that trials on one GPU only wait for each other
+MEMORY_SHARE = 0.9  # of a GPU's memory that trials may fill
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of the cluster."""
+
+    id: str
+    cpus: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many trials run at once, what each gets, the places per node that stay empty so that GPUs share evenly."""
+
+    concurrent: int
+    cpus: int
+    per_gpu: int = 0
+    spare: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def gpu_fraction(self) -> float:
+        """1/k of a GPU in Ray's own precision of 1/10000, rounded down so that k of them always fit."""
+        return math.floor(10_000 / self.per_gpu) / 10_000 if self.per_gpu else 0.0
+
+
+def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -> Slots:
+    """Places for `trials` on `nodes`, at most `per_gpu` on a GPU; on GPUs alone where there are any.
+
+    Trials that can't fill all places are spread: no GPU gets two more than another. Ray itself would fill GPU 0
+    first, so the places left over are reserved (`hold_spare`). Raises ConfigError if no node has the CPUs.
+    """
+    with_gpu = [node for node in nodes if node.gpus and node.cpus >= cpus_per_trial]
+    if not with_gpu:
+        places = sum(node.cpus // cpus_per_trial for node in nodes)
+        if not places:
+            most = max((node.cpus for node in nodes), default=0)
+            raise ConfigError(f"resources.cpus_per_trial = {cpus_per_trial}: no machine has more than {most}; lower it")
+        return Slots(max(1, min(places, trials)), cpus_per_trial)
+
+    def room(node: Node, k: int) -> int:
+        return min(node.gpus * k, node.cpus // cpus_per_trial)
+
+    concurrent = max(1, min(sum(room(node, per_gpu) for node in with_gpu), trials))
+    k = next(k for k in range(1, per_gpu + 1) if sum(room(node, k) for node in with_gpu) >= concurrent)
+    taken = {node.id: 0 for node in with_gpu}
+    for _ in range(concurrent):
+        free = [node for node in with_gpu if taken[node.id] < room(node, k)]
+        taken[min(free, key=lambda node: taken[node.id] / node.gpus).id] += 1
+    spare = tuple((node.id, node.gpus * k - taken[node.id]) for node in with_gpu)
+    return Slots(concurrent, cpus_per_trial, k, tuple((node, count) for node, count in spare if count))
+
+
+def trials_that_fit(free_bytes: int, peak_bytes: int) -> int:
+    """The automatic number of trials per GPU: what memory allows, at least 1, at most 8."""
+    return max(1, min(MOST_PER_GPU, int(free_bytes * MEMORY_SHARE) // max(peak_bytes, 1)))
+
+
+@contextmanager
+def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[None]:
+    """Reserve the places that stay empty, spread over the GPUs of their nodes, while the context lasts.
+
+    Ray gives a fraction to the fullest GPU that has room. So per GPU: reserve the empty places, then fill the rest of
+    that GPU, so that the next reservation meets another one; at last let go of what filled the rest.
+    """
+    from ray.util import placement_group, remove_placement_group
+
+    def reserve(node: str, share: float) -> Any:
+        group = placement_group([{"GPU": round(share, 4)}], strategy="STRICT_PACK", _soft_target_node_id=node)
+        if not group.wait(30):
+            remove_placement_group(group)
+            raise ConfigError("GPUs of the cluster are taken by others; wait, or set resources.trials_per_gpu = 1")
+        return group
+
+    gpus = {node.id: node.gpus for node in nodes}
+    held, rest = [], []
+    try:
+        for node, spare in slots.spare:
+            for gpu in range(gpus[node]):
+                empty = spare // gpus[node] + (gpu < spare % gpus[node])
+                if empty:
+                    held.append(reserve(node, empty * slots.gpu_fraction))
+                if empty < slots.per_gpu:
+                    rest.append(reserve(node, 1 - empty * slots.gpu_fraction))
+        for group in rest:
+            remove_placement_group(group)
+        rest = []
+        yield
+    finally:
+        for group in [*held, *rest]:
+            remove_placement_group(group)
+
+
+def measured_per_gpu(largest: Hyperparameters, data: dict[str, Any]) -> int:
+    """Trials per GPU by the measured peak memory of `largest`, trained for two steps on a GPU of the cluster."""
+    import ray
+
+    free, peak = ray.get(ray.remote(num_gpus=1, num_cpus=1, max_calls=1)(_measure).remote(largest.model_dump(), data))
+    return trials_that_fit(free, peak) if peak else 1
+
+
+def _measure(hyperparameters: dict[str, Any], data: dict[str, Any]) -> tuple[int, int]:
+    """Free bytes of this GPU and the peak that one training process takes, CUDA's own context included."""
+    import torch
+
+    from model.train import fit, start
+    from search.trial import dataset_on_device
+
+    if not torch.cuda.is_available():
+        return 0, 0
+    device = torch.device("cuda:0")
+    free, _ = torch.cuda.mem_get_info()
+    largest = Hyperparameters(**{**hyperparameters, "epochs": 1})
+    images, labels = data["train"]
+    rows = 2 * largest.batch_size
+    few = dataset_on_device({**data, "train": (images[:rows], labels[:rows]), "token": "measure"}, device)
+    for _metrics in fit(start(largest, seed=0, number=0, device=device), few):
+        pass
+    return free, free - torch.cuda.mem_get_info()[0] + images.nbytes

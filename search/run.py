@@ -1,0 +1,270 @@
+"""A whole search: check the folder, get the data, search, confirm, export."""
+
+import hashlib
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from model.data import FALLBACK, FALLBACK_NOTE, Dataset, data_root, load_dataset
+from search import confirm, study
+from search.bridge import Stage
+from search.cluster import cluster_nodes, connected
+from search.engine import Engine, run_stage, worker_data
+from search.experiment import Experiment, differences, load_experiment, resolved
+from search.progress import Progress
+from search.resources import measured_per_gpu, plan
+from search.space import ConfigError, largest, recipe_differences
+
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "pandas", "matplotlib", "pillow")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a search ended. `export` is the folder of the winner, if there is one."""
+
+    run_dir: Path
+    interrupted: bool
+    export: Path | None
+
+
+@dataclass(frozen=True)
+class _Run:
+    """All that the stages of one command share."""
+
+    run_dir: Path
+    experiment: Experiment
+    dataset: Dataset
+    digest: str
+    progress: Progress
+    address: str | None
+
+
+def run_search(
+    experiment: Experiment,
+    run_dir: Path,
+    progress: Progress,
+    *,
+    resume: bool = False,
+    address: str | None = None,
+    data: Path | None = None,
+) -> Outcome:
+    """Search, confirm and export into `run_dir`. Raises ConfigError or DataError for what a user can correct."""
+    with _opened(experiment, run_dir, progress, resume=resume, address=address, data=data) as run:
+        return _finish(run, searching=True)
+
+
+def run_confirm(run_dir: Path, progress: Progress, *, address: str | None = None, data: Path | None = None) -> Outcome:
+    """Confirm and export what `run_dir` holds, whether its search is finished or not."""
+    if not (run_dir / "study.db").exists():
+        raise ConfigError(f"{run_dir}: holds no study.db, so it is not a run; name a folder such as runs/quick")
+    experiment = load_experiment(run_dir / "experiment.toml")
+    with _opened(experiment, run_dir, progress, resume=True, address=address, data=data) as run:
+        return _finish(run, searching=False)
+
+
+def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None:
+    """Refuse a folder that holds something else, or the same search without --resume. Raises ConfigError."""
+    if not run_dir.exists() or not any(run_dir.iterdir()):
+        return
+    if not (run_dir / "experiment.toml").exists():
+        if (run_dir / "study.db").exists() or not (run_dir / "lock").exists():
+            raise ConfigError(f"{run_dir}: is there and is no run of ours (no experiment.toml); choose another --name")
+        return  # a first start that ended before it wrote anything
+    if not resume:
+        raise ConfigError(
+            f"{run_dir}: a search of that name exists ({_holdings(run_dir)}); "
+            "continue it with --resume or choose another --name"
+        )
+    if changed := differences(load_experiment(run_dir / "experiment.toml"), experiment):
+        raise ConfigError(
+            f"{run_dir}: its search had another configuration: {changed}; undo that or choose another --name "
+            "(only search.trials and [resources] may change)"
+        )
+
+
+@contextmanager
+def _opened(
+    experiment: Experiment, run_dir: Path, progress: Progress, *, resume: bool, address: str | None, data: Path | None
+) -> Iterator[_Run]:
+    check_folder(experiment, run_dir, resume=resume)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with study.run_lock(run_dir):
+        dataset = load_dataset(
+            experiment.data.dataset,
+            data_root(data),
+            validation_images=experiment.data.validation_images,
+            train_images=experiment.data.train_images,
+            seed=experiment.search.seed,
+            fallback=experiment.data.fallback is not None,
+        )
+        digest = _digest(dataset)
+        _same_data(run_dir, dataset, digest)
+        run = _Run(run_dir, experiment, dataset, digest, progress, address)
+        _write(run_dir / "environment.json", json.dumps(_environment(experiment), indent=2))
+        if not (run_dir / "experiment.toml").exists():
+            _write(run_dir / "experiment.toml", resolved(experiment, _about(run)))
+        yield run
+
+
+def _finish(run: _Run, *, searching: bool) -> Outcome:
+    """Search (if `searching`), confirm, export. Nothing of Ray starts when all is done already."""
+    storage = study.open_storage(run.run_dir)
+    of_search = study.open_study(storage, study.SEARCH)
+    if searching and not of_search.get_trials(deepcopy=False):
+        for point in run.experiment.first_points:
+            of_search.enqueue_trial(point)
+    found = study.audit(of_search, run.experiment.search.trials)
+    to_do = found.to_do if searching else 0
+    if not to_do and confirm.is_settled(run.run_dir, run.experiment, storage):
+        run.progress.result(f"all {found.kept} trials are done; raise search.trials (or --trials) to search on")
+        return Outcome(run.run_dir, False, confirm.exported(run.run_dir))
+    with connected(run.address):
+        engine = _engine(run, to_do)
+        _announce(run, found, engine)
+        interrupted = bool(to_do) and _search(run, of_search, engine)
+        if not interrupted and run.experiment.confirm.top:
+            interrupted = not confirm.confirm(engine, run.experiment, storage)
+        export = None if interrupted else confirm.export_winner(engine, run.experiment, storage, run.dataset)
+    return Outcome(run.run_dir, interrupted, export)
+
+
+def _search(run: _Run, of_search: optuna.Study, engine: Engine) -> bool:
+    """Run the trials that are still to do; True if the person interrupted."""
+    limits = run.experiment.resources
+    stage = Stage(
+        of_search,
+        run.experiment.space,
+        run.experiment.search,
+        trials=run.experiment.search.trials,
+        cpus=limits.cpus_per_trial,
+        trial_timeout=limits.trial_timeout,
+        max_seconds=limits.max_minutes and limits.max_minutes * 60,
+        kept_states=1,
+    )
+    ended = run_stage(engine, stage)
+    if ended.out_of_time and not ended.interrupted:
+        run.progress.result(f"time is up: resources.max_minutes = {limits.max_minutes:g}; raise it to go on")
+    return ended.interrupted
+
+
+def _engine(run: _Run, to_do: int) -> Engine:
+    """The engine for the connected cluster; what was chosen automatically goes into experiment.toml."""
+    nodes, limits = cluster_nodes(), run.experiment.resources
+    data = worker_data(run.dataset, run.digest)
+    per_gpu = 1
+    if any(node.gpus for node in nodes):
+        chosen = limits.trials_per_gpu
+        per_gpu = measured_per_gpu(largest(run.experiment.space), data) if chosen == "auto" else chosen
+    slots = plan(nodes, cpus_per_trial=limits.cpus_per_trial, per_gpu=per_gpu, trials=max(to_do, 1))
+    places = {
+        "gpus": sum(node.gpus for node in nodes),
+        "trials_per_gpu": per_gpu,
+        "concurrent_trials": slots.concurrent,
+    }
+    _write(run.run_dir / "experiment.toml", resolved(run.experiment, {**_about(run), **places}))
+    return Engine(run.run_dir, data, per_gpu, run.progress)
+
+
+def _announce(run: _Run, found: study.Audit, engine: Engine) -> None:
+    """The first lines: where it runs, on which images, what it begins with or goes on from."""
+    nodes, say, data = cluster_nodes(), run.progress.say, run.dataset
+    gpus, cpus = sum(node.gpus for node in nodes), sum(node.cpus for node in nodes)
+    where = f"{gpus} GPUs, up to {engine.per_gpu} trials on each" if gpus else "no GPU: training on the CPU"
+    say(f"{len(nodes)} machine{'s' * (len(nodes) > 1)}, {cpus} CPUs, {where}")
+    if data.name == FALLBACK:
+        run.progress.result(f"NOTE: {run.experiment.data.dataset} was not to be had: {FALLBACK_NOTE}.")
+    say(
+        f"data: {data.name}, {len(data.train):,} training, {len(data.val):,} validation, {len(data.test):,} test images"
+    )
+    if found.kept or found.continued or found.restarted:
+        say(
+            f"resumed: {found.kept} trials kept, {found.continued} continued from a saved state, "
+            f"{found.restarted} restarted, {found.to_do} to do"
+        )
+    elif run.experiment.search.recipe_first and run.experiment.space.searched:
+        differing = recipe_differences(run.experiment.space)
+        words = ", ".join(f"{name} {value} instead of {recipe}" for name, (recipe, value) in differing.items())
+        say("trial 0 is the article's recipe" + (f", but for {words}" if words else ""))
+
+
+def _same_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
+    """A search must not go on with other images than it began with. Raises ConfigError."""
+    if not (run_dir / "experiment.toml").exists():
+        return
+    before = load_experiment(run_dir / "experiment.toml").automatic
+    if before.get("data_digest", digest) != digest:
+        raise ConfigError(
+            f"{run_dir}: began with other images ({before.get('dataset')}, now {dataset.name}); "
+            "make those available again, or choose another --name"
+        )
+
+
+def _about(run: _Run) -> dict[str, Any]:
+    data = run.dataset
+    return {
+        "dataset": data.name,
+        "data_digest": run.digest,
+        "train_images": len(data.train),
+        "validation_images": len(data.val),
+        "test_images": len(data.test),
+    }
+
+
+def _digest(dataset: Dataset) -> str:
+    """SHA-256 over the images and labels that are trained and validated on."""
+    digest = hashlib.sha256()
+    for split in (dataset.train, dataset.val):
+        digest.update(split.images.numpy().tobytes())
+        digest.update(split.labels.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _environment(experiment: Experiment) -> dict[str, Any]:
+    return {
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "commit": _commit(),
+        "machine": {"host": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()},
+        "seed": experiment.search.seed,
+        "command": shlex.join(["python", "-m", "search", *sys.argv[1:]]),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of this source tree; None where it is installed without one."""
+    here = Path(__file__).parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return git.stdout.strip() or None
+
+
+def _holdings(run_dir: Path) -> str:
+    states = [trial.state for trial in study.read_trials(run_dir)] if (run_dir / "study.db").exists() else []
+    counts = {state: states.count(state) for state in dict.fromkeys(states)}
+    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trial yet"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file under a temporary name, flush it, rename it into place."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,121 @@
+"""The one function that Ray runs: train one trial, report every epoch, save its state when that pays."""
+
+import gc
+import math
+import os
+import socket
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.checkpoint import CheckpointError, load, save
+from model.data import Dataset, Split, empty_like
+from model.hyperparameters import Hyperparameters
+from model.train import EpochMetrics, TrainingState, fit, start
+
+SAVE_EVERY = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
+_on_device: dict[tuple[str, str], Dataset] = {}  # the data set of this worker, kept between trials
+
+
+def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
+    """Train the trial that `config` (made by the bridge) describes, on the node's shared copy of the images.
+
+    Whatever goes wrong inside is reported as {"error": text}: the trial fails, the worker lives on.
+    """
+    from ray import tune
+
+    try:
+        device, gpus = _device()
+        torch.set_num_threads(config["cpus"])
+        state = _begin(config, device)
+        about = {
+            "node": socket.gethostname(),
+            "device": torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu",
+            "gpu": gpus,
+            "num_parameters": sum(parameter.numel() for parameter in state.net.parameters()),
+        }
+        _train(config, state, dataset_on_device(data, device), about)
+    except Exception as error:  # the boundary: a trial may fail in any way, the search goes on
+        tune.report({"error": _one_line(error)})
+    finally:
+        gc.collect()
+        torch.cuda.empty_cache()  # does nothing where CUDA was never used
+
+
+def to_arrays(data: Dataset) -> dict[str, Any]:
+    """What a worker needs of a data set, as arrays that Ray shares between the processes of a node. No test images."""
+    return {
+        "name": data.name,
+        "classes": data.classes,
+        "mean": data.mean,
+        "std": data.std,
+        "train": (data.train.images.numpy(), data.train.labels.numpy()),
+        "val": (data.val.images.numpy(), data.val.labels.numpy()),
+    }
+
+
+def _train(config: dict[str, Any], state: TrainingState, data: Dataset, about: dict[str, Any]) -> None:
+    from ray import tune
+
+    last_saved = time.monotonic()
+    for metrics in fit(state, data):
+        if not all(math.isfinite(value) for value in (metrics.train_loss, metrics.val_loss)):
+            tune.report({"error": f"non-finite loss in epoch {metrics.epoch}: {_losses(metrics)}"})
+            return
+        report = {**asdict(metrics), "about": about}
+        due = time.monotonic() - last_saved >= SAVE_EVERY
+        if due or metrics.epoch in config["rungs"] or metrics.epoch == state.hyperparameters.epochs:
+            with tempfile.TemporaryDirectory() as folder:
+                save(state, Path(folder))
+                tune.report(report, checkpoint=tune.Checkpoint.from_directory(folder))
+            last_saved = time.monotonic()
+        else:
+            tune.report(report)
+
+
+def _begin(config: dict[str, Any], device: torch.device) -> TrainingState:
+    """The trial's last saved state, or its beginning where there is none that can be read."""
+    if config["saved_state"]:
+        try:
+            return load(Path(config["saved_state"]), device)
+        except CheckpointError:
+            pass  # from the beginning: the same numbers, only later
+    hyperparameters = Hyperparameters(**config["hyperparameters"])
+    return start(hyperparameters, seed=config["seed"], number=config["number"], device=device)
+
+
+def _device() -> tuple[torch.device, list[str]]:
+    """The device of this worker and the ids of the GPUs that Ray gave it (none or one)."""
+    import ray
+
+    gpus = [str(gpu) for gpu in ray.get_runtime_context().get_accelerator_ids().get("GPU", [])]
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all of them visible to a worker that asked for none
+        return torch.device("cpu"), gpus
+    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu"), gpus
+
+
+def dataset_on_device(data: dict[str, Any], device: torch.device) -> Dataset:
+    key = (data["token"], str(device))
+    if key not in _on_device:
+        _on_device.clear()
+        train, val = (
+            Split(torch.tensor(images, device=device), torch.tensor(labels, device=device))
+            for images, labels in (data["train"], data["val"])
+        )
+        statistics = (data["name"], data["classes"], data["mean"], data["std"])
+        _on_device[key] = Dataset(*statistics, train, val, test=empty_like(val), rest=empty_like(train))
+    return _on_device[key]
+
+
+def _losses(metrics: EpochMetrics) -> str:
+    return f"train_loss {metrics.train_loss}, val_loss {metrics.val_loss}; a lower learning_rate may help"
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

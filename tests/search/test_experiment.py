@@ -1,0 +1,137 @@
+"""Configuration files: read, refused in one line, resolved, compared; and those that come along are sound."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from search.experiment import differences, load_experiment, parse_experiment, resolved, with_trials
+from search.space import ConfigError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+GOOD = {"search": {"trials": 4}, "hyperparameters": {"epochs": 3, "dropout1": {"low": 0.0, "high": 0.5}}}
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({}, "search: missing"),
+        ({"search": {}}, "search.trials: missing"),
+        ({"serch": {"trials": 1}}, "did you mean 'search'?"),
+        ({"search": {"trials": 1, "sed": 3}}, "search.sed = 3: unknown key; did you mean 'seed'?"),
+        ({"search": 3}, "search = 3"),
+        ({"search": {"trials": 0}}, "search.trials = 0"),
+        ({"search": {"trials": "many"}}, "search.trials = 'many'"),
+        ({"search": {"trials": 1, "sampler": "cmaes"}}, "'tpe', 'random', 'qmc' or 'gp'"),
+        ({"search": {"trials": 2}}, "nothing is searched"),
+        ({"search": {"trials": 4}, "hyperparameters": {"kernel_size": [3, 5]}}, "holds only 2 points"),
+        ({**GOOD, "search": {"trials": 4, "grace_epochs": 3}}, "nothing can be stopped early in 3 epochs"),
+        ({**GOOD, "points": [{"dropout1": 0.25}]}, "same point"),
+        ({**GOOD, "points": [{"dropout1": 0.9}]}, "outside the space"),
+        ({**GOOD, "points": [{"dropout1": x / 10} for x in range(5)]}, "fewer than the 6 points"),
+        ({**GOOD, "points": {"dropout1": 0.1}}, "points"),
+        ({**GOOD, "data": {"dataset": "mnst"}}, "data.dataset = 'mnst'"),
+        ({**GOOD, "data": {"fallback": "other"}}, "data.fallback = 'other'"),
+        ({**GOOD, "confirm": {"seeds": 0}}, "confirm.seeds = 0"),
+        ({**GOOD, "resources": {"trials_per_gpu": "all"}}, "resources.trials_per_gpu = 'all'"),
+        ({**GOOD, "resources": {"max_minutes": float("inf")}}, "finite"),
+        ({**GOOD, "resources": {"trial_timeout": -1}}, "resources.trial_timeout = -1"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_in_one_line(table: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_experiment(table)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"[search\n", "not valid TOML"),
+        (b"\xff\xfe", "can't be read"),
+        (None, "no such file"),
+        (b"", "search: missing"),
+    ],
+)
+def test_files_that_are_none(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "my.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=words) as caught:
+        load_experiment(path)
+    assert str(caught.value).startswith(str(path))
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_experiment(tmp_path)
+
+
+def test_resolved_reads_back_as_the_same_search() -> None:
+    experiment = parse_experiment({**GOOD, "points": [{"dropout1": 0.1}]})
+    text = resolved(experiment, {"dataset": "mnist", "trials_per_gpu": 4})
+    table = tomllib.loads(text)
+    assert table["hyperparameters"]["batch_size"] == 64
+    assert table["search"]["sampler"] == "tpe"
+    assert table["automatic"]["trials_per_gpu"] == 4
+    assert differences(parse_experiment(table), experiment) is None
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "named"),
+    [
+        ("search", "seed", 7, "search.seed was 0 and is now 7"),
+        ("hyperparameters", "epochs", 4, "hyperparameters.epochs was 3 and is now 4"),
+        ("hyperparameters", "batch_size", 32, "hyperparameters.batch_size was 64 and is now 32"),
+        ("data", "train_images", 500, "data.train_images was None and is now 500"),
+        ("search", "trials", 9, None),
+        ("resources", "cpus_per_trial", 2, None),
+        ("hyperparameters", "batch_size", 64, None),
+    ],
+)
+def test_only_trials_and_resources_may_change(section: str, key: str, value: object, named: str | None) -> None:
+    changed = {**GOOD, section: {**GOOD.get(section, {}), key: value}}
+    assert differences(parse_experiment(GOOD), parse_experiment(changed)) == named
+
+
+def test_number_of_trials_from_the_command_line_is_checked_too() -> None:
+    assert with_trials(parse_experiment(GOOD), 9).search.trials == 9
+    with pytest.raises(ConfigError, match="--trials 0"):
+        with_trials(parse_experiment(GOOD), 0)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_configurations_that_come_along(path: Path) -> None:
+    load_experiment(path)
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("#")
+    assert ("fallback" in text) == (path.stem == "quick")
+
+
+def test_the_four_configurations_are_what_they_say() -> None:
+    found = {path.stem: load_experiment(path) for path in CONFIGS}
+    assert set(found) == {"quick", "mnist", "article", "parameter_study"}
+    assert found["mnist"].search.trials == 100
+    article = found["article"]
+    assert article.search.trials == 1
+    assert not article.space.searched
+    assert article.space.fixed["epochs"] == 14
+    quick = found["quick"]
+    assert quick.search.trials >= 12
+    names = {"dropout1", "dropout2", "learning_rate", "conv1_width", "conv2_width", "kernel_size"}
+    assert names <= set(quick.space.searched)
+    study = found["parameter_study"]
+    baseline = study.first_points[0]
+    assert study.search.trials == len(study.first_points)
+    for point in study.first_points[1:]:
+        assert sum(point[name] != baseline[name] for name in point) == 1
+
+
+def test_every_key_is_in_the_documentation() -> None:
+    from model.hyperparameters import Hyperparameters
+    from search.experiment import Experiment
+
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    tables = [
+        field.annotation for field in Experiment.model_fields.values() if hasattr(field.annotation, "model_fields")
+    ]
+    keys = {key for table in tables for key in table.model_fields} | set(Hyperparameters.model_fields)
+    assert {key for key in keys if f"`{key}`" not in text} == set()

@@ -1,0 +1,79 @@
+"""How trials share GPUs: the plan by arithmetic, and the places that Ray really gives on declared GPUs."""
+
+from collections import Counter
+
+import pytest
+
+from search.resources import Node, plan, trials_that_fit
+from search.space import ConfigError
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cpus", "per_gpu", "trials", "expected"),
+    [
+        # (concurrent, per_gpu, places left empty)
+        ([(16, 4)], 1, 4, 100, (16, 4, 0)),
+        ([(16, 4)], 1, 4, 4, (4, 1, 0)),
+        ([(16, 4)], 1, 4, 3, (3, 1, 1)),
+        ([(16, 4)], 1, 4, 6, (6, 2, 2)),
+        ([(6, 4)], 1, 4, 100, (6, 2, 2)),
+        ([(16, 4), (16, 4)], 2, 8, 100, (16, 2, 0)),
+        ([(8, 1)], 1, 8, 100, (8, 8, 0)),
+        ([(4, 0)], 2, 8, 100, (2, 0, 0)),
+        ([(4, 0), (2, 0)], 1, 8, 5, (5, 0, 0)),
+        ([(8, 0), (4, 1)], 1, 4, 100, (4, 4, 0)),
+    ],
+)  # fmt: skip
+def test_plan(
+    nodes: list[tuple[int, int]], cpus: int, per_gpu: int, trials: int, expected: tuple[int, int, int]
+) -> None:
+    cluster = [Node(str(index), *node) for index, node in enumerate(nodes)]
+    slots = plan(cluster, cpus_per_trial=cpus, per_gpu=per_gpu, trials=trials)
+    assert (slots.concurrent, slots.per_gpu, sum(count for _, count in slots.spare)) == expected
+
+
+def test_fractions_never_add_up_to_more_than_a_gpu() -> None:
+    for per_gpu in range(1, 33):
+        slots = plan([Node("a", 64, 1)], cpus_per_trial=1, per_gpu=per_gpu, trials=64)
+        assert slots.gpu_fraction * per_gpu <= 1
+        assert slots.gpu_fraction * (per_gpu + 1) > 1
+
+
+def test_too_many_cpus_are_refused() -> None:
+    with pytest.raises(ConfigError, match="no machine has more than 4"):
+        plan([Node("a", 4, 0)], cpus_per_trial=8, per_gpu=1, trials=1)
+
+
+@pytest.mark.parametrize(
+    ("free", "peak", "expected"), [(80 * GIB, GIB, 8), (8 * GIB, 2 * GIB, 3), (GIB, 2 * GIB, 1), (8 * GIB, 0, 8)]
+)
+def test_memory_limits_the_automatic_number(free: int, peak: int, expected: int) -> None:
+    assert trials_that_fit(free, peak) == expected
+
+
+@pytest.mark.parametrize(("trials", "loads"), [(3, [0, 1, 1, 1]), (6, [1, 1, 2, 2]), (8, [2, 2, 2, 2])])
+def test_declared_gpus_are_used_evenly(declared_gpus: None, trials: int, loads: list[int]) -> None:
+    """As many actors as trials, each with its fraction, all at once: what each GPU then carries."""
+    import ray
+
+    from search.cluster import cluster_nodes
+    from search.resources import hold_spare
+
+    nodes = cluster_nodes()
+    slots = plan(nodes, cpus_per_trial=1, per_gpu=4, trials=trials)
+
+    @ray.remote(num_cpus=1, num_gpus=slots.gpu_fraction)
+    class Holder:
+        def gpus(self) -> list[str]:
+            return list(ray.get_runtime_context().get_accelerator_ids()["GPU"])
+
+    with hold_spare(slots, nodes):
+        holders = [Holder.remote() for _ in range(slots.concurrent)]
+        given = ray.get([holder.gpus.remote() for holder in holders], timeout=60)
+        for holder in holders:
+            ray.kill(holder)
+    assert all(len(gpus) == 1 for gpus in given)
+    counts = Counter(gpus[0] for gpus in given)
+    assert sorted(counts.get(str(gpu), 0) for gpu in range(4)) == loads
