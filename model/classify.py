@@ -1,0 +1,53 @@
+"""Pictures in, digits and probabilities out."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.export import Export
+from model.image import ImageError, load_digit
+
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the network says of one picture: either `error` is None, or all but the image's name are."""
+
+    image: str
+    digit: int | None = None
+    probability: float | None = None
+    probabilities: list[float] | None = None
+    error: str | None = None
+
+
+def classify(paths: list[Path | str], export: Export) -> list[Prediction]:
+    """One prediction for each path, in order; a picture that cannot be used gives its error, not an exception."""
+    batches = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
+    return [prediction for batch in batches for prediction in _classify_batch(batch, export)]
+
+
+def _classify_batch(paths: list[Path | str], export: Export) -> list[Prediction]:
+    predictions = [Prediction(image=str(path)) for path in paths]
+    digits: dict[int, Tensor] = {}
+    for index, path in enumerate(paths):
+        try:
+            digits[index] = load_digit(Path(path))
+        except ImageError as error:
+            predictions[index] = replace(predictions[index], error=str(error))
+    if digits:
+        rows = _probabilities(torch.stack(list(digits.values())), export).tolist()
+        for index, row in zip(digits, rows, strict=True):
+            best = row.index(max(row))
+            predictions[index] = replace(predictions[index], digit=best, probability=row[best], probabilities=row)
+    return predictions
+
+
+@torch.inference_mode()
+def _probabilities(digits: Tensor, export: Export) -> Tensor:
+    """uint8 (N, 28, 28) to (N, 10)."""
+    images = (digits[:, None].float() / 255 - export.mean) / export.std
+    probabilities: Tensor = export.net(images).double().exp()
+    return probabilities

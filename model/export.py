@@ -1,0 +1,258 @@
+"""The export folder: a trained network with all that it takes to use it, here, elsewhere and in ten years.
+
+mnist_cnn.pt          the weights, a plain state_dict
+mnist_cnn.py          a standalone module: `Net()` with no arguments has the shape of these weights
+model.json            hyperparameters, classes, normalisation, metrics, provenance, SHA-256 of the weights
+test_predictions.csv  what the network said of each test image
+"""
+
+import ast
+import csv
+import hashlib
+import inspect
+import io
+import os
+import re
+import shutil
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from model import network
+from model.hyperparameters import Hyperparameters
+from model.network import Net
+
+MAX_CARD_BYTES = 1_000_000
+REMEDY = "export the model again or name another one"
+
+
+class ExportError(Exception):
+    """An export folder that cannot be used; the text is one line that says where, what is wrong and the remedy."""
+
+
+class Normalisation(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    mean: float
+    std: float = Field(gt=0)
+
+
+class ModelCard(BaseModel):
+    """The contents of model.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal[1] = 1
+    hyperparameters: Hyperparameters
+    classes: list[str] = Field(min_length=10, max_length=10)
+    normalisation: Normalisation
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    num_parameters: int
+
+
+@dataclass(frozen=True)
+class Export:
+    folder: Path
+    net: Net
+    hyperparameters: Hyperparameters
+    classes: list[str]
+    mean: float
+    std: float
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+def write_export(
+    folder: Path,
+    state_dict: dict[str, Tensor],
+    hyperparameters: Hyperparameters,
+    *,
+    classes: list[str],
+    mean: float,
+    std: float,
+    metrics: dict[str, Any],
+    provenance: dict[str, Any],
+    labels: Tensor,
+    probabilities: Tensor,
+) -> None:
+    """Write the export `folder`, in place of an older one if there is one.
+
+    `labels` (N,) and `probabilities` (N, 10) are those of the test images, in the order of the test set.
+    Raises ValueError where weights and hyperparameters do not belong together or shapes do not match.
+    """
+    folder = folder.absolute()
+    weights = {name: _plain(tensor) for name, tensor in state_dict.items()}
+    _net(hyperparameters, weights)
+    stored = io.BytesIO()
+    torch.save(weights, stored)
+    card = ModelCard(
+        hyperparameters=hyperparameters,
+        classes=classes,
+        normalisation=Normalisation(mean=mean, std=std),
+        metrics=metrics,
+        provenance=provenance,
+        sha256=hashlib.sha256(stored.getvalue()).hexdigest(),
+        num_parameters=sum(tensor.numel() for tensor in weights.values()),
+    )
+    files = {
+        "mnist_cnn.pt": stored.getvalue(),
+        "mnist_cnn.py": _standalone(hyperparameters).encode(),
+        "model.json": (card.model_dump_json(indent=2) + "\n").encode(),
+        "test_predictions.csv": _predictions(labels, probabilities).encode(),
+    }
+    _replace(folder, files)
+
+
+def read_export(folder: Path) -> Export:
+    """Read an export folder; nothing in it is ever executed. Raises ExportError for a missing or damaged one."""
+    folder = _lying(folder)
+    card = _read_card(folder / "model.json")
+    path = folder / "mnist_cnn.pt"
+    try:
+        stored = path.read_bytes()
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
+    found = hashlib.sha256(stored).hexdigest()
+    if found != card.sha256:
+        raise ExportError(f"{path}: SHA-256 is {found[:12]}…, model.json says {card.sha256[:12]}…; {REMEDY}")
+    try:
+        net = _net(card.hyperparameters, _load(stored))
+    except Exception as error:  # a file made to do harm can raise anything
+        raise ExportError(f"{path}: unusable weights ({_line(error)}); {REMEDY}") from error
+    return Export(
+        folder=folder,
+        net=net,
+        hyperparameters=card.hyperparameters,
+        classes=card.classes,
+        mean=card.normalisation.mean,
+        std=card.normalisation.std,
+        metrics=card.metrics,
+        provenance=card.provenance,
+    )
+
+
+def newest_export(runs: Path) -> Path:
+    """The export folder below `runs` that was written last. Raises ExportError where there is none."""
+    folders = {_lying(run / "export") for run in runs.glob("*")}
+    cards = [folder / "model.json" for folder in folders if (folder / "model.json").is_file()]
+    if not cards:
+        raise ExportError(f"no export below {str(runs)!r}; run `make search` or name one with --model DIR")
+    return max(cards, key=lambda card: card.stat().st_mtime_ns).parent
+
+
+def _read_card(path: Path) -> ModelCard:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_CARD_BYTES + 1)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror}); name an export folder") from error
+    if len(text) > MAX_CARD_BYTES:
+        raise ExportError(f"{path}: has more than {MAX_CARD_BYTES:,} bytes; {REMEDY}")
+    try:
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "contents"
+        raise ExportError(f"{path}: {where}: {' '.join(first['msg'].split())}; {REMEDY}") from error
+
+
+def _load(stored: bytes) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a strange file gets one line, from us
+        return torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Off the device, out of any larger storage or memory format."""
+    return tensor.detach().to("cpu", torch.float32).clone(memory_format=torch.contiguous_format)
+
+
+def _net(hyperparameters: Hyperparameters, weights: dict[str, Tensor]) -> Net:
+    """The network with these weights, in evaluation mode. Raises ValueError where they do not fit."""
+    with torch.device("meta"):  # takes no memory, whatever the widths say
+        net = Net(**hyperparameters.architecture())
+    expected = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+    if not isinstance(weights, dict) or weights.keys() != expected.keys():
+        raise ValueError(f"names must be {', '.join(expected)}")
+    for name, tensor in weights.items():
+        if not isinstance(tensor, Tensor) or tensor.dtype != torch.float32 or tensor.layout != torch.strided:
+            raise ValueError(f"{name} must be a dense float32 tensor")
+        if tuple(tensor.shape) != expected[name]:
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, the hyperparameters say {expected[name]}")
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+    net.load_state_dict(weights, assign=True)
+    return net.eval()
+
+
+def _standalone(hyperparameters: Hyperparameters) -> str:
+    """The source of model.network with this architecture as the defaults of `Net`."""
+    source = inspect.getsource(network)
+    docstring = ast.parse(source).body[0].end_lineno
+    source = "".join(source.splitlines(keepends=True)[docstring:])
+    for name, value in hyperparameters.architecture().items():
+        literal = f'"{value}"' if isinstance(value, str) else repr(value)
+        source, count = re.subn(rf"^( +{name}: \w+ = )[^,\n]+", rf"\g<1>{literal}", source, flags=re.MULTILINE)
+        if count != 1:
+            raise ValueError(f"model/network.py declares {name!r} {count} times as a default of Net; it must be once")
+    return f'"""The network whose weights are in mnist_cnn.pt: `Net()`, images (N, 1, 28, 28) normalised."""\n{source}'
+
+
+def _predictions(labels: Tensor, probabilities: Tensor) -> str:
+    if probabilities.shape != (len(labels), 10):
+        raise ValueError(f"probabilities have shape {tuple(probabilities.shape)}, labels ask for ({len(labels)}, 10)")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["index", "label", "prediction", "probability", "correct", *(f"p{digit}" for digit in range(10))])
+    best = probabilities.argmax(dim=1).tolist()
+    for index, (label, digit, row) in enumerate(zip(labels.tolist(), best, probabilities.tolist(), strict=True)):
+        writer.writerow([index, label, digit, f"{row[digit]:.7g}", label == digit, *(f"{p:.7g}" for p in row)])
+    return text.getvalue()
+
+
+def _replace(folder: Path, files: dict[str, bytes]) -> None:
+    """Write the files beside `folder` and rename them into place, so that a crash leaves the old ones or the new."""
+    new, old = folder.with_name(f".{folder.name}.new"), _set_aside(folder)
+    shutil.rmtree(new, ignore_errors=True)  # what a crash left
+    new.mkdir(parents=True)
+    for name, contents in files.items():
+        with (new / name).open("wb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+    _flush(new)
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    new.rename(folder)
+    _flush(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _set_aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _lying(folder: Path) -> Path:
+    """Where the export is: no file system exchanges two folders at once, so a crash may leave it set aside."""
+    aside = _set_aside(folder.absolute())
+    return aside if aside.exists() and not folder.exists() else folder
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

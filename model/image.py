@@ -1,0 +1,220 @@
+"""Any picture of one digit, made into the 28x28 image that MNIST would have made of it.
+
+A network knows its training images and little else, so a picture is prepared as they were: the ink alone, scaled
+into 20x20 with its aspect ratio kept, its centre of mass in the middle of 28x28 (LeCun et al., 1998).
+"""
+
+import math
+import stat
+import warnings
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps
+from torch import Tensor
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+MAX_BYTES = 50_000_000
+MAX_PIXELS = 50_000_000
+WORKING_PIXELS = 1_000_000  # more shows nothing in 20x20, and takes memory
+
+SIDE = 28
+BOX = 20
+FINE = 200  # the longer side of the ink where its strokes are measured and thickened
+MIN_STROKE = 1.4  # of 20; nine MNIST digits of ten have wider strokes, half of them 1.9 or more
+MIN_CONTRAST = 0.06  # of the way from black to white
+DUST = 0.0005  # so small a share of the pixels may be blacker than the ink
+
+
+class ImageError(Exception):
+    """A file that shows no digit; the text is one line that names the file, what is wrong and the remedy."""
+
+
+def load_digit(path: Path) -> Tensor:
+    """The digit in the picture at `path`, white on black as in MNIST: uint8 (28, 28).
+
+    Ink is what differs from the picture's border, in whatever colour, or what is drawn on transparency.
+    Raises ImageError, and nothing else, for a file that cannot be read or that holds no ink.
+    """
+    _check_file(path)
+    try:
+        pixels = _decode(path)
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{path}: not a readable picture ({reason}); use {', '.join(FORMATS)}") from error
+    ink = _without_specks(_ink(pixels))
+    if not (ink > 0.5).any():
+        raise ImageError(f"{path}: no ink found, the picture is blank; use a digit that differs from its background")
+    return _centred(_fitted(_thickened(_cropped(ink, ink > 0.1))))
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ImageError(f"{path}: cannot be opened ({reason}); check the name") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError(f"{path}: is a folder; name the pictures in it")
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
+        raise ImageError(f"{path}: is not a regular file; save the picture to one")
+    if status.st_size == 0:
+        raise ImageError(f"{path}: is empty (0 bytes); save the picture again")
+    if status.st_size > MAX_BYTES:
+        raise ImageError(f"{path}: has {status.st_size:,} bytes, more than {MAX_BYTES:,}; save a smaller picture")
+
+
+def _decode(path: Path) -> Tensor:
+    """RGBA in [0, 1], (H, W, 4), upright, at most WORKING_PIXELS of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata is no concern of the person who asks for the digit
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels > MAX_PIXELS:
+                raise ImageError(f"{path}: has {pixels:,} pixels, more than {MAX_PIXELS:,}; save a smaller picture")
+            factor = math.ceil(math.sqrt(pixels / WORKING_PIXELS))
+            image.draft(None, (image.width // factor, image.height // factor))  # JPEG can decode at a smaller scale
+            upright = _rgba(ImageOps.exif_transpose(_reduced(image)))
+    values = torch.frombuffer(bytearray(upright.tobytes()), dtype=torch.uint8)
+    return values.view(upright.height, upright.width, 4).float() / 255
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    factor = math.ceil(math.sqrt(image.width * image.height / WORKING_PIXELS))
+    if factor <= 1:
+        return image
+    if image.mode not in ("L", "RGB", "CMYK") or "transparency" in image.info:
+        image = _rgba(image)  # indices and colour keys cannot be averaged
+    return image.reduce(factor)
+
+
+def _rgba(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):  # 16 and 32 bits: scanners and cameras seldom use the whole range
+        low, high = (float(extreme) for extreme in image.getextrema())  # type: ignore[arg-type]
+        scale = 255 / (high - low) if high > low else 0.0
+        image = image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+    return image.convert("RGBA")
+
+
+def _ink(pixels: Tensor) -> Tensor:
+    """How much ink each pixel holds: RGBA (H, W, 4) to (H, W) in [0, 1], zeros where there is none at all."""
+    alpha = pixels[..., 3]
+    if alpha.max() == 0:
+        return alpha
+    alpha = alpha / alpha.max()
+    visible = _cropped(torch.cat([pixels[..., :3], alpha[..., None]], dim=-1), alpha > 0.5)
+    if (_border(visible[..., 3]) > 0.5).float().mean() > 0.5:
+        ink = _contrast(visible[..., :3]) * visible[..., 3]
+        if ink.any() or alpha.min() > 0.5:
+            return ink
+    # Drawn on transparency: the ink, dark or light, is what hides the nothing around it.
+    return _contrast(F.pad(alpha, (1, 1, 1, 1))[..., None])
+
+
+def _contrast(values: Tensor) -> Tensor:
+    """Distance of each pixel (H, W, C) from the background, less the background's noise: (H, W) in [0, 1].
+
+    Colours are compared as vectors: red on a green of the same brightness is as good as black on white.
+    """
+    difference = values - _background(values)
+    distance = difference.square().mean(dim=-1).sqrt()
+    edge = _border(distance)
+    middle = edge.median()
+    noise = middle + 3 * 1.4826 * (edge - middle).abs().median()  # three standard deviations, were it Gaussian
+    top = distance.flatten().kthvalue(math.ceil((1 - DUST) * distance.numel())).values
+    if top - noise < max(MIN_CONTRAST, 0.5 * float(noise)):
+        return torch.zeros_like(distance)
+    full = distance[distance > (noise + top) / 2].median()
+    ink = ((distance - noise) / (full - noise)).clamp(0, 1)
+    direction = difference[ink > 0.5].mean(dim=0)
+    return ink * (difference @ direction > 0)  # halos of JPEG and sharpening lie on the background's far side
+
+
+def _background(values: Tensor) -> Tensor:
+    """The colour that the border suggests for each pixel (H, W, C), were there no ink; light may fall off sideways.
+
+    A bilinear surface of least absolute deviations, by reweighted least squares: like the median, it does not
+    mind that strokes run into the border here and there.
+    """
+    height, width, _ = values.shape
+    row = torch.linspace(-1, 1, height)[:, None].expand(height, width)
+    column = torch.linspace(-1, 1, width).expand(height, width)
+    terms = torch.stack([torch.ones(height, width), row, column, row * column], dim=-1)
+    known, seen = _border(terms), _border(values)
+    weight = torch.ones(len(known), 1)
+    for _ in range(20):
+        surface = torch.linalg.lstsq(known * weight.sqrt(), seen * weight.sqrt()).solution
+        weight = 1 / (seen - known @ surface).norm(dim=-1, keepdim=True).clamp(min=1e-3)
+    background: Tensor = terms @ surface
+    return background
+
+
+def _border(values: Tensor) -> Tensor:
+    """The outermost pixels of (H, W) or (H, W, C): (N,) or (N, C)."""
+    return torch.cat([values[0], values[-1], values[:, 0], values[:, -1]])
+
+
+def _without_specks(ink: Tensor) -> Tensor:
+    """Keep pixels with inked neighbours, faint ones only near strong ones: soft edges, not the grain of the paper."""
+    height, width = ink.shape
+    block = max(1, max(ink.shape) // 14)
+    together = F.avg_pool2d(ink[None, None], 3, stride=1, padding=1)[0, 0] > 0.1
+    coarse = F.max_pool2d((ink * together > 0.5).float()[None, None], block, ceil_mode=True)[0, 0]
+    near = _widened(coarse, 3).repeat_interleave(block, dim=0).repeat_interleave(block, dim=1)
+    return ink * together * near[:height, :width]
+
+
+def _widened(ink: Tensor, width: int) -> Tensor:
+    """The maximum over squares of `width` (odd) pixels, (H, W) to (H, W); by rows, then columns, for speed."""
+    rows = F.max_pool2d(ink[None, None], (width, 1), stride=1, padding=(width // 2, 0))
+    return F.max_pool2d(rows, (1, width), stride=1, padding=(0, width // 2))[0, 0]
+
+
+def _cropped(values: Tensor, mask: Tensor) -> Tensor:
+    rows = mask.any(dim=1).nonzero()
+    columns = mask.any(dim=0).nonzero()
+    return values[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+
+
+def _thickened(ink: Tensor) -> Tensor:
+    """Bring hairlines to the width of a thin MNIST stroke; scaled into 20x20 they would all but vanish."""
+    fine = _scaled(ink, FINE)
+    strong = F.pad((fine > 0.5).float(), (1, 1, 1, 1))
+    inner = 1 - _widened(1 - strong, 3)
+    width = 2 * strong.sum() / (strong - inner).sum()  # a long stroke has area w * l and 2 * l pixels of outline
+    missing = math.ceil((MIN_STROKE * FINE / BOX - float(width)) / 2)
+    if missing < 1:
+        return ink
+    return _widened(F.pad(fine, (missing,) * 4), 2 * missing + 1)
+
+
+def _fitted(ink: Tensor) -> Tensor:
+    small = _scaled(ink, BOX)
+    return small / small.max()
+
+
+def _scaled(ink: Tensor, side: int) -> Tensor:
+    """(H, W) to a longer side of `side`, the aspect ratio kept."""
+    longer = max(ink.shape)
+    size = [max(1, round(length * side / longer)) for length in ink.shape]
+    return F.interpolate(ink[None, None], size, mode="bilinear", antialias=True, align_corners=False)[0, 0]
+
+
+def _centred(ink: Tensor) -> Tensor:
+    """(H, W) up to 20x20 into (28, 28), its centre of mass in the middle."""
+    image = torch.zeros(SIDE, SIDE)
+    height, width = ink.shape
+    top = _start(ink.sum(dim=1))
+    left = _start(ink.sum(dim=0))
+    image[top : top + height, left : left + width] = ink
+    return (image * 255).round().to(torch.uint8)
+
+
+def _start(mass: Tensor) -> int:
+    """Where a line of pixels begins so that its centre of mass falls on the middle of SIDE."""
+    centre = float((mass * torch.arange(len(mass))).sum() / mass.sum())
+    return min(max(round(SIDE / 2 - centre), 0), SIDE - len(mass))
