@@ -30,6 +30,7 @@ def classify_image(
     """
     import torch
 
+    from model.catalogue import FALLBACK
     from model.classify import classify
     from model.export import ExportError, newest_export, read_export
 
@@ -41,7 +42,7 @@ def classify_image(
     except ExportError as error:
         print(_one_line(str(error)), file=sys.stderr)
         raise typer.Exit(2) from None
-    if export.provenance.get("dataset") == "uci-digits":
+    if export.provenance.get("dataset") == FALLBACK:
         print("note: this model learned from the small UCI digits, not MNIST: expect more mistakes", file=sys.stderr)
     predictions = classify([*images], export)
     if as_json:

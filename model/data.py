@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-DatasetName = Literal["mnist", "fashion-mnist", "kmnist"]
-FALLBACK = "uci-digits"
-FALLBACK_NOTE = "scikit-learn's 1,797 real 8x8 digits (uci-digits) stand in for the data set that was not there"
+from model.catalogue import FALLBACK
+
 CONNECT_TIMEOUT = 10.0  # seconds; torchvision itself would wait for ever behind a firewall
 
 

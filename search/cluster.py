@@ -51,7 +51,10 @@ def cluster_nodes() -> list[Node]:
 
 def _init(address: str | None, temporary: str) -> None:
     import ray
+    from ray._private import worker
 
+    # Deaths of workers are told by the bridge, with the trial's number; Ray prints its own pages of advice.
+    worker.print_to_stdstream = lambda *_arguments, **_named: None
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
         ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=temporary, **quiet)
@@ -87,6 +90,8 @@ def quiet_environment(private: bool) -> None:
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "GLOG_minloglevel": "3",
+        # Threads that wait for each other sleep: spinning ones slow a busy machine down up to ten times.
+        "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONWARNINGS": "ignore",
     }
     if private:

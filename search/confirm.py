@@ -10,12 +10,13 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from model.data import FALLBACK, FALLBACK_NOTE, Dataset
+from model.catalogue import FALLBACK, FALLBACK_NOTE
+from model.data import Dataset
 from search import study
-from search.bridge import Stage, delete_state
 from search.cluster import cluster_nodes
 from search.engine import Engine, run_stage, worker_data
 from search.experiment import Experiment
+from search.ledger import Stage, delete_state
 from search.space import complete
 
 
@@ -167,9 +168,9 @@ def _source(run_dir: Path) -> dict[str, Any] | None:
 
 def _write(engine: Engine, experiment: Experiment, dataset: Dataset, winner: Winner, run: FrozenTrial) -> None:
     import torch
-    from model.export import write_export
 
     from model.checkpoint import load
+    from model.export import write_export
     from model.train import predict
 
     state = load(Path(run.user_attrs["saved_state"]), torch.device("cpu"))

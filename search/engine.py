@@ -11,8 +11,9 @@ from typing import Any
 
 from model.data import Dataset
 from search import study
-from search.bridge import Asker, Bridge, Stage, StopWhenAsked, Teller, Watcher
+from search.bridge import Asker, StopWhenAsked, Teller, Watcher
 from search.cluster import cluster_nodes
+from search.ledger import Ledger, Stage
 from search.progress import Progress
 from search.resources import Slots, hold_spare, plan
 from search.trial import run_trial, to_arrays
@@ -33,23 +34,23 @@ def worker_data(dataset: Dataset, token: str) -> dict[str, Any]:
     return {**to_arrays(dataset), "token": token}
 
 
-def run_stage(engine: Engine, stage: Stage) -> Bridge:
+def run_stage(engine: Engine, stage: Stage) -> Ledger:
     """Run `stage` until it is done, its time is up or the person interrupts; what is unfinished waits to be resumed."""
     nodes = cluster_nodes()
     found = study.audit(stage.study, stage.trials)
     slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=engine.per_gpu, trials=max(found.to_do, 1))
-    bridge = Bridge(stage, engine.progress)
+    ledger = Ledger(stage, engine.progress)
     engine.progress.begin(total=found.kept + found.to_do, done=found.kept)
     try:
-        with hold_spare(slots, nodes), _interruptible(bridge):
-            _tuner(engine, stage, slots, bridge).fit()
+        with hold_spare(slots, nodes), _interruptible(ledger):
+            _tuner(engine, stage, slots, ledger).fit()
     finally:
         engine.progress.end()
         study.requeue_interrupted(stage.study)
-    return bridge
+    return ledger
 
 
-def _tuner(engine: Engine, stage: Stage, slots: Slots, bridge: Bridge) -> Any:
+def _tuner(engine: Engine, stage: Stage, slots: Slots, ledger: Ledger) -> Any:
     from ray import tune
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -61,8 +62,8 @@ def _tuner(engine: Engine, stage: Stage, slots: Slots, bridge: Bridge) -> Any:
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=Asker(bridge),
-            scheduler=Teller(bridge),
+            search_alg=Asker(ledger),
+            scheduler=Teller(ledger),
             num_samples=-1,
             max_concurrent_trials=slots.concurrent,
             reuse_actors=True,
@@ -72,8 +73,8 @@ def _tuner(engine: Engine, stage: Stage, slots: Slots, bridge: Bridge) -> Any:
         run_config=tune.RunConfig(
             name=f"{sum(1 for _ in storage.iterdir()):04d}-{stage.study.study_name}",
             storage_path=str(storage),
-            stop=StopWhenAsked(bridge),
-            callbacks=[Watcher(bridge)],
+            stop=StopWhenAsked(ledger),
+            callbacks=[Watcher(ledger)],
             checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
@@ -82,17 +83,17 @@ def _tuner(engine: Engine, stage: Stage, slots: Slots, bridge: Bridge) -> Any:
 
 
 @contextmanager
-def _interruptible(bridge: Bridge) -> Iterator[None]:
+def _interruptible(ledger: Ledger) -> Iterator[None]:
     """Ctrl-C (or SIGTERM) once ends the stage tidily; a second time ends it at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def on_signal(_number: int, _frame: Any) -> None:
-        if bridge.interrupted:
+        if ledger.interrupted:
             raise KeyboardInterrupt
-        bridge.interrupted = True
-        bridge.progress.warn("stopping: no new trials; unfinished ones keep their last saved state")
+        ledger.interrupted = True
+        ledger.progress.warn("stopping: no new trials; unfinished ones keep their last saved state")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model.data import DatasetName
+from model.catalogue import DatasetName
 from search.space import ConfigError, Space, complete, did_you_mean, parse_space, recipe_point, size
 
 

@@ -1,33 +1,25 @@
 """A whole search: check the folder, get the data, search, confirm, export."""
 
-import hashlib
 import json
-import os
-import platform
-import shlex
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import optuna
 
-from model.data import FALLBACK, FALLBACK_NOTE, Dataset, data_root, load_dataset
+from model.catalogue import FALLBACK, FALLBACK_NOTE
+from model.data import Dataset, data_root, load_dataset
 from search import confirm, study
-from search.bridge import Stage
 from search.cluster import cluster_nodes, connected
 from search.engine import Engine, run_stage, worker_data
 from search.experiment import Experiment, differences, load_experiment, resolved
+from search.ledger import Stage
 from search.progress import Progress
+from search.provenance import data_digest, environment, write_text
 from search.resources import measured_per_gpu, plan
 from search.space import ConfigError, largest, recipe_differences
-
-PACKAGES = ("torch", "torchvision", "ray", "optuna", "pandas", "matplotlib", "pillow")
 
 
 @dataclass(frozen=True)
@@ -109,12 +101,12 @@ def _opened(
             seed=experiment.search.seed,
             fallback=experiment.data.fallback is not None,
         )
-        digest = _digest(dataset)
+        digest = data_digest(dataset)
         _same_data(run_dir, dataset, digest)
         run = _Run(run_dir, experiment, dataset, digest, progress, address)
-        _write(run_dir / "environment.json", json.dumps(_environment(experiment), indent=2))
+        write_text(run_dir / "environment.json", json.dumps(environment(experiment), indent=2))
         if not (run_dir / "experiment.toml").exists():
-            _write(run_dir / "experiment.toml", resolved(experiment, _about(run)))
+            write_text(run_dir / "experiment.toml", resolved(experiment, _about(run)))
         yield run
 
 
@@ -173,7 +165,7 @@ def _engine(run: _Run, to_do: int) -> Engine:
         "trials_per_gpu": per_gpu,
         "concurrent_trials": slots.concurrent,
     }
-    _write(run.run_dir / "experiment.toml", resolved(run.experiment, {**_about(run), **places}))
+    write_text(run.run_dir / "experiment.toml", resolved(run.experiment, {**_about(run), **places}))
     return Engine(run.run_dir, data, per_gpu, run.progress)
 
 
@@ -222,49 +214,7 @@ def _about(run: _Run) -> dict[str, Any]:
     }
 
 
-def _digest(dataset: Dataset) -> str:
-    """SHA-256 over the images and labels that are trained and validated on."""
-    digest = hashlib.sha256()
-    for split in (dataset.train, dataset.val):
-        digest.update(split.images.numpy().tobytes())
-        digest.update(split.labels.numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _environment(experiment: Experiment) -> dict[str, Any]:
-    return {
-        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
-        "commit": _commit(),
-        "machine": {"host": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()},
-        "seed": experiment.search.seed,
-        "command": shlex.join(["python", "-m", "search", *sys.argv[1:]]),
-        "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    }
-
-
-def _commit() -> str | None:
-    """The commit of this source tree; None where it is installed without one."""
-    here = Path(__file__).parent.parent
-    if not (here / ".git").exists():
-        return None
-    try:
-        git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return git.stdout.strip() or None
-
-
 def _holdings(run_dir: Path) -> str:
     states = [trial.state for trial in study.read_trials(run_dir)] if (run_dir / "study.db").exists() else []
     counts = {state: states.count(state) for state in dict.fromkeys(states)}
     return ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trial yet"
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file under a temporary name, flush it, rename it into place."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

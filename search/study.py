@@ -1,5 +1,6 @@
 """The Optuna study on disk, which is the truth: create, open, record, audit and read. No Ray in here."""
 
+import fcntl
 import json
 import time
 from collections.abc import Iterator
@@ -145,16 +146,15 @@ def run_lock(run_dir: Path) -> Iterator[None]:
 
 
 def is_live(run_dir: Path) -> bool:
-    """Whether a driver on this host holds the run at this moment."""
-    from filelock import FileLock, Timeout
-
-    if not (run_dir / "lock").exists():
-        return False
+    """Whether a driver on this host holds the run at this moment. Needs no right to write."""
     try:
-        with FileLock(run_dir / "lock", timeout=0):
-            return False
-    except Timeout:
+        with (run_dir / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    except OSError:
+        return False
+    return False
 
 
 def read_trials(run_dir: Path, name: str = SEARCH) -> list[TrialRecord]:
@@ -176,6 +176,7 @@ def read_trials(run_dir: Path, name: str = SEARCH) -> list[TrialRecord]:
 
 
 def _read(connection: sqlalchemy.Connection, name: str, live: bool) -> list[TrialRecord]:
+    connection.exec_driver_sql("BEGIN")  # all queries see one moment, whatever a running search writes meanwhile
     of_study = "FROM {} t JOIN trials USING (trial_id) JOIN studies USING (study_id) WHERE study_name = :name"
 
     def rows(columns: str, table: str) -> Iterator[Any]:

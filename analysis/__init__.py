@@ -1,0 +1,1 @@
+"""What was learned: tables, figures and a report, made from the study on disk alone."""

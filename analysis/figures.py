@@ -1,0 +1,154 @@
+"""One function per figure, (numbers, ax) -> Axes. Each only draws; the numbers come from tables and `summary`."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from analysis.axes import (
+    BLUE,
+    CATEGORIES,
+    GREY,
+    ORANGE,
+    STYLES,
+    accuracy_axis,
+    mark_below,
+    minor_label,
+    missing,
+    ordered_colours,
+)
+
+LEGEND: dict[str, Any] = {"fontsize": 8, "frameon": True, "framealpha": 0.85, "edgecolor": "none"}
+
+
+def accuracy_curves(epochs: pd.DataFrame, ax: Axes) -> Axes:
+    """Every trial's validation accuracy over its epochs, ending in a marker that tells how the trial ended."""
+    seen = epochs[np.isfinite(epochs.val_accuracy)]
+    if seen.empty:
+        return missing(ax, "No trial has finished an epoch yet.")
+    counts = seen.groupby("state").number.nunique()
+    for state, style in STYLES.items():
+        for place, (_, curve) in enumerate(seen[seen.state == state].groupby("number")):
+            label = f"{state} ({counts[state]})" if place == 0 else None
+            ax.plot(curve.epoch.astype(int), curve.val_accuracy, markevery=[-1], alpha=0.75, label=label, **style)
+    low = accuracy_axis(ax, seen.val_accuracy)
+    last = seen.groupby("number").last()
+    mark_below(ax, last.epoch, last.val_accuracy, low)
+    _epoch_axis(ax)
+    ax.set_title("Every trial", fontsize=11)
+    ax.legend(**LEGEND)
+    return ax
+
+
+def curves_by_value(curves: pd.DataFrame, ax: Axes, name: str, ordered: bool = True) -> Axes:
+    """Median (line) and middle half (band) of the accuracy per value or bin, from `summary.curves_by`."""
+    present = list(dict.fromkeys(curves.group))
+    if not present:
+        return missing(ax, f"{name}: no trial has finished an epoch yet.")
+    colours = ordered_colours(len(present)) if ordered else CATEGORIES
+    for colour, group in zip(colours, present, strict=False):
+        rows = curves[curves.group == group]
+        epoch = rows.epoch.astype(int)
+        ax.plot(epoch, rows["median"], color=colour, label=group, marker="o", markersize=3, linewidth=1.7)
+        ax.fill_between(epoch, rows.q25, rows.q75, color=colour, alpha=0.15, linewidth=0)
+    accuracy_axis(ax, curves["median"])
+    _epoch_axis(ax)
+    ax.set_title(name, fontsize=11)
+    ax.legend(**LEGEND, handlelength=1.2)
+    return ax
+
+
+def losses(epochs: pd.DataFrame, ax: Axes, number: int | None) -> Axes:
+    """Training and validation loss of one trial."""
+    curve = epochs[epochs.number == number] if number is not None else epochs.iloc[:0]
+    if curve.empty:
+        return missing(ax, "No trial is complete, so there is no winner whose losses could be shown.")
+    for column, colour, style, label in (
+        ("train_loss", BLUE, "-", "training"),
+        ("val_loss", ORANGE, "--", "validation"),
+    ):
+        ax.plot(
+            curve.epoch.astype(int),
+            curve[column],
+            color=colour,
+            linestyle=style,
+            marker="o",
+            markersize=3.5,
+            label=label,
+        )
+    if (curve[["train_loss", "val_loss"]] > 0).all(axis=None):
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(FuncFormatter(minor_label))
+        ax.tick_params(axis="y", which="minor", labelsize=8)
+    _epoch_axis(ax)
+    ax.set_ylabel("loss (nats per image)")
+    ax.set_title(f"Losses of trial {number}", fontsize=11)
+    ax.legend(**LEGEND)
+    return ax
+
+
+def best_so_far(
+    best: pd.DataFrame, ax: Axes, over: str = "number", label: str = "best so far", colour: str = BLUE
+) -> Axes:
+    """The best complete trial until then as a step line, over trial numbers or seconds; `summary.best_so_far`."""
+    if best.empty:
+        return missing(ax, "No trial is complete yet, so there is no best one.")
+    x = best[over].astype(float)
+    ax.plot(x, best.val_accuracy, "o", color=colour, markersize=3.5, alpha=0.4, linewidth=0)
+    ax.plot(x, best.best, color=colour, linewidth=1.9, drawstyle="steps-post", label=label)
+    accuracy_axis(ax, np.concatenate([line.get_ydata() for line in ax.get_lines()]))
+    ax.set_xlabel("trial number" if over == "number" else "time of searching (s)")
+    ax.set_title(f"Best so far, over {'trials' if over == 'number' else 'time'}", fontsize=11)
+    if over == "number":
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    ax.legend(**LEGEND, loc="lower right")
+    return ax
+
+
+def importance_bars(shares: pd.Series | None, ax: Axes, text: str) -> Axes:
+    """Share of each hyperparameter as a bar, the largest on top; `text` says of what, or why there are none."""
+    if shares is None:
+        return missing(ax, text)
+    rows = shares[::-1]
+    bars = ax.barh(rows.index, rows.to_numpy(), color=BLUE, height=0.62)
+    ax.bar_label(bars, [f"{share:.2f}" for share in rows], padding=4, fontsize=8)
+    ax.set_xlim(0, max(1.12 * float(rows.max()), 0.05))
+    ax.set_xlabel("share of importance (sum 1)")
+    ax.grid(visible=False, axis="y")
+    ax.set_title("Importance", fontsize=11)
+    return ax
+
+
+def confirmation_dots(table: pd.DataFrame, runs: pd.DataFrame, ax: Axes) -> Axes:
+    """Mean with 95 % interval per candidate, the best on top, and each run as a dot; `confirmation.confirmation`."""
+    table = table[table.n > 0].reset_index(drop=True)
+    if table.empty:
+        return missing(ax, "No candidate has been trained again on a fresh seed.")
+    complete = runs[runs.state == "complete"]
+    for place, row in table.iterrows():
+        dots = complete.val_accuracy[complete.candidate == row.candidate]
+        first = place == 0
+        ax.plot(
+            dots, [place] * len(dots), "o", color=GREY, markersize=5, mfc="none", label="single run" if first else None
+        )
+        half = None if np.isnan(row.low) else [[row["mean"] - row.low], [row.high - row["mean"]]]
+        label = "mean, 95 % interval" if first else None
+        ax.errorbar(row["mean"], place, xerr=half, fmt="D", color=BLUE, capsize=4, markersize=6, label=label)
+    ax.set_yticks(
+        range(len(table)), [f"trial {number} (n = {n})" for number, n in zip(table.candidate, table.n, strict=True)]
+    )
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
+    ax.set_xlabel("validation accuracy (%)")
+    ax.set_title("Trained again on fresh seeds", fontsize=11)
+    ax.legend(**LEGEND, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    return ax
+
+
+def _epoch_axis(ax: Axes) -> None:
+    ax.set_xlabel("epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

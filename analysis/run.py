@@ -1,0 +1,62 @@
+"""One run, read once, so that every number and figure of a report tells of the same moment."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.tables import epochs_of, run_experiment, trials_of
+from search.experiment import Experiment
+from search.space import ConfigError
+from search.study import CONFIRM, SEARCH, is_live, read_trials
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is known of a run: its configuration, its tables, and, once exported, the winner's model.json."""
+
+    name: str
+    path: Path
+    configuration: str
+    experiment: Experiment
+    live: bool
+    read_at: datetime
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    confirm: pd.DataFrame
+    model: dict[str, Any]
+    environment: dict[str, Any]
+
+
+def read_run(run_dir: Path) -> Run:
+    """All of a run that a report needs. Raises ConfigError where `run_dir` is not a run."""
+    # Liveness first: a search that ends while we read is then called running, never wrongly interrupted.
+    live = (run_dir / "study.db").exists() and is_live(run_dir)
+    records = read_trials(run_dir, SEARCH)
+    experiment = run_experiment(run_dir)
+    return Run(
+        name=run_dir.absolute().name,
+        path=run_dir,
+        configuration=(run_dir / "experiment.toml").read_text(encoding="utf-8"),
+        experiment=experiment,
+        live=live,
+        read_at=datetime.now(UTC),
+        trials=trials_of(records, experiment),
+        epochs=epochs_of(records),
+        confirm=trials_of(read_trials(run_dir, CONFIRM), experiment, CONFIRM),
+        model=_json(run_dir / "export" / "model.json"),
+        environment=_json(run_dir / "environment.json"),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return table
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{path}: can't be read as JSON ({error}); restore it or delete it") from None

@@ -1,0 +1,141 @@
+"""The study on disk as two pandas tables, one row per trial and one per epoch, so that any question is one line."""
+
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from model.hyperparameters import Hyperparameters
+from search.experiment import Experiment, load_experiment
+from search.space import ConfigError
+from search.study import CONFIRM, SEARCH, TrialRecord, read_trials
+
+INTEGER, FLOAT, TEXT, TIME = "Int64", "float64", "string", "datetime64[us, UTC]"
+
+
+class Column(NamedTuple):
+    """What a column holds: its pandas dtype, its unit ("" for none) and its meaning."""
+
+    dtype: str
+    unit: str
+    meaning: str
+
+
+def _hyperparameter_columns() -> dict[str, Column]:
+    units = {"kernel_size": "pixels", "epochs": "epochs", "batch_size": "images"}
+    columns = {}
+    for name, field in Hyperparameters.model_fields.items():
+        dtype = {int: INTEGER, float: FLOAT, str: TEXT}[type(field.default)]
+        meaning = f"hyperparameter: {field.description}"
+        columns[name] = Column(dtype, units.get(name, "fraction" if name.startswith("dropout") else ""), meaning)
+    return columns
+
+
+TRIAL_COLUMNS: dict[str, Column] = {
+    "number": Column(INTEGER, "", "the trial's number, from 0, in the order in which trials were suggested"),
+    "state": Column(TEXT, "", "complete, pruned, failed, running or interrupted"),
+    "val_accuracy": Column(FLOAT, "fraction", "validation accuracy after the trial's last epoch; NaN before its first"),
+    "train_loss": Column(FLOAT, "nats/image", "mean training loss in the last epoch"),
+    "val_loss": Column(FLOAT, "nats/image", "mean validation loss after the last epoch"),
+    "epochs_run": Column(INTEGER, "epochs", "epochs that ended; `epochs` below is the number planned"),
+    **_hyperparameter_columns(),
+    "num_parameters": Column(INTEGER, "", "trainable parameters of the network"),
+    "seconds": Column(FLOAT, "s", "sum over the epochs, evaluation included"),
+    "images_per_second": Column(FLOAT, "images/s", "training speed, median over the epochs"),
+    "clock": Column(FLOAT, "s", "time of searching when the last epoch ended, over all sessions, pauses left out"),
+    "started": Column(TIME, "UTC", "when the trial began"),
+    "ended": Column(TIME, "UTC", "when the trial ended; NaT while it has not"),
+    "seed": Column(INTEGER, "", "seed of the trial's random numbers"),
+    "retries": Column(INTEGER, "", "how often the trial went on after its worker had died"),
+    "node": Column(TEXT, "", "machine that ran the trial"),
+    "device": Column(TEXT, "", "cpu or the GPU's name"),
+    "gpu": Column(TEXT, "", "numbers of the GPUs used, joined by commas; NA on a CPU"),
+    "error": Column(TEXT, "", "why the trial failed; NA where it did not"),
+}
+CONFIRM_COLUMNS: dict[str, Column] = {
+    "candidate": Column(INTEGER, "", "confirmation only: number of the search trial that was trained again"),
+    "run": Column(INTEGER, "", "confirmation only: which of the candidate's fresh seeds, from 1"),
+}
+EPOCH_COLUMNS: dict[str, Column] = {
+    "number": Column(INTEGER, "", "the trial's number"),
+    "state": Column(TEXT, "", "the trial's state, as in the trial table"),
+    "epoch": Column(INTEGER, "", "epoch, from 1"),
+    "train_loss": Column(FLOAT, "nats/image", "mean training loss in this epoch"),
+    "val_loss": Column(FLOAT, "nats/image", "mean validation loss after this epoch"),
+    "val_accuracy": Column(FLOAT, "fraction", "validation accuracy after this epoch"),
+    "seconds": Column(FLOAT, "s", "duration of this epoch, evaluation included"),
+    "images_per_second": Column(FLOAT, "images/s", "training speed in this epoch"),
+    "clock": Column(FLOAT, "s", "time of searching when this epoch ended, over all sessions, pauses left out"),
+}
+
+
+def trial_table(run_dir: Path | str, study: str = SEARCH) -> pd.DataFrame:
+    """One row per trial that has begun, whatever became of it, in the order of the numbers.
+
+    Columns, dtypes and units: `TRIAL_COLUMNS`, and for the study "confirm" `CONFIRM_COLUMNS` besides. The same for
+    an empty study. Raises ConfigError where `run_dir` is not a run.
+    """
+    records = read_trials(Path(run_dir), study)
+    return trials_of(records, run_experiment(Path(run_dir)), study)
+
+
+def epoch_table(run_dir: Path | str, study: str = SEARCH) -> pd.DataFrame:
+    """One row per trial and epoch: `EPOCH_COLUMNS`. Raises ConfigError where `run_dir` is not a run."""
+    return epochs_of(read_trials(Path(run_dir), study))
+
+
+def run_experiment(run_dir: Path) -> Experiment:
+    """The resolved configuration of a run. Raises ConfigError."""
+    path = run_dir / "experiment.toml"
+    if not path.exists():
+        raise ConfigError(f"{run_dir}: holds no experiment.toml, so its trials can't be read; restore it from a copy")
+    return load_experiment(path)
+
+
+def trials_of(records: list[TrialRecord], experiment: Experiment, study: str = SEARCH) -> pd.DataFrame:
+    """`trial_table` of records at hand, so that several tables can tell of the same moment."""
+    columns = {**TRIAL_COLUMNS, **(CONFIRM_COLUMNS if study == CONFIRM else {})}
+    fixed = experiment.space.fixed
+    return _frame((_trial_row(record, fixed) for record in records if record.state != "waiting"), columns)
+
+
+def epochs_of(records: list[TrialRecord]) -> pd.DataFrame:
+    """`epoch_table` of records at hand."""
+    rows = (
+        {**metrics, "number": record.number, "state": record.state} for record in records for metrics in record.epochs
+    )
+    return _frame(rows, EPOCH_COLUMNS)
+
+
+def _trial_row(record: TrialRecord, fixed: dict[str, Any]) -> dict[str, Any]:
+    last = record.epochs[-1] if record.epochs else {}
+    speeds = [metrics["images_per_second"] for metrics in record.epochs]
+    return {
+        **record.attributes,
+        **fixed,
+        **record.params,
+        **{name: last.get(name) for name in ("val_accuracy", "train_loss", "val_loss", "clock")},
+        "number": record.number,
+        "state": record.state,
+        "epochs_run": len(record.epochs),
+        "seconds": sum(metrics["seconds"] for metrics in record.epochs),
+        "images_per_second": statistics.median(speeds) if speeds else None,
+        "retries": record.attributes.get("retries", 0),
+        "gpu": ",".join(map(str, record.attributes.get("gpu") or [])) or None,
+    }
+
+
+def _frame(rows: Iterable[dict[str, Any]], columns: dict[str, Column]) -> pd.DataFrame:
+    """Rows to a table of exactly `columns`; what a row lacks is missing there, what it has besides is left out."""
+    kept = list(rows)
+    return pd.DataFrame(
+        {name: _series([row.get(name) for row in kept], column.dtype) for name, column in columns.items()}
+    )
+
+
+def _series(values: list[Any], dtype: str) -> pd.Series:
+    if dtype == TIME:
+        return pd.to_datetime(pd.Series(values, dtype=FLOAT), unit="s", utc=True).astype(TIME)
+    return pd.Series(values, dtype=dtype)

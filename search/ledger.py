@@ -1,0 +1,248 @@
+"""The state of one stage and every decision on it: what is asked, recorded, pruned and told. No Ray in here.
+
+Every result is in the study before the engine's next step, so a search can be killed at any moment, and a resumed one
+hands the same trial numbers, with their last saved states, to new workers.
+"""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from model.hyperparameters import Hyperparameters
+from model.train import EpochMetrics, derive_seed
+from search import halving, sampling, study
+from search.experiment import Search
+from search.progress import Progress
+from search.space import Space, complete
+
+RETRIES = 2  # times that a trial whose worker died is tried again
+STAGE_SEEDS = {study.SEARCH: 0, study.CONFIRM: 1, study.REFIT: 2}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one call of the engine works through: a study, its space, and the limits. `kept_states` is how many of the
+    best finished trials keep their training state on disk (None: all)."""
+
+    study: optuna.Study
+    space: Space
+    search: Search
+    trials: int
+    cpus: int
+    trial_timeout: float | None = None
+    max_seconds: float | None = None
+    kept_states: int | None = None
+
+
+@dataclass
+class LiveTrial:
+    """A trial in the hands of a worker."""
+
+    trial_id: int
+    number: int
+    hyperparameters: Hyperparameters
+    began: float | None = None
+    spent: float = 0.0  # seconds of training before this attempt
+    timed_out: bool = False
+
+
+class Ledger:
+    """The state of one stage in this process, and every decision on it."""
+
+    def __init__(self, stage: Stage, progress: Progress) -> None:
+        self.stage = stage
+        self.progress = progress
+        self.live: dict[str, LiveTrial] = {}
+        self.interrupted = False
+        self._began = time.monotonic() - study.searched_seconds(stage.study)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray pickles its searcher into snapshots, which are never read back."""
+        return {}
+
+    @property
+    def clock(self) -> float:
+        """Seconds of searching since the search began, over all sessions, pauses left out."""
+        return time.monotonic() - self._began
+
+    @property
+    def stopping(self) -> bool:
+        return self.interrupted or self.out_of_time
+
+    @property
+    def out_of_time(self) -> bool:
+        return self.stage.max_seconds is not None and self.clock >= self.stage.max_seconds
+
+    def next_config(self, worker: str) -> dict[str, Any] | None:
+        """What `worker` (the engine's own id of a trial) should train next; None if there is nothing at present."""
+        while not self.stopping and self._anything_to_ask():
+            stage = self.stage
+            trial = sampling.ask(stage.study, stage.space.searched, stage.search.sampler, stage.search.seed)
+            if not self._settle(trial):
+                return self._hand_out(worker, trial)
+        return None
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will ever be handed out again; a live trial may still come back from a dead worker."""
+        return self.stopping or not (self.live or self._anything_to_ask())
+
+    def on_result(self, worker: str, result: dict[str, Any], saved_state: Path | None) -> bool:
+        """Record one epoch, then tell the trial's end if this was it. True if the trial goes on."""
+        live = self.live.get(worker)
+        if live is None:
+            return False
+        if error := result.get("error"):
+            self._end(worker, TrialState.FAIL, error)
+        else:
+            self._record(live, result, saved_state)
+            if result["epoch"] >= live.hyperparameters.epochs:
+                self._end(worker, TrialState.COMPLETE)
+            elif self._prunes(live.trial_id, live.hyperparameters.epochs):
+                self._end(worker, TrialState.PRUNED)
+        return worker in self.live
+
+    def on_death(self, worker: str, reason: str) -> None:
+        """A worker ended without a word: out of time, killed, or never started. What a trial itself does wrong is
+        reported as a result (trial.py), so any other death is not the trial's fault: it is handed out again."""
+        live = self.live.get(worker)
+        if live is None:
+            return
+        if live.timed_out:
+            limit = self.stage.trial_timeout
+            self._end(worker, TrialState.FAIL, f"ran longer than resources.trial_timeout = {limit:g} s")
+            return
+        retries = self._attributes(live.trial_id).get("retries", 0)
+        if retries >= RETRIES:
+            self._end(worker, TrialState.FAIL, f"its worker died {retries + 1} times: {reason}")
+            return
+        del self.live[worker]
+        study.set_attributes(self.stage.study, live.trial_id, retries=retries + 1)
+        study.requeue(self.stage.study, live.trial_id)
+        self.progress.say(f"trial {live.number}: its worker died; going on from its last saved state")
+
+    def on_start(self, worker: str) -> None:
+        if live := self.live.get(worker):
+            live.began = time.monotonic()
+
+    def overdue(self) -> list[str]:
+        """The workers whose trials have just run out of time; each is named once."""
+        limit = self.stage.trial_timeout
+        found = [
+            worker
+            for worker, live in self.live.items()
+            if limit is not None
+            and live.began is not None
+            and not live.timed_out
+            and live.spent + time.monotonic() - live.began > limit
+        ]
+        for worker in found:
+            self.live[worker].timed_out = True
+        return found
+
+    def tick(self) -> None:
+        self.progress.tick(running=len(self.live), stopping=self.stopping)
+
+    def _anything_to_ask(self) -> bool:
+        trials = self.stage.study.get_trials(deepcopy=False)
+        waiting = any(trial.state == TrialState.WAITING for trial in trials)
+        return waiting or len(trials) < self.stage.trials
+
+    def _settle(self, trial: FrozenTrial) -> bool:
+        """Tell a trial that was interrupted between its last value and its end; True if that was all it lacked."""
+        hyperparameters = complete(self.stage.space, trial.params)
+        last = max(trial.intermediate_values, default=0)
+        if last == 0 or trial.user_attrs.get("saved_epoch") != last:
+            return False  # what lies between the saved state and the last value is trained again
+        state = TrialState.COMPLETE if last >= hyperparameters.epochs else TrialState.PRUNED
+        if state == TrialState.PRUNED and not self._prunes(trial._trial_id, hyperparameters.epochs):
+            return False
+        study.finish(self.stage.study, trial._trial_id, state)
+        self._after_end(trial._trial_id)
+        return True
+
+    def _hand_out(self, worker: str, trial: FrozenTrial) -> dict[str, Any]:
+        stage, attributes = self.stage, trial.user_attrs
+        hyperparameters = complete(stage.space, trial.params)
+        seed = derive_seed(stage.search.seed, STAGE_SEEDS[stage.study.study_name])
+        if "started" not in attributes:
+            study.set_attributes(stage.study, trial._trial_id, started=time.time(), seed=seed)
+        spent = sum(value["seconds"] for key, value in attributes.items() if key.startswith(study.EPOCH))
+        self.live[worker] = LiveTrial(trial._trial_id, trial.number, hyperparameters, spent=spent)
+        return {
+            "number": trial.number,
+            "seed": seed,
+            "hyperparameters": hyperparameters.model_dump(),
+            "saved_state": attributes.get("saved_state"),
+            "rungs": self._rungs(hyperparameters.epochs),
+            "cpus": stage.cpus,
+        }
+
+    def _record(self, live: LiveTrial, result: dict[str, Any], saved_state: Path | None) -> None:
+        of_stage = self.stage.study
+        attributes = self._attributes(live.trial_id)
+        about = {key.removeprefix("about/"): value for key, value in result.items() if key.startswith("about/")}
+        changed = {key: value for key, value in about.items() if attributes.get(key) != value}
+        study.set_attributes(of_stage, live.trial_id, **changed)
+        metrics = {name: result[name] for name in EpochMetrics.__dataclass_fields__}
+        study.record_epoch(of_stage, live.trial_id, {**metrics, "clock": self.clock})
+        if saved_state:
+            place = str(saved_state)
+            study.set_attributes(of_stage, live.trial_id, saved_state=place, saved_epoch=result["epoch"])
+            earlier = attributes.get("saved_state")
+            if earlier and Path(earlier).parent != saved_state.parent:
+                delete_state(earlier)  # of an earlier attempt; within one, Ray keeps only the newest
+
+    def _rungs(self, epochs: int) -> list[int]:
+        search = self.stage.search
+        if search.pruner != "halving":
+            return []
+        return halving.rungs(epochs, search.grace_epochs, search.reduction_factor)
+
+    def _prunes(self, trial_id: int, epochs: int) -> bool:
+        """Whether the pruner stops this trial after its last recorded epoch. A pure function of the study."""
+        search, of_stage = self.stage.search, self.stage.study
+        trial = of_stage._storage.get_trial(trial_id)
+        epoch = max(trial.intermediate_values)
+        if search.pruner == "median":
+            pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=search.grace_epochs - 1)
+            return pruner.prune(of_stage, trial)
+        if epoch not in self._rungs(epochs):
+            return False
+        others = of_stage.get_trials(deepcopy=False)
+        at_rung = [other.intermediate_values[epoch] for other in others if epoch in other.intermediate_values]
+        return not halving.survives(trial.intermediate_values[epoch], at_rung, search.reduction_factor)
+
+    def _end(self, worker: str, state: TrialState, error: str | None = None) -> None:
+        live = self.live.pop(worker)
+        study.finish(self.stage.study, live.trial_id, state, error)
+        self._after_end(live.trial_id)
+
+    def _after_end(self, trial_id: int) -> None:
+        """The line for the person, and the deletion of states that nothing can need any more."""
+        of_stage = self.stage.study
+        trial = of_stage._storage.get_trial(trial_id)
+        self.progress.trial_ended(trial, study.best_trials(of_stage, 1))
+        keep = self.stage.kept_states
+        if keep is None:
+            unneeded = [] if trial.state == TrialState.COMPLETE else [trial]
+        else:
+            best = study.best_trials(of_stage, keep + 1)
+            displaced = best[keep:]
+            unneeded = displaced if trial.number in {kept.number for kept in best[:keep]} else [*displaced, trial]
+        for other in unneeded:
+            if place := other.user_attrs.get("saved_state"):
+                delete_state(place)
+
+    def _attributes(self, trial_id: int) -> dict[str, Any]:
+        return dict(self.stage.study._storage.get_trial(trial_id).user_attrs)
+
+
+def delete_state(place: str) -> None:
+    """Remove a saved training state, together with Ray's folder of that attempt."""
+    shutil.rmtree(Path(place).parent, ignore_errors=True)

@@ -1,0 +1,60 @@
+"""What a run was made from and with: versions, commit, machine, the digest of its images."""
+
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from model.data import Dataset
+from search.experiment import Experiment
+
+PACKAGES = ("torch", "torchvision", "ray", "optuna", "pandas", "matplotlib", "pillow")
+
+
+def data_digest(dataset: Dataset) -> str:
+    """SHA-256 over the images and labels that are trained and validated on."""
+    digest = hashlib.sha256()
+    for split in (dataset.train, dataset.val):
+        digest.update(split.images.numpy().tobytes())
+        digest.update(split.labels.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def environment(experiment: Experiment) -> dict[str, Any]:
+    """What environment.json holds: versions, commit, machine, seed, command line."""
+    return {
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "commit": _commit(),
+        "machine": {"host": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()},
+        "seed": experiment.search.seed,
+        "command": shlex.join(["python", "-m", "search", *sys.argv[1:]]),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of this source tree; None where it is installed without one."""
+    here = Path(__file__).parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return git.stdout.strip() or None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name, flush it, rename it into place."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

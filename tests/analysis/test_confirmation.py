@@ -1,0 +1,47 @@
+"""Means and Student-t intervals, against a table of t."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from analysis.confirmation import confirmation
+
+
+def runs(*rows: tuple[int, str, float]) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=["candidate", "state", "val_accuracy"])
+
+
+def test_mean_deviation_and_interval_are_those_of_student() -> None:
+    table = confirmation(runs((4, "complete", 0.990), (4, "complete", 0.991), (4, "complete", 0.992)))
+    (row,) = table.to_dict("records")
+    assert (row["candidate"], row["n"], row["num_unfinished"]) == (4, 3, 0)
+    assert row["mean"] == pytest.approx(0.991)
+    assert row["std"] == pytest.approx(0.001)
+    # t(0.975, 2) = 4.302653 in any table
+    half = 4.302653 * 0.001 / math.sqrt(3)
+    assert row["low"] == pytest.approx(0.991 - half, abs=1e-9)
+    assert row["high"] == pytest.approx(0.991 + half, abs=1e-9)
+
+
+def test_one_run_has_no_interval_and_none_has_no_mean() -> None:
+    table = confirmation(runs((4, "complete", 0.99), (4, "failed", 0.1), (7, "running", 0.5)))
+    assert table.candidate.tolist() == [4, 7]
+    assert table.n.tolist() == [1, 0]
+    assert table.num_unfinished.tolist() == [1, 1]
+    assert table["mean"].tolist()[0] == 0.99
+    assert table[["std", "low", "high"]].isna().all(axis=None)
+
+
+def test_the_best_mean_comes_first_and_the_lower_number_among_equals() -> None:
+    table = confirmation(runs((9, "complete", 0.98), (2, "complete", 0.98), (5, "complete", 0.99)))
+    assert table.candidate.tolist() == [5, 2, 9]
+
+
+def test_an_interval_ends_where_accuracies_do() -> None:
+    row = confirmation(runs((4, "complete", 0.1), (4, "complete", 0.9))).iloc[0]
+    assert (row.low, row.high) == (0.0, 1.0)
+
+
+def test_no_runs_make_an_empty_table() -> None:
+    assert confirmation(runs()).empty

@@ -1,0 +1,181 @@
+"""What the figures draw is what the numbers say; too little data draws a sentence."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from analysis import figures
+from analysis.axes import STYLES, accuracy_axis, accuracy_ticks, sheet
+from analysis.confirmation import confirmation
+from analysis.panels import value_panel
+from analysis.summary import best_so_far, marginal
+
+RATE = FloatDistribution(0.1, 10.0, log=True)
+
+
+def drawn(draw: Callable[[Axes], Axes]) -> Axes:
+    figure = sheet([draw])
+    figure.canvas.draw()
+    return figure.axes[0]
+
+
+def lines(ax: Axes) -> list[tuple[list[float], list[float]]]:
+    return [(np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist()) for line in ax.get_lines()]
+
+
+def legend(ax: Axes) -> list[str]:
+    found = ax.get_legend()
+    assert found is not None
+    return [text.get_text() for text in found.get_texts()]
+
+
+def epochs(*rows: tuple[int, str, int, float]) -> pd.DataFrame:
+    table = pd.DataFrame(list(rows), columns=["number", "state", "epoch", "val_accuracy"])
+    return table.astype({"val_accuracy": float}).assign(train_loss=0.1 * table.epoch, val_loss=0.2 * table.epoch)
+
+
+def test_every_trial_is_a_curve_in_the_style_of_its_state() -> None:
+    table = epochs(
+        (0, "complete", 1, 0.97), (0, "complete", 2, 0.98), (1, "pruned", 1, 0.96), (2, "complete", 1, 0.975)
+    )
+    ax = drawn(partial(figures.accuracy_curves, table))
+    assert sorted(lines(ax)) == [([1], [0.96]), ([1], [0.975]), ([1, 2], [0.97, 0.98])]
+    assert legend(ax) == ["pruned (1)", "complete (2)"]
+    assert ax.get_lines()[0].get_color() == STYLES["pruned"]["color"] != STYLES["complete"]["color"]
+
+
+def test_a_curve_far_below_leaves_a_triangle_and_the_top_stays_visible() -> None:
+    table = epochs((0, "complete", 1, 0.99), (1, "complete", 1, 0.992), (2, "pruned", 1, 0.11))
+    ax = drawn(partial(figures.accuracy_curves, table))
+    low, high = ax.get_ylim()
+    assert 0.8 < low < 0.9
+    assert high > 0.992
+    triangle = next(line for line in ax.get_lines() if line.get_marker() == "v")
+    assert np.asarray(triangle.get_ydata()).tolist() == [low]
+
+
+@pytest.mark.parametrize(
+    "accuracies", [[0.991, 0.9925], [0.1, 0.5], [0.99], [1.0, 1.0], [0.0], [], [np.nan], [0.8, 0.999]]
+)
+def test_an_accuracy_axis_holds_its_values_and_has_ticks_with_true_labels(accuracies: list[float]) -> None:
+    def draw(ax: Axes) -> Axes:
+        accuracy_axis(ax, accuracies)
+        return ax
+
+    ax = drawn(draw)
+    low, high = ax.get_ylim()
+    assert low < high
+    assert all(value <= high for value in accuracies if np.isfinite(value))
+    ticks = ax.get_yticks()
+    assert len(ticks) >= 2
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert [float(label) / 100 for label in labels] == pytest.approx(list(ticks), abs=1e-9)
+
+
+def test_ticks_prefer_round_accuracies() -> None:
+    assert {0.9, 0.95, 0.99} <= set(accuracy_ticks(0.88, 0.993))
+
+
+def test_best_so_far_is_drawn_over_numbers_and_over_time() -> None:
+    trials = pd.DataFrame(
+        {"number": [0, 1, 2], "state": "complete", "val_accuracy": [0.98, 0.97, 0.99], "clock": [9.0, 3.0, 5.0]}
+    )
+    ax = drawn(partial(figures.best_so_far, best_so_far(trials)))
+    assert lines(ax)[1] == ([0, 1, 2], [0.98, 0.98, 0.99])
+    ax = drawn(partial(figures.best_so_far, best_so_far(trials, "clock"), over="clock"))
+    assert lines(ax)[1] == ([3, 5, 9], [0.97, 0.99, 0.99])
+    assert ax.get_xlabel() == "time of searching (s)"
+
+
+def test_losses_are_those_of_the_winner() -> None:
+    table = epochs((0, "complete", 1, 0.9), (3, "complete", 1, 0.9), (3, "complete", 2, 0.95))
+    ax = drawn(partial(figures.losses, table, number=3))
+    assert lines(ax) == [([1, 2], [0.1, 0.2]), ([1, 2], [0.2, 0.4])]
+    assert legend(ax) == ["training", "validation"]
+    assert ax.get_ylabel() == "loss (nats per image)"
+
+
+@pytest.mark.parametrize(
+    ("distribution", "values", "places", "scale"),
+    [
+        (RATE, [0.1, 1.0, 10.0], [0.1, 1.0, 10.0], "log"),
+        (IntDistribution(16, 64, step=16), [16, 32, 64], [16, 32, 64], "linear"),
+        (CategoricalDistribution(["late", "early"]), ["early", "late", "early"], [1, 0, 1], "linear"),
+        (CategoricalDistribution([7, 3]), [7, 3, 7], [1, 0, 1], "linear"),
+    ],
+)
+def test_a_panel_has_the_scale_of_its_space(
+    distribution: BaseDistribution, values: list[Any], places: list[float], scale: str
+) -> None:
+    trials = pd.DataFrame({"number": [0, 1, 2], "state": "complete", "a": values, "val_accuracy": [0.98, 0.985, 0.99]})
+    found = marginal(trials, "a", distribution, ["a"])
+    ax = drawn(partial(value_panel, trials, found, name="a", distribution=distribution))
+    assert lines(ax)[0] == (places, [0.98, 0.985, 0.99])
+    assert ax.get_xscale() == scale
+    assert ax.get_xlabel() == "a"
+
+
+def test_a_panel_bars_the_median_of_complete_trials_and_names_choices() -> None:
+    trials = pd.DataFrame({"number": range(3), "a": ["x", "x", "y"], "val_accuracy": [0.98, 0.99, 0.97]})
+    trials["state"] = ["complete", "complete", "pruned"]
+    choices = CategoricalDistribution(["x", "y"])
+    found = marginal(trials, "a", choices, ["a"])
+    ax = drawn(partial(value_panel, trials, found, name="a", distribution=choices))
+    assert lines(ax)[-1] == ([0.0, 0.0], [pytest.approx(0.985)] * 2)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["x", "y"]
+    hollow = next(line for line in ax.get_lines() if line.get_label() == "pruned")
+    assert hollow.get_markerfacecolor() == "none"
+
+
+def test_curves_by_value_draw_medians_with_a_band() -> None:
+    curves = pd.DataFrame({"group": ["3", "3", "5"], "epoch": [1, 2, 1], "median": [0.9, 0.95, 0.8]})
+    ax = drawn(partial(figures.curves_by_value, curves.assign(q25=0.79, q75=0.96), name="kernel_size"))
+    assert lines(ax) == [([1, 2], [0.9, 0.95]), ([1], [0.8])]
+    assert legend(ax) == ["3", "5"]
+    assert len(ax.collections) == 2
+
+
+def test_importance_bars_have_the_largest_on_top() -> None:
+    ax = drawn(partial(figures.importance_bars, pd.Series({"a": 0.7, "b": 0.3}), text=""))
+    assert [bar.get_width() for bar in ax.patches] == [0.3, 0.7]  # type: ignore[attr-defined]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a"]
+
+
+def test_confirmation_shows_single_runs_and_means_with_their_interval() -> None:
+    runs = pd.DataFrame({"candidate": [4, 4, 7], "state": "complete", "val_accuracy": [0.98, 0.99, 0.97]})
+    table = confirmation(runs)
+    ax = drawn(partial(figures.confirmation_dots, table, runs))
+    assert ([0.98, 0.99], [0, 0]) in lines(ax)
+    assert ([0.97], [1]) in lines(ax)
+    (segment,) = ax.containers[0].lines[2][0].get_segments()
+    assert segment[:, 0].tolist() == pytest.approx([table.low[0], table.high[0]])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["trial 4 (n = 2)", "trial 7 (n = 1)"]
+
+
+NOTHING = epochs()
+NO_TRIALS = pd.DataFrame({"number": [], "state": [], "val_accuracy": [], "clock": [], "a": [], "candidate": []})
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        partial(figures.accuracy_curves, NOTHING),
+        partial(figures.curves_by_value, pd.DataFrame({"group": [], "epoch": []}), name="a"),
+        partial(figures.losses, NOTHING, number=None),
+        partial(figures.best_so_far, best_so_far(NO_TRIALS)),
+        partial(value_panel, NO_TRIALS, pd.DataFrame(), name="a", distribution=RATE),
+        partial(figures.importance_bars, None, text="too few"),
+        partial(figures.confirmation_dots, confirmation(NO_TRIALS), NO_TRIALS),
+    ],
+)
+def test_too_little_data_draws_a_sentence(draw: Callable[[Axes], Axes]) -> None:
+    ax = drawn(draw)
+    assert not ax.axison
+    assert len(ax.texts) == 1
+    assert ax.texts[0].get_text()

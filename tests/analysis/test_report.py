@@ -1,0 +1,220 @@
+"""The report of any run: complete, self-contained, harmless, and the same numbers in its tables."""
+
+import re
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from analysis.__main__ import app
+from analysis.report import write_report
+from analysis.run import read_run
+from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, Column, epoch_table, trial_table
+from search.study import run_lock
+
+SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "pool": ["late", "early"], "epochs": 3}
+LOADING = {"src", "srcset", "data", "poster", "background"}
+NewRun = Callable[..., Any]
+
+
+class Page(HTMLParser):
+    """Elements, what they load, and visible text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.text = ""
+        self._hidden = False
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._hidden = tag in ("script", "style")
+        self.loads += [value or "" for name, value in attrs if name in LOADING or (tag == "link" and name == "href")]
+        self.links += [value or "" for name, value in attrs if tag == "a" and name == "href"]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._hidden else data
+
+
+@pytest.fixture(scope="module")
+def report(halving_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report([halving_run], tmp_path_factory.mktemp("report"))
+
+
+def read_back(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
+    types = {name: column.dtype for name, column in columns.items() if not column.dtype.startswith("datetime")}
+    times = [name for name, column in columns.items() if column.dtype.startswith("datetime")]
+    table = pd.read_csv(path, dtype=types, parse_dates=times, float_precision="round_trip")
+    return table.astype({name: columns[name].dtype for name in times})
+
+
+def test_the_csv_files_hold_the_tables_to_the_last_digit(report: Path, halving_run: Path) -> None:
+    pd.testing.assert_frame_equal(read_back(report.parent / "trials.csv", TRIAL_COLUMNS), trial_table(halving_run))
+    pd.testing.assert_frame_equal(read_back(report.parent / "epochs.csv", EPOCH_COLUMNS), epoch_table(halving_run))
+
+
+def test_the_folder_holds_every_figure_and_nothing_half_written(report: Path) -> None:
+    names = ["accuracy_curves", "best_so_far", "confirmation", "curves_by_value", "hyperparameters"]
+    names += ["importance", "losses"]
+    expected = {f"{name}.png" for name in names} | {"index.html", "trials.csv", "epochs.csv"}
+    assert {path.name for path in report.parent.iterdir()} == expected
+    assert all((report.parent / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)
+
+
+def test_the_page_loads_nothing_from_outside(report: Path) -> None:
+    page = Page(report)
+    assert page.loads
+    assert all(place.startswith("data:image/png;base64,") for place in page.loads)
+    assert page.links == ["trials.csv", "epochs.csv"]
+    text = report.read_text(encoding="utf-8")
+    assert "default-src 'none'" in text
+    assert not re.search(r"@import|url\(http", re.sub(r"<script.*?</script>", "", text, flags=re.S))
+
+
+def test_the_page_tells_verdict_confirmation_and_failures(report: Path, halving_run: Path) -> None:
+    page = Page(report)
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("img") == 7
+    for said in (
+        "validation accuracy, mean of 3 fresh seeds",
+        "Student t over seeds, validation split fixed",
+        "5 trials failed (7, 20, 33, 46, 59): OutOfMemoryError: 7 MiB were missing",
+        "60 of 60 planned trials begun: 11 complete, 44 pruned, 5 failed.",
+        "[hyperparameters.learning_rate]",
+        "versions.python",
+        "<b>&",
+    ):
+        assert said in page.text
+    assert '"type":"parcoords"' in report.read_text(encoding="utf-8")
+
+
+def _empty(run: Any) -> None:
+    pass
+
+
+def _one(run: Any) -> None:
+    run.trial([0.9, 0.95, 0.97])
+
+
+def _all_failed(run: Any) -> None:
+    run.trial([], "failed", error="<script>alert('boom')</script>")
+    run.trial([float("nan")], "failed", error="loss nan")
+
+
+def _interrupted(run: Any) -> None:
+    run.trial([0.9, 0.95], "open")
+    run.trial([], "open")
+
+
+def _perfect(run: Any) -> None:
+    run.trial([1.0, 1.0, 1.0])
+    run.trial([0.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("fill", [_empty, _one, _all_failed, _interrupted, _perfect])
+@pytest.mark.parametrize("hyperparameters", [SPACE, None], ids=["searched", "nothing searched"])
+def test_any_run_gets_a_report(
+    new_run: NewRun, hyperparameters: dict[str, Any] | None, fill: Callable[[Any], None]
+) -> None:
+    run = new_run(hyperparameters)
+    fill(run)
+    index = write_report([run.run_dir])
+    assert index == run.run_dir / "report" / "index.html"
+    page = Page(index)
+    assert page.text.count("planned trial") == 1
+    assert "<script>alert" not in index.read_text(encoding="utf-8")
+    assert len(pd.read_csv(index.parent / "trials.csv")) == len(read_run(run.run_dir).trials)
+
+
+def test_a_second_report_replaces_the_first(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    write_report([run.run_dir])
+    run.trial([0.9, 0.95, 0.97])
+    index = write_report([run.run_dir])
+    assert "trial 0 reaches 97.00 %" in Page(index).text
+    assert len(pd.read_csv(index.parent / "trials.csv")) == 1
+
+
+def test_a_report_is_written_while_a_search_writes(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            run.trial([0.9, 0.95, 0.97])
+
+    writer = threading.Thread(target=write)
+    with run_lock(run.run_dir):
+        writer.start()
+        try:
+            assert "The search is running" in Page(write_report([run.run_dir])).text
+        finally:
+            stop.set()
+            writer.join()
+    assert trial_table(run.run_dir).state.eq("complete").all()
+
+
+def test_an_open_transaction_of_the_search_does_not_hold_the_report_up(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    run.trial([0.9, 0.95, 0.97])
+    connection = sqlite3.connect(run.run_dir / "study.db")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("DELETE FROM trials")
+    try:
+        assert len(trial_table(run.run_dir)) == 1
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+def test_several_runs_are_compared_in_one_report(new_run: NewRun, halving_run: Path, tmp_path: Path) -> None:
+    other = new_run(SPACE, name="other")
+    other.trial([0.9, 0.95, 0.97])
+    copy = tmp_path / "elsewhere" / "other"
+    shutil.copytree(other.run_dir, copy)
+    index = write_report([other.run_dir, halving_run, copy, other.run_dir])
+    assert index == other.run_dir / "report" / "index.html"
+    page = Page(index)
+    assert "3 runs compared" in page.text
+    assert page.tags.count("article") == 3
+    trials = pd.read_csv(index.parent / "trials.csv")
+    assert list(trials.columns) == ["run", *TRIAL_COLUMNS]
+    assert trials.groupby("run").size().to_dict() == {"other": 1, "halving": 60, "other-2": 1}
+    assert list(pd.read_csv(index.parent / "epochs.csv").columns) == ["run", *EPOCH_COLUMNS]
+    assert {"comparison.png", "halving-losses.png", "other-2-losses.png"} <= {
+        path.name for path in index.parent.iterdir()
+    }
+
+
+def test_the_command_prints_where_the_page_is(new_run: NewRun, tmp_path: Path) -> None:
+    run = new_run(None)
+    result = CliRunner().invoke(app, [str(run.run_dir), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0
+    assert result.stdout == f"{tmp_path / 'out' / 'index.html'}\n"
+
+
+def test_the_command_refuses_a_folder_that_is_no_run_in_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [str(tmp_path / "none")])
+    assert result.exit_code == 2
+    assert re.fullmatch(r"error: .*/none: holds no study\.db, so it is not a run; name a folder .*\n", result.stderr)
+
+
+def test_the_command_says_in_one_line_that_it_cannot_write(new_run: NewRun, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(app, [str(new_run(None).run_dir), "--out", str(tmp_path / "file")])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "file" in result.stderr

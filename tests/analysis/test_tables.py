@@ -1,0 +1,115 @@
+"""The tables: every state, every column, the same dtypes whether empty or full."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table, trials_of
+from model.hyperparameters import RECIPE
+from search.space import ConfigError
+from search.study import CONFIRM, TrialRecord, run_lock, set_attributes
+
+POINT = {"learning_rate": 0.5, "kernel_size": 3}
+SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "kernel_size": [3, 5], "epochs": 3}
+NewRun = Callable[..., Any]
+
+
+def test_one_row_per_trial_that_has_begun_with_its_state(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    run.trial([0.9, 0.95, 0.97])
+    run.trial([0.8], "pruned")
+    run.trial([], "failed", error="ValueError: no\nmore")
+    run.trial([0.7], "open")
+    run.study.enqueue_trial(POINT)
+    table = trial_table(run.run_dir)
+    assert table.number.tolist() == [0, 1, 2, 3]
+    assert table.state.tolist() == ["complete", "pruned", "failed", "interrupted"]
+    assert table.index.tolist() == [0, 1, 2, 3]
+    with run_lock(run.run_dir):
+        assert trial_table(run.run_dir).state.tolist()[3] == "running"
+
+
+def test_values_are_those_of_the_last_epoch_their_sum_or_their_median(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    trial_id = run.begin(POINT)
+    run.epoch(trial_id, 0.9, seconds=2.0, images_per_second=100.0)
+    run.epoch(trial_id, 0.96, seconds=3.0, images_per_second=400.0)
+    run.epoch(trial_id, 0.94, seconds=4.5, images_per_second=300.0, val_loss=0.25)
+    set_attributes(run.study, trial_id, gpu=["2", "3"], device="H200", retries=1)
+    run.end(trial_id, "complete")
+    row = trial_table(run.run_dir).iloc[0]
+    assert (row.val_accuracy, row.val_loss, row.train_loss) == (0.94, 0.25, pytest.approx(0.1))
+    assert (row.epochs_run, row.seconds, row.images_per_second, row.clock) == (3, 9.5, 300.0, 6.0)
+    assert (row.learning_rate, row.kernel_size, row.epochs, row.batch_size) == (0.5, 3, 3, RECIPE.batch_size)
+    assert (row.gpu, row.device, row.node, row.retries, row.seed, row.num_parameters) == (
+        "2,3",
+        "H200",
+        "here",
+        1,
+        17,
+        1000,
+    )
+    assert row.started == pd.Timestamp("2025-11-24T16:00:00Z")
+    assert abs(row.ended - pd.Timestamp.now("UTC")) < pd.Timedelta("5min")
+    assert pd.isna(row.error)
+
+
+def test_what_is_not_known_is_missing_and_no_default_stands_in_for_it(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    record = TrialRecord(0, "interrupted", None, {}, [], {"started": 1.0})
+    row = trials_of([record], run.experiment).iloc[0]
+    assert pd.isna(row.learning_rate)
+    assert pd.isna(row.kernel_size)
+    assert all(
+        pd.isna(row[name]) for name in ("val_accuracy", "clock", "ended", "seed", "gpu", "error", "num_parameters")
+    )
+    assert (row.epochs_run, row.seconds, row.retries, row.epochs) == (0, 0.0, 0, 3)
+
+
+def test_confirmation_runs_name_candidate_and_run(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    run.confirm(4, [0.98, 0.99], POINT)
+    run.confirm(7, [0.97], POINT)
+    table = trial_table(run.run_dir, CONFIRM)
+    assert table[["candidate", "run", "val_accuracy"]].to_numpy().tolist() == [[4, 1, 0.98], [4, 2, 0.99], [7, 1, 0.97]]
+    assert trial_table(run.run_dir).empty
+
+
+def test_one_row_per_trial_and_epoch(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    run.trial([0.9, 0.95], "pruned")
+    run.trial([], "failed", error="x")
+    run.trial([0.8], "open")
+    table = epoch_table(run.run_dir)
+    assert table[["number", "epoch", "val_accuracy"]].to_numpy().tolist() == [[0, 1, 0.9], [0, 2, 0.95], [2, 1, 0.8]]
+    assert table.state.tolist() == ["pruned", "pruned", "interrupted"]
+    assert table.clock.tolist() == [2.0, 4.0, 6.0]
+
+
+def test_columns_and_dtypes_are_those_documented_empty_or_full(new_run: NewRun, halving_run: Path) -> None:
+    confirm = {**TRIAL_COLUMNS, **CONFIRM_COLUMNS}
+    for run_dir in (new_run(SPACE).run_dir, halving_run):
+        tables = [trial_table(run_dir), trial_table(run_dir, CONFIRM), epoch_table(run_dir)]
+        for table, columns in zip(tables, (TRIAL_COLUMNS, confirm, EPOCH_COLUMNS), strict=True):
+            assert {name: str(dtype) for name, dtype in table.dtypes.items()} == {
+                name: column.dtype for name, column in columns.items()
+            }
+            assert list(table.columns) == list(columns)
+
+
+def test_every_hyperparameter_is_a_column_with_its_plain_name() -> None:
+    assert set(RECIPE.model_dump()) <= set(TRIAL_COLUMNS)
+    assert all(column.meaning for column in [*TRIAL_COLUMNS.values(), *EPOCH_COLUMNS.values()])
+
+
+def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path, new_run: NewRun) -> None:
+    with pytest.raises(ConfigError, match=r"holds no study\.db, so it is not a run; name a folder such as") as caught:
+        trial_table(str(tmp_path))
+    assert "\n" not in str(caught.value)
+    run = new_run(SPACE)
+    (run.run_dir / "experiment.toml").unlink()
+    with pytest.raises(ConfigError, match=r"holds no experiment\.toml"):
+        trial_table(run.run_dir)

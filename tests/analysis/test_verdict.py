@@ -1,0 +1,147 @@
+"""The sentences say what the study says, for every way in which a search can stand."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.run import read_run
+from analysis.verdict import differing_data, fallback_note, headline, post_mortem, verdict, winner_of
+from search.space import ConfigError
+from search.study import run_lock
+
+SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "epochs": 2}
+NewRun = Callable[..., Any]
+
+
+def test_an_empty_study_says_that_nothing_has_begun(new_run: NewRun) -> None:
+    run = read_run(new_run(SPACE).run_dir)
+    assert headline(run) == "run: no trial has begun"
+    assert verdict(run)[0] == "0 of 60 planned trials begun."
+    assert "`python -m search CONFIG --resume`" in verdict(run)[1]
+
+
+def test_best_counts_and_noise_of_a_finished_search(new_run: NewRun) -> None:
+    new = new_run(SPACE, trials=5)
+    for accuracy in (0.98, 0.99, 0.9895):
+        new.trial([0.9, accuracy], params={"learning_rate": 10 * (1 - accuracy)})
+    new.trial([0.8], "pruned")
+    new.trial([], "failed", error="boom")
+    run = read_run(new.run_dir)
+    assert headline(run) == "run: trial 1 reaches 99.00 % validation accuracy, in a single run"
+    best, counts, confirming, noise = verdict(run)
+    assert best == "Best single run of the search: trial 1 with 99.00 % after 2 epochs: learning_rate = 0.1."
+    assert counts == "5 of 5 planned trials begun: 3 complete, 1 pruned, 1 failed."
+    assert confirming.startswith("The confirmation stopped before its end, after 0 of 9 runs.")
+    # sqrt(0.99 * 0.01 / 10,000) = 0.000995
+    assert noise == (
+        "On 10,000 validation images such an accuracy has a standard error of 0.10 points; "
+        "1 of the other 2 complete trials came that close to the best."
+    )
+
+
+def test_an_interrupted_search_says_how_to_go_on_and_a_running_one_that_it_runs(new_run: NewRun) -> None:
+    new = new_run(SPACE)
+    new.trial([0.9, 0.95])
+    new.trial([0.9], "open")
+    run = read_run(new.run_dir)
+    assert "2 of 60 planned trials begun: 1 complete, 1 interrupted." in verdict(run)
+    assert any("stopped before its end, after 1 of 60 trials. Go on with `python -m" in said for said in verdict(run))
+    with run_lock(new.run_dir):
+        live = read_run(new.run_dir)
+    assert "2 of 60 planned trials begun: 1 complete, 1 running." in verdict(live)
+    assert any(said.startswith("The search is running; this is how it stood at 20") for said in verdict(live))
+    assert not any("--resume" in said for said in verdict(live))
+
+
+def test_the_confirmed_winner_may_be_another_and_is_compared_with_the_runner_up(new_run: NewRun) -> None:
+    new = new_run(SPACE, trials=2)
+    new.trial([0.9, 0.99], params={"learning_rate": 1.0})
+    new.trial([0.9, 0.98], params={"learning_rate": 2.0})
+    new.confirm(0, [0.970, 0.971, 0.972], {"learning_rate": 1.0})
+    new.confirm(1, [0.981, 0.982, 0.983], {"learning_rate": 2.0})
+    run = read_run(new.run_dir)
+    assert winner_of(run) == 1
+    assert headline(run) == "run: trial 1 reaches 98.20 % validation accuracy, mean of 3 fresh seeds"
+    assert verdict(run)[0] == (
+        "Trained again on 3 fresh seeds, trial 1 has a mean of 98.20 % (95 % interval 97.95 to 98.45 %); "
+        "its interval lies above that of the runner-up, trial 0: a clear winner."
+    )
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        ([0.9816, 0.982], "overlaps that of the runner-up, trial 1 (98.18 %): these seeds do not tell the two apart."),
+        ([0.97], "the runner-up, trial 1, has one run and no interval to compare."),
+        ([], "(95 % interval 97.95 to 98.45 %)."),
+    ],
+)
+def test_overlap_single_runs_and_single_candidates_are_said(
+    new_run: NewRun, second: list[float], expected: str
+) -> None:
+    new = new_run(SPACE, trials=2)
+    for rate in (1.0, 2.0):
+        new.trial([0.9, 0.98], params={"learning_rate": rate})
+    new.confirm(0, [0.981, 0.982, 0.983], {"learning_rate": 1.0})
+    new.confirm(1, second, {"learning_rate": 2.0})
+    assert verdict(read_run(new.run_dir))[0].endswith(expected)
+
+
+def test_the_stand_in_data_set_is_named_first(new_run: NewRun) -> None:
+    run = read_run(new_run(SPACE, automatic={"dataset": "uci-digits", "validation_images": 300}).run_dir)
+    assert verdict(run)[0] == fallback_note(run)
+    assert "mnist was not to be had" in verdict(run)[0]
+    assert "uci-digits" in verdict(run)[0]
+
+
+def test_test_accuracy_comes_from_the_export(halving_run: Path) -> None:
+    run = read_run(halving_run)
+    assert verdict(run)[0].endswith(f"(trial {winner_of(run)}): 99.27 % on 10,000 test images, scored once.")
+
+
+def test_a_refit_model_is_said_to_have_seen_the_validation_images(new_run: NewRun) -> None:
+    new = new_run(SPACE)
+    (new.run_dir / "export").mkdir()
+    provenance = {"source": {"candidate": 4, "refit": True}, "training_images": 60_000}
+    card = {"metrics": {"test_accuracy": 0.99, "test_images": 10_000}, "provenance": provenance}
+    (new.run_dir / "export" / "model.json").write_text(json.dumps(card))
+    assert verdict(read_run(new.run_dir))[0] == (
+        "Test accuracy of the exported model (trial 4, trained on the validation images too: 60,000 in all): "
+        "99.00 % on 10,000 test images, scored once."
+    )
+
+
+def test_a_broken_model_card_is_named(new_run: NewRun) -> None:
+    new = new_run(SPACE)
+    (new.run_dir / "export").mkdir()
+    (new.run_dir / "export" / "model.json").write_text("{")
+    with pytest.raises(ConfigError, match=r"model\.json: can't be read as JSON"):
+        read_run(new.run_dir)
+
+
+def test_failures_are_grouped_by_their_first_line_numbers_aside(new_run: NewRun) -> None:
+    new = new_run(SPACE)
+    for error in ("boom", "loss nan in epoch 3\ndetails", "loss nan in epoch 11\nothers", None):
+        new.trial([], "failed", error=error)
+    assert post_mortem(read_run(new.run_dir).trials) == [
+        "2 trials failed (1, 2): loss nan in epoch 3",
+        "1 trial failed (0): boom",
+        "1 trial failed (3): no reason was recorded",
+    ]
+
+
+def test_runs_on_other_images_are_told_apart(new_run: NewRun) -> None:
+    first, second = new_run(SPACE, name="a"), new_run(SPACE, name="b")
+    other = new_run(SPACE, name="c", automatic={"dataset": "uci-digits"})
+    a, b, c = (read_run(new.run_dir) for new in (first, second, other))
+    assert differing_data([a, b]) is None
+    warning = differing_data([a, b, c])
+    assert warning is not None
+    assert "c: uci-digits" in warning
+
+
+def test_environment_is_read(halving_run: Path) -> None:
+    assert read_run(halving_run).environment == json.loads((halving_run / "environment.json").read_text())

@@ -1,0 +1,339 @@
+"""Whole searches with a tiny network on a tiny data set: their ends, their resumptions, and what fails on the way."""
+
+import csv
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search import engine, study
+from search.confirm import winner_of
+from search.experiment import Experiment, parse_experiment
+from search.ledger import Ledger
+from search.progress import Progress
+from search.run import Outcome, check_folder, run_confirm, run_search
+from search.space import ConfigError
+
+pytestmark = pytest.mark.usefixtures("two_cpus")
+
+TINY = {
+    "data": {"validation_images": 100},
+    "search": {"trials": 4, "pruner": "none", "sampler": "random"},
+    "hyperparameters": {
+        "epochs": 2,
+        "conv1_width": 2,
+        "conv2_width": 2,
+        "hidden_width": 16,
+        "pool": "early",
+        "batch_size": 16,
+        "dropout1": {"low": 0.0, "high": 0.3},
+    },
+    "confirm": {"top": 2, "seeds": 2},
+    "resources": {"cpus_per_trial": 2},  # one worker at a time: its start costs most of a tiny search
+}
+
+
+def experiment(**tables: dict[str, Any]) -> Experiment:
+    return parse_experiment({key: {**TINY.get(key, {}), **tables.get(key, {})} for key in {**TINY, **tables}})
+
+
+@pytest.fixture(scope="module")
+def finished(two_cpus: None, tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a search that ended well; tests that change it take a `copied` one."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    outcome = run_search(experiment(), run_dir, Progress(quiet=True), data=tiny_root)
+    assert not outcome.interrupted
+    assert outcome.export == run_dir / "export"
+    return run_dir
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+@pytest.fixture
+def go(tiny_root: Path, tmp_path: Path) -> Callable[..., Outcome]:
+    """Run (or resume) the search of this test."""
+
+    def run(wanted: Experiment, name: str = "run") -> Outcome:
+        return run_search(wanted, tmp_path / name, Progress(quiet=True), resume=True, data=tiny_root)
+
+    return run
+
+
+def numbers(run_dir: Path, name: str = study.SEARCH) -> list[tuple[Any, ...]]:
+    """Everything of a study's trials that is not a time, a place or a process."""
+    return [
+        (
+            record.number,
+            record.state,
+            record.value,
+            tuple(record.params.items()),
+            tuple((epoch["train_loss"], epoch["val_loss"], epoch["val_accuracy"]) for epoch in record.epochs),
+        )
+        for record in study.read_trials(run_dir, name)
+    ]
+
+
+def test_search_confirms_and_exports(finished: Path) -> None:
+    run_dir = finished
+    records = study.read_trials(run_dir)
+    assert [record.state for record in records] == ["complete"] * 4
+    assert all(len(record.epochs) == 2 and record.value == record.epochs[-1]["val_accuracy"] for record in records)
+    about = {"started", "ended", "seed", "node", "device", "gpu", "num_parameters", "saved_state", "saved_epoch"}
+    assert about <= set(records[0].attributes)
+    confirmed = study.read_trials(run_dir, study.CONFIRM)
+    best = sorted(records, key=lambda record: (-(record.value or 0), record.number))[:2]
+    assert sorted(record.attributes["candidate"] for record in confirmed) == sorted(
+        b.number for b in best for _ in "12"
+    )
+    assert len({record.epochs[0]["train_loss"] for record in confirmed}) == 4  # fresh seeds are different seeds
+    card = json.loads((run_dir / "export" / "model.json").read_text())
+    winner = winner_of(study.open_storage(run_dir))
+    assert winner is not None
+    assert card["provenance"]["source"]["candidate"] == winner.candidate
+    assert card["metrics"]["val_accuracy"] == max(winner.accuracies)
+    with (run_dir / "export" / "test_predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 100
+    right = sum(row["label"] == row["prediction"] for row in rows)
+    assert card["metrics"]["test_accuracy"] == pytest.approx(right / 100)
+    states = list((run_dir / "ray").glob("**/state.pt"))
+    assert len(states) == 2  # the best of the search, and the exported run
+
+
+def test_winner_has_the_highest_mean(finished: Path) -> None:
+    means: dict[int, list[float]] = {}
+    for record in study.read_trials(finished, study.CONFIRM):
+        means.setdefault(record.attributes["candidate"], []).append(record.value or 0)
+    winner = winner_of(study.open_storage(finished))
+    assert winner is not None
+    assert winner.mean == max(sum(values) / len(values) for values in means.values())
+
+
+def test_finished_search_is_left_alone_then_extended(
+    copied: Path, go: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = numbers(copied)
+    exported = (copied / "export" / "model.json").stat().st_mtime_ns
+    go(experiment())
+    assert "all 4 trials are done" in capsys.readouterr().out
+    assert numbers(copied) == before
+    assert (copied / "export" / "model.json").stat().st_mtime_ns == exported
+    go(experiment(search={"trials": 5}))
+    assert numbers(copied)[:4] == before
+    assert len(numbers(copied)) == 5
+
+
+def test_same_name_is_refused_and_so_is_another_search(
+    copied: Path, go: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"a search of that name exists \(4 complete\)"):
+        check_folder(experiment(), copied, resume=False)
+    with pytest.raises(ConfigError, match="search.seed was 0 and is now 1"):
+        go(experiment(search={"seed": 1}))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("mine")
+    with pytest.raises(ConfigError, match="is no run of ours"):
+        go(experiment(), "other")
+
+
+def test_other_images_are_refused(copied: Path, tiny_root: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(tiny_root, copy)
+    images = copy / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:-1] + b"\x07")
+    with pytest.raises(ConfigError, match="began with other images"):
+        run_search(experiment(search={"trials": 5}), copied, Progress(quiet=True), resume=True, data=copy)
+
+
+def test_halving_prunes_with_its_curve(go: Callable[..., Outcome]) -> None:
+    wanted = experiment(
+        search={"trials": 8, "pruner": "halving", "reduction_factor": 2},
+        hyperparameters={"epochs": 3, "learning_rate": {"low": 0.001, "high": 1.0, "log": True}},
+        confirm={"top": 0},
+    )
+    records = study.read_trials(go(wanted).run_dir)
+    pruned = [record for record in records if record.state == "pruned"]
+    assert pruned
+    assert {len(record.epochs) for record in pruned} <= {1, 2}
+    assert all(record.value == record.epochs[-1]["val_accuracy"] for record in pruned)
+    assert all(len(record.epochs) == 3 for record in records if record.state == "complete")
+
+
+def test_refit_uses_all_images_and_claims_no_validation(go: Callable[..., Outcome]) -> None:
+    outcome = go(experiment(data={"train_images": 200}, export={"refit": True}))
+    card = json.loads((outcome.run_dir / "export" / "model.json").read_text())
+    assert card["provenance"]["training_images"] == 600
+    runs = [record.value for record in study.read_trials(outcome.run_dir, study.CONFIRM)]
+    assert card["metrics"]["val_accuracy"] in [pytest.approx(sum(pair) / 2) for pair in (runs[:2], runs[2:])]
+
+
+def test_nothing_searched_is_one_trial(go: Callable[..., Outcome]) -> None:
+    wanted = experiment(search={"trials": 1}, hyperparameters={"dropout1": 0.1}, confirm={"top": 0})
+    outcome = go(wanted)
+    assert [record.params for record in study.read_trials(outcome.run_dir)] == [{}]
+    assert outcome.export
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, str], None]) -> None:
+    """Let `act(trial number, its saved state)` happen in the worker after a trial's first epoch."""
+    from search.trial import run_trial
+
+    def poisoned(config: dict[str, Any], data: dict[str, Any]) -> None:
+        import search.trial
+
+        real = search.trial.__dict__.setdefault("_real_fit", search.trial.fit)
+
+        def fit(state: Any, dataset: Any) -> Any:
+            for metrics in real(state, dataset):
+                yield metrics
+                if metrics.epoch == 1:
+                    act(config["number"], config["saved_state"] or "")
+
+        search.trial.fit = fit  # type: ignore[assignment]
+        run_trial(config, data)
+
+    monkeypatch.setattr(engine, "run_trial", poisoned)
+
+
+def test_failures_leave_the_others_as_they_were(
+    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    healthy = numbers(go(experiment(confirm={"top": 0}), "healthy").run_dir)
+
+    def act(number: int, _saved: str) -> None:
+        if number == 1:
+            raise ValueError("the first line\nand more")
+
+    poison(monkeypatch, act)
+    records = study.read_trials(go(experiment(confirm={"top": 0}), "poisoned").run_dir)
+    assert [record.state for record in records] == ["complete", "failed", "complete", "complete"]
+    assert records[1].attributes["error"] == "ValueError: the first line and more"
+    poisoned = numbers(tmp_path / "poisoned")
+    assert [row for row in poisoned if row[0] != 1] == [row for row in healthy if row[0] != 1]
+
+
+def test_non_finite_losses_fail(go: Callable[..., Outcome]) -> None:
+    wild = {"optimizer": "sgd", "learning_rate": 100.0, "weight_decay": 10.0, "schedule": "constant"}
+    outcome = go(experiment(search={"trials": 2}, hyperparameters=wild, confirm={"top": 0}))
+    records = study.read_trials(outcome.run_dir)
+    assert [record.state for record in records] == ["failed"] * 2
+    assert "non-finite loss" in records[0].attributes["error"]
+    assert outcome.export is None
+
+
+def test_dead_worker_is_replaced_and_the_trial_goes_on(
+    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = {
+        "search": {"trials": 3, "pruner": "halving", "reduction_factor": 100},
+        "hyperparameters": {"epochs": 3},
+        "confirm": {"top": 0},
+    }
+    healthy = numbers(go(experiment(**settings), "healthy").run_dir)
+    mark = tmp_path / "died"
+
+    def act(number: int, saved: str) -> None:
+        if number == 0 and not mark.exists():
+            mark.write_text("")
+            os._exit(1)
+
+    poison(monkeypatch, act)
+    run_dir = go(experiment(**settings), "poisoned").run_dir
+    assert numbers(run_dir) == healthy
+    assert study.read_trials(run_dir)[0].attributes["retries"] == 1
+
+
+def test_worker_that_always_dies_fails_after_two_retries(
+    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, lambda number, _saved: os._exit(1) if number == 1 else None)
+    records = study.read_trials(go(experiment(search={"trials": 3}, confirm={"top": 0})).run_dir)
+    assert [record.state for record in records] == ["complete", "failed", "complete"]
+    assert records[1].attributes["error"].startswith("its worker died 3 times")
+
+
+def test_hung_trial_is_ended_by_its_time_out(go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+    poison(monkeypatch, lambda number, _saved: time.sleep(600) if number == 1 else None)
+    limits = {"trial_timeout": 8}
+    began = time.monotonic()
+    records = study.read_trials(go(experiment(search={"trials": 3}, resources=limits, confirm={"top": 0})).run_dir)
+    assert time.monotonic() - began < 60
+    assert [record.state for record in records] == ["complete", "failed", "complete"]
+    assert "resources.trial_timeout = 8 s" in records[1].attributes["error"]
+
+
+def test_time_budget_ends_the_search_and_can_be_raised(go: Callable[..., Outcome]) -> None:
+    small = {"confirm": {"top": 1, "seeds": 1}}
+    outcome = go(experiment(search={"trials": 500}, resources={"max_minutes": 0.3}, **small))
+    records = study.read_trials(outcome.run_dir)
+    ended = [record for record in records if record.state == "complete"]
+    assert 0 < len(ended) < 500
+    assert {record.state for record in records} <= {"complete", "interrupted"}
+    assert not outcome.interrupted
+    assert outcome.export
+    total = len(records) + 1
+    go(experiment(search={"trials": total}, resources={"max_minutes": 10}, **small))
+    records = study.read_trials(outcome.run_dir)
+    assert [record.state for record in records] == ["complete"] * total
+    assert [record.value for record in records if record.number < len(ended)] == [record.value for record in ended]
+
+
+def test_interruption_keeps_everything_and_resumes_to_the_same_table(
+    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    halving = {"search": {"trials": 5, "pruner": "halving", "sampler": "tpe"}, "hyperparameters": {"epochs": 3}}
+    wanted = experiment(**halving, confirm={"top": 1, "seeds": 1})
+    whole = numbers(go(wanted, "whole").run_dir)
+    real = Ledger.on_result
+    results = []
+
+    def on_result(self: Ledger, *of_trial: Any) -> bool:
+        results.append(1)
+        self.interrupted = len(results) in (3, 6)
+        return real(self, *of_trial)
+
+    monkeypatch.setattr(Ledger, "on_result", on_result)
+    capsys.readouterr()
+    outcomes = [go(wanted, "cut"), go(wanted, "cut"), go(wanted, "cut")]
+    assert [outcome.interrupted for outcome in outcomes] == [True, True, False]
+    assert numbers(tmp_path / "cut") == whole
+    assert numbers(tmp_path / "cut", study.CONFIRM) == numbers(tmp_path / "whole", study.CONFIRM)
+
+
+def test_confirmation_by_hand_on_an_interrupted_run(
+    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tiny_root: Path
+) -> None:
+    real = Ledger.on_result
+
+    def on_result(self: Ledger, *of_trial: Any) -> bool:
+        decision = real(self, *of_trial)
+        self.interrupted = len(study.best_trials(self.stage.study)) >= 2
+        return decision
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "on_result", on_result)
+        outcome = go(experiment(search={"trials": 9}))
+    assert outcome.interrupted
+    assert outcome.export is None
+    by_hand = run_confirm(outcome.run_dir, Progress(quiet=True), data=tiny_root)
+    assert by_hand.export
+    assert len(study.read_trials(outcome.run_dir, study.CONFIRM)) == 4
+    assert len([r for r in study.read_trials(outcome.run_dir) if r.state == "complete"]) < 9
+    with pytest.raises(ConfigError, match="holds no study.db"):
+        run_confirm(outcome.run_dir / "ray", Progress(quiet=True), data=tiny_root)
+
+
+def test_resolved_configuration_and_environment_are_kept(finished: Path) -> None:
+    text = (finished / "experiment.toml").read_text()
+    for line in ('dataset = "mnist"', "validation_images = 100", "concurrent_trials = 1", "learning_rate = 1.0"):
+        assert line in text
+    environment = json.loads((finished / "environment.json").read_text())
+    assert {"torch", "ray", "optuna", "python"} <= set(environment["versions"])
