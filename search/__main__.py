@@ -120,11 +120,10 @@ def _scores(export: Path) -> str:
     import json
 
     card = json.loads((export / "model.json").read_text(encoding="utf-8"))
-    metrics, source = card["metrics"], card["provenance"]["source"]
-    return (
-        f"winner    trial {source['candidate']}: validation {metrics['val_accuracy']:.2%}, "
-        f"test {metrics['test_accuracy']:.2%} of {metrics['test_images']:,} images of {card['provenance']['dataset']}"
-    )
+    metrics, provenance = card["metrics"], card["provenance"]
+    validation = f"validation {metrics['val_accuracy']:.2%} ({metrics['val_accuracy_of']})"
+    test = f"test {metrics['test_accuracy']:.2%} of {metrics['test_images']:,} images of {provenance['dataset']}"
+    return f"winner    trial {provenance['source']['candidate']}: {validation}, {test}"
 
 
 def _checked_name(name: str) -> str:

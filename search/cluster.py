@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 from search.resources import Node
 from search.space import ConfigError
 
+START = "start it there with: ray start --head (docs/cluster.md)"
 OBJECT_STORE_BYTES = 400 * 2**20  # the images of two data sets, and room
 
 
@@ -22,8 +24,6 @@ def connected(address: str | None) -> Iterator[None]:
     used as it is, and left running. Raises ConfigError.
     """
     quiet_environment(private=address is None)
-    if address is not None:
-        _check_address(address)
     import ray
 
     if ray.is_initialized():
@@ -63,16 +63,25 @@ def _init(address: str | None, temporary: str) -> None:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
-        remedy = "start it there with: ray start --head (docs/cluster.md)"
-        raise ConfigError(f"--address {address}: no Ray cluster answers ({reason}); {remedy}") from None
+        raise ConfigError(f"--address {address}: no Ray cluster answers ({reason}); {START}") from None
 
 
-def _check_address(address: str) -> None:
-    host, _, port = address.rpartition(":")
+def check_address(address: str | None) -> None:
+    """Refuse what can't be a cluster's address, or where nothing listens: Ray itself would try for minutes.
+
+    Raises ConfigError.
+    """
+    if address is None:
+        return
     if "://" in address:
         raise ConfigError(f"--address {address}: a driver behind ray:// would keep the study elsewhere; use HOST:PORT")
+    host, _, port = address.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise ConfigError(f"--address {address}: must be HOST:PORT, as in 10.0.0.1:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except OSError as error:
+        raise ConfigError(f"--address {address}: no Ray cluster answers ({error.strerror or error}); {START}") from None
 
 
 def quiet_environment(private: bool) -> None:

@@ -132,7 +132,7 @@ def _refit(
     refits = study.open_study(storage, study.REFIT)
     mine = [trial for trial in refits.get_trials() if trial.user_attrs.get("candidate") == winner.candidate]
     if not any(trial.state in (TrialState.COMPLETE, TrialState.WAITING) for trial in mine):
-        refits.enqueue_trial(winner.run.params, user_attrs={"candidate": winner.candidate})
+        refits.enqueue_trial(winner.run.params, user_attrs={"candidate": winner.candidate, "refit": True})
     if study.audit(refits, 0).to_do:
         whole = dataset.for_refit()
         engine.progress.say(f"refit: trial {winner.candidate} again on all {len(whole.train):,} images")
@@ -179,7 +179,7 @@ def _write(engine: Engine, experiment: Experiment, dataset: Dataset, winner: Win
     refit = experiment.export.refit
     metrics = {
         "val_accuracy": winner.mean if refit else run.value,
-        "val_accuracy_of": f"mean of {len(winner.accuracies)} runs without the validation images" if refit else "this",
+        "val_accuracy_of": f"mean of {len(winner.accuracies)} runs before the refit" if refit else "the exported run",
         "test_accuracy": float(correct),
         "test_images": len(dataset.test),
         "confirmation": list(winner.accuracies) if winner.study_name == study.CONFIRM else [],

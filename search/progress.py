@@ -49,16 +49,15 @@ class Progress:
 
     def trial_ended(self, trial: FrozenTrial, best: list[FrozenTrial]) -> None:
         self.done += 1
-        if best:
+        refit = "refit" in trial.user_attrs  # its validation images are among those it was trained on
+        if best and not refit:
             self.best = f"best {best[0].value or 0:.2%} (trial {best[0].number}), "
         last = max(trial.intermediate_values, default=0)
-        accuracy = f"{trial.intermediate_values[last]:7.2%}" if last else "      -"
+        accuracy = f"{trial.intermediate_values[last]:7.2%}" if last and not refit else "      -"
         error = f"  {trial.user_attrs['error']}" if "error" in trial.user_attrs else ""
-        run = f" of trial {trial.user_attrs['candidate']}" if "candidate" in trial.user_attrs else ""
-        self.say(
-            f"trial {trial.number:3d}{run}  {STATES[trial.state]:8}  {last:3d} epochs  {accuracy}  "
-            f"{describe(trial.params)}{error}"
-        )
+        candidate = trial.user_attrs.get("candidate")
+        who = f"trial {trial.number:3d}" if candidate is None else f"trial {candidate:3d} again, run {trial.number}"
+        self.say(f"{who}  {STATES[trial.state]:8}  {last:3d} epochs  {accuracy}  {describe(trial.params)}{error}")
 
     def tick(self, running: int, stopping: bool) -> None:
         if self.live:

@@ -12,7 +12,7 @@ import optuna
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from search import confirm, study
-from search.cluster import cluster_nodes, connected
+from search.cluster import check_address, cluster_nodes, connected
 from search.engine import Engine, run_stage, worker_data
 from search.experiment import Experiment, differences, load_experiment, resolved
 from search.ledger import Stage
@@ -67,13 +67,16 @@ def run_confirm(run_dir: Path, progress: Progress, *, address: str | None = None
 
 
 def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None:
-    """Refuse a folder that holds something else, or the same search without --resume. Raises ConfigError."""
-    if not run_dir.exists() or not any(run_dir.iterdir()):
+    """Refuse a folder that holds something else, or the same search without --resume. Raises ConfigError.
+
+    A search that ended before its first trial began (no cluster at --address, say) left nothing to resume.
+    """
+    if not run_dir.is_dir() or not any(run_dir.iterdir()):
         return
-    if not (run_dir / "experiment.toml").exists():
-        if (run_dir / "study.db").exists() or not (run_dir / "lock").exists():
-            raise ConfigError(f"{run_dir}: is there and is no run of ours (no experiment.toml); choose another --name")
-        return  # a first start that ended before it wrote anything
+    if not any((run_dir / ours).exists() for ours in ("experiment.toml", "lock")):
+        raise ConfigError(f"{run_dir}: is there and is no run of ours (no experiment.toml); choose another --name")
+    if not _begun(run_dir):
+        return
     if not resume:
         raise ConfigError(
             f"{run_dir}: a search of that name exists ({_holdings(run_dir)}); "
@@ -90,9 +93,16 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None
 def _opened(
     experiment: Experiment, run_dir: Path, progress: Progress, *, resume: bool, address: str | None, data: Path | None
 ) -> Iterator[_Run]:
+    check_address(address)
     check_folder(experiment, run_dir, resume=resume)
-    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{run_dir}: can't be made ({error.strerror}); choose another --out or --name") from None
     with study.run_lock(run_dir):
+        if not _begun(run_dir):
+            for leftover in ("experiment.toml", "study.db", "study.db-wal", "study.db-shm"):
+                (run_dir / leftover).unlink(missing_ok=True)
         dataset = load_dataset(
             experiment.data.dataset,
             data_root(data),
@@ -214,7 +224,11 @@ def _about(run: _Run) -> dict[str, Any]:
     }
 
 
+def _begun(run_dir: Path) -> bool:
+    """Whether any trial of this run has begun."""
+    return (run_dir / "study.db").exists() and any(trial.state != "waiting" for trial in study.read_trials(run_dir))
+
+
 def _holdings(run_dir: Path) -> str:
-    states = [trial.state for trial in study.read_trials(run_dir)] if (run_dir / "study.db").exists() else []
-    counts = {state: states.count(state) for state in dict.fromkeys(states)}
-    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trial yet"
+    states = [trial.state for trial in study.read_trials(run_dir) if trial.state != "waiting"]
+    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
