@@ -1,6 +1,5 @@
 """Experiment: one TOML file, validated and frozen before anything starts."""
 
-import math
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.catalogue import DatasetName
 from search.space import ConfigError, Space, complete, did_you_mean, parse_space, recipe_point, size
+
+UNION_MEMBERS = ("int", "literal", "constrained-int")  # parts of an error's place that are no keys of the file
+REMEDIES = {
+    "greater_than": "raise it",
+    "greater_than_equal": "raise it",
+    "literal_error": "write one of these, in quotes",
+    "int_type": "write a whole number, without quotes",
+    "int_from_float": "write a whole number",
+    "float_type": "write a number, without quotes",
+    "finite_number": "leave the key out for no limit",
+    "bool_type": "write true or false, without quotes",
+    "model_type": "write it as a table, [name] on a line of its own",
+    "dict_type": "write it as a table, [name] on a line of its own",
+    "list_type": "write it as tables, [[points]] on lines of their own",
+}
 
 
 class _Table(BaseModel):
@@ -178,18 +192,20 @@ def _check_search(experiment: Experiment) -> None:
 def _one_line(error: ValidationError) -> str:
     # A misspelt key is told before the key that is missing because of it.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in first["loc"] if str(part) not in ("int", "literal['auto']", "constrained-int"))
-    if first["type"] == "missing":
-        return f"{key}: missing; add it" + (", as in trials = 20 under [search]" if key.startswith("search") else "")
-    if first["type"] == "extra_forbidden":
+    path = [str(part) for part in first["loc"] if not str(part).startswith(UNION_MEMBERS)]
+    key, value, kind = ".".join(path), first["input"], first["type"]
+    if kind == "missing":
+        return f"{key}: missing; add it" + (", as in trials = 20 under [search]" if path[0] == "search" else "")
+    if kind == "extra_forbidden":
         model: type[BaseModel] = Experiment
-        for part in first["loc"][:-1]:
-            model = model.model_fields[str(part)].annotation  # type: ignore[assignment]
-        return (
-            f"{key} = {first['input']!r}: unknown key; {did_you_mean(str(first['loc'][-1]), list(model.model_fields))}"
-        )
-    rule = first["msg"].removeprefix("Input ")
-    value = first["input"]
-    if isinstance(value, float) and not math.isfinite(value):
-        rule = "should be a finite number"
-    return f"{key} = {value!r}: {rule[0].lower() + rule[1:]}; change it (docs/configuration.md lists every key)"
+        for part in path[:-1]:
+            model = model.model_fields[part].annotation  # type: ignore[assignment]
+        return f"{key} = {value!r}: unknown key; {did_you_mean(path[-1], list(model.model_fields))}"
+    # A value that may be of several kinds has an error for each.
+    rules = [
+        found["msg"].removeprefix("Input ")
+        for found in error.errors()
+        if found["loc"][: len(path)] == first["loc"][: len(path)]
+    ]
+    rule = " or ".join(rule[0].lower() + rule[1:] for rule in dict.fromkeys(rules))
+    return f"{key} = {value!r}: {rule}; {REMEDIES.get(kind, 'change it')} (docs/configuration.md)"

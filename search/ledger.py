@@ -210,7 +210,7 @@ class Ledger:
         trial = of_stage._storage.get_trial(trial_id)
         epoch = max(trial.intermediate_values)
         if search.pruner == "median":
-            pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=search.grace_epochs - 1)
+            pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=search.grace_epochs)
             return pruner.prune(of_stage, trial)
         if epoch not in self._rungs(epochs):
             return False
