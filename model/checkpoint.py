@@ -37,7 +37,7 @@ def load(folder: Path, device: torch.device) -> TrainingState:
     """The state that `save` wrote, on `device`. Raises CheckpointError for a file that is damaged or absent."""
     path = folder / FILE
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
         hyperparameters = Hyperparameters(**content["hyperparameters"])
         state = start(hyperparameters, seed=content["seed"], number=content["number"], device=device)
         state.net.load_state_dict(content["net"])

@@ -127,7 +127,9 @@ def _split(
         range(len(train)), test_size=validation_images, stratify=train.labels, random_state=seed
     )
     if limit is not None and limit < len(rows):
-        rows, rest = train_test_split(rows, train_size=limit, stratify=train.labels[rows], random_state=seed)
+        # A rest of fewer images than classes can't be stratified.
+        strata = train.labels[rows] if len(rows) - limit >= 10 else None
+        rows, rest = train_test_split(rows, train_size=limit, stratify=strata, random_state=seed)
     counts = torch.bincount(train.images.flatten(), minlength=256).double()
     levels = torch.arange(256, dtype=torch.float64) / 255
     mean = float((counts * levels).sum() / counts.sum())

@@ -90,14 +90,14 @@ def _with_report(run: Callable[[], Any], run_dir: Path, progress: Any, again: st
     outcome = None
     try:
         outcome = run()
-    except (ConfigError, DataError):
-        raise  # nothing has run
     except KeyboardInterrupt:
         progress.warn("stopped at once")
-    finally:
-        report = _report(run_dir) if outcome or (run_dir / "study.db").exists() else None
-    if report:
-        progress.result(f"report    {report}")
+    except (ConfigError, DataError):
+        raise  # what was asked for was refused
+    except BaseException:
+        _report(run_dir, progress)
+        raise
+    _report(run_dir, progress)
     if outcome is None or outcome.interrupted:
         progress.result(f"interrupted; go on with: {again}")
         return 130
@@ -110,10 +110,16 @@ def _with_report(run: Callable[[], Any], run_dir: Path, progress: Any, again: st
     return 0
 
 
-def _report(run_dir: Path) -> Path | None:
+def _report(run_dir: Path, progress: Any) -> None:
+    """Write the report; a report that can't be written must not hide how the search ended."""
     from analysis.report import write_report
 
-    return write_report([run_dir])
+    if not (run_dir / "study.db").exists():
+        return
+    try:
+        progress.result(f"report    {write_report([run_dir])}")
+    except Exception as error:
+        progress.warn(f"no report: {error}; try: python -m analysis {run_dir}")
 
 
 def _scores(export: Path) -> str:

@@ -48,6 +48,10 @@ class Teller(FIFOScheduler):
         goes_on = self.ledger.on_result(trial.trial_id, result, place)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        # After an end that the ledger has told it knows the trial no more; any other end is a death.
+        self.ledger.on_death(trial.trial_id, "it ended without a result")
+
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         self.ledger.on_death(trial.trial_id, _reason(trial))
 

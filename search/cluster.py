@@ -52,16 +52,18 @@ def cluster_nodes() -> list[Node]:
 def _init(address: str | None, temporary: str) -> None:
     import ray
     from ray._private import worker
+    from ray.exceptions import RayError
 
     # Deaths of workers are told by the bridge, with the trial's number; Ray prints its own pages of advice.
     worker.print_to_stdstream = lambda *_arguments, **_named: None
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
-        ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=temporary, **quiet)
+        # Said outright, or RAY_ADDRESS in the environment would be taken for one.
+        ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=temporary, **quiet)
         return
     try:
         ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         reason = " ".join(str(error).split())[:160]
         raise ConfigError(f"--address {address}: no Ray cluster answers ({reason}); {START}") from None
 

@@ -17,7 +17,7 @@ from search.cluster import cluster_nodes
 from search.engine import Engine, run_stage, worker_data
 from search.experiment import Experiment
 from search.ledger import Stage, delete_state
-from search.space import complete
+from search.space import ConfigError, complete
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def confirm(engine: Engine, experiment: Experiment, storage: RDBStorage) -> bool
     if not to_do:
         return True
     engine.progress.say(f"confirmation: the best trials again on fresh seeds, {to_do} runs")
-    return not run_stage(engine, _stage(experiment, runs)).interrupted
+    return not run_stage(engine, _stage(engine, experiment, runs)).interrupted
 
 
 def winner_of(storage: RDBStorage) -> Winner | None:
@@ -75,85 +75,95 @@ def is_settled(run_dir: Path, experiment: Experiment, storage: RDBStorage) -> bo
     runs = study.open_study(storage, study.CONFIRM)
     _enqueue(study.open_study(storage, study.SEARCH), runs, experiment)
     winner = winner_of(storage)
-    return not study.audit(runs, 0).to_do and (winner is None or _source(run_dir) == _wanted(winner, experiment))
+    if study.audit(runs, 0).to_do:
+        return False
+    return winner is None or _source(run_dir) == _wanted(winner, experiment.export.refit)
 
 
-def export_winner(engine: Engine, experiment: Experiment, storage: RDBStorage, dataset: Dataset) -> Path | None:
-    """Export the winner, scored once on the test images; None if there is none or the person interrupted.
+def export_winner(engine: Engine, experiment: Experiment, storage: RDBStorage, dataset: Dataset) -> bool:
+    """Export the winner, if there is one, scored once on the test images; False if the person interrupted.
 
     An export of the same run is left as it is: the test images are not scored a second time.
     """
     winner = winner_of(storage)
-    if winner is None:
-        return None
-    if _source(engine.run_dir) != _wanted(winner, experiment):
-        refit = _refit(engine, experiment, storage, dataset, winner) if experiment.export.refit else winner.run
-        if refit is None:
-            return None
-        _write(engine, experiment, dataset, winner, refit)
-        for other in study.best_trials(study.open_study(storage, study.CONFIRM)):
-            if other._trial_id != winner.run._trial_id:
-                delete_state(other.user_attrs["saved_state"])
-    return engine.run_dir / "export"
+    if winner is None or _source(engine.run_dir) == _wanted(winner, experiment.export.refit):
+        return True
+    run = winner.run
+    if experiment.export.refit:
+        interrupted, refit = _refit(engine, experiment, storage, dataset, winner)
+        if interrupted:
+            return False
+        run = refit or run
+    _write(engine, experiment, dataset, winner, run)
+    for other in study.best_trials(study.open_study(storage, study.CONFIRM)):
+        if other._trial_id != winner.run._trial_id:
+            delete_state(engine.run_dir, other.user_attrs["saved_state"])
+    return True
 
 
 def _enqueue(searched: optuna.Study, runs: optuna.Study, experiment: Experiment) -> None:
     """Put the runs that are still missing of each candidate in line; asking twice changes nothing."""
-    there = [
-        (trial.system_attrs.get("fixed_params"), trial.user_attrs.get("candidate"), trial.user_attrs.get("run"))
-        for trial in runs.get_trials(deepcopy=False)
-    ]
-    known = {(candidate, run) for _, candidate, run in there}
+    there = [trial.user_attrs for trial in runs.get_trials(deepcopy=False)]
+    known = {(attributes["candidate"], attributes["run"]) for attributes in there}
     for trial in study.best_trials(searched, experiment.confirm.top):
         for run in range(1, experiment.confirm.seeds + 1):
             if (trial.number, run) not in known:
                 runs.enqueue_trial(trial.params, user_attrs={"candidate": trial.number, "run": run})
 
 
-def _stage(experiment: Experiment, of_stage: optuna.Study, cpus: int | None = None) -> Stage:
+def _stage(engine: Engine, experiment: Experiment, of_stage: optuna.Study) -> Stage:
     """A stage without sampler and pruner: it works off what is in line, each run to its last epoch."""
     return Stage(
+        engine.run_dir,
         of_stage,
         experiment.space,
         experiment.search.model_copy(update={"pruner": "none"}),
         trials=0,
-        cpus=cpus or experiment.resources.cpus_per_trial,
-        trial_timeout=experiment.resources.trial_timeout if cpus is None else None,
+        cpus=experiment.resources.cpus_per_trial,
+        trial_timeout=experiment.resources.trial_timeout,
     )
 
 
 def _refit(
     engine: Engine, experiment: Experiment, storage: RDBStorage, dataset: Dataset, winner: Winner
-) -> FrozenTrial | None:
-    """The winner once more on training plus validation images; None if interrupted or failed.
+) -> tuple[bool, FrozenTrial | None]:
+    """The winner once more on all training images: whether the person interrupted, and the run if it is complete.
 
     Its validation accuracy is over images that it has seen, so no number of it is ever reported as one.
     """
     refits = study.open_study(storage, study.REFIT)
-    mine = [trial for trial in refits.get_trials() if trial.user_attrs.get("candidate") == winner.candidate]
-    if not any(trial.state in (TrialState.COMPLETE, TrialState.WAITING) for trial in mine):
-        refits.enqueue_trial(winner.run.params, user_attrs={"candidate": winner.candidate, "refit": True})
-    if study.audit(refits, 0).to_do:
+    for trial in refits.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        if trial.user_attrs["candidate"] != winner.candidate:
+            study.finish(refits, trial._trial_id, TrialState.FAIL, "another trial won meanwhile")
+    if _refit_of(refits, winner) is None:
+        if not study.audit(refits, 0).to_do:
+            refits.enqueue_trial(winner.run.params, user_attrs={"candidate": winner.candidate, "refit": True})
         whole = dataset.for_refit()
         engine.progress.say(f"refit: trial {winner.candidate} again on all {len(whole.train):,} images")
-        # One run has the machine to itself, so on CPUs it takes all of the largest node.
+        # One run has the machine to itself: on CPUs it takes all of the largest node, and no limit of one among many.
         nodes = cluster_nodes()
-        alone = None if any(node.gpus for node in nodes) else max(node.cpus for node in nodes)
-        run_stage(
-            replace(engine, data=worker_data(whole, engine.data["token"] + " refit")),
-            _stage(experiment, refits, cpus=alone),
-        )
-    done = [trial for trial in study.best_trials(refits) if trial.user_attrs["candidate"] == winner.candidate]
-    return done[0] if done else None
+        cpus = experiment.resources.cpus_per_trial if any(n.gpus for n in nodes) else max(n.cpus for n in nodes)
+        stage = replace(_stage(engine, experiment, refits), cpus=cpus, trial_timeout=None)
+        with_all = replace(engine, data=worker_data(whole, engine.data["token"] + " refit"))
+        if run_stage(with_all, stage).interrupted:
+            return True, None
+    done = _refit_of(refits, winner)
+    if done is None:
+        engine.progress.warn("the refit failed: the best confirmed run is exported instead")
+    return False, done
 
 
-def _wanted(winner: Winner, experiment: Experiment) -> dict[str, Any]:
+def _refit_of(refits: optuna.Study, winner: Winner) -> FrozenTrial | None:
+    return next((t for t in study.best_trials(refits) if t.user_attrs["candidate"] == winner.candidate), None)
+
+
+def _wanted(winner: Winner, refit: bool) -> dict[str, Any]:
     """What identifies an export: the run that it came from."""
     return {
         "candidate": winner.candidate,
         "study": winner.study_name,
         "run": winner.run.number,
-        "refit": experiment.export.refit,
+        "refit": refit,
     }
 
 
@@ -169,14 +179,17 @@ def _source(run_dir: Path) -> dict[str, Any] | None:
 def _write(engine: Engine, experiment: Experiment, dataset: Dataset, winner: Winner, run: FrozenTrial) -> None:
     import torch
 
-    from model.checkpoint import load
+    from model.checkpoint import CheckpointError, load
     from model.export import write_export
     from model.train import predict
 
-    state = load(Path(run.user_attrs["saved_state"]), torch.device("cpu"))
+    try:
+        state = load(engine.run_dir / run.user_attrs["saved_state"]["place"], torch.device("cpu"))
+    except CheckpointError as error:
+        raise ConfigError(f"the winner's training state is lost: {error}; search again under another --name") from None
     probabilities = predict(state.net, dataset.test.images, dataset.mean, dataset.std).exp()
     correct = (probabilities.argmax(dim=1) == dataset.test.labels).double().mean()
-    refit = experiment.export.refit
+    refit = "refit" in run.user_attrs
     metrics = {
         "val_accuracy": winner.mean if refit else run.value,
         "val_accuracy_of": f"mean of {len(winner.accuracies)} runs before the refit" if refit else "the exported run",
@@ -186,7 +199,7 @@ def _write(engine: Engine, experiment: Experiment, dataset: Dataset, winner: Win
     }
     provenance = {
         "run": engine.run_dir.name,
-        "source": _wanted(winner, experiment),
+        "source": _wanted(winner, refit),
         "dataset": dataset.name,
         "note": FALLBACK_NOTE if dataset.name == FALLBACK else "",
         "training_images": len((dataset.for_refit() if refit else dataset).train),

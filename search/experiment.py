@@ -43,7 +43,7 @@ class Search(_Table):
     """[search]: how many trials, who suggests them, who stops them early."""
 
     trials: int = Field(ge=1)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
     recipe_first: bool = True
     pruner: Literal["halving", "median", "none"] = "halving"

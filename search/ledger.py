@@ -29,6 +29,7 @@ class Stage:
     """What one call of the engine works through: a study, its space, and the limits. `kept_states` is how many of the
     best finished trials keep their training state on disk (None: all)."""
 
+    run_dir: Path
     study: optuna.Study
     space: Space
     search: Search
@@ -103,7 +104,7 @@ class Ledger:
             self._record(live, result, saved_state)
             if result["epoch"] >= live.hyperparameters.epochs:
                 self._end(worker, TrialState.COMPLETE)
-            elif self._prunes(live.trial_id, live.hyperparameters.epochs):
+            elif self._prunes(live.trial_id, result["epoch"], live.hyperparameters.epochs):
                 self._end(worker, TrialState.PRUNED)
         return worker in self.live
 
@@ -157,10 +158,11 @@ class Ledger:
         """Tell a trial that was interrupted between its last value and its end; True if that was all it lacked."""
         hyperparameters = complete(self.stage.space, trial.params)
         last = max(trial.intermediate_values, default=0)
-        if last == 0 or trial.user_attrs.get("saved_epoch") != last:
+        saved = trial.user_attrs.get("saved_state", {"epoch": None})
+        if last == 0 or saved["epoch"] != last:
             return False  # what lies between the saved state and the last value is trained again
         state = TrialState.COMPLETE if last >= hyperparameters.epochs else TrialState.PRUNED
-        if state == TrialState.PRUNED and not self._prunes(trial._trial_id, hyperparameters.epochs):
+        if state == TrialState.PRUNED and not self._prunes(trial._trial_id, last, hyperparameters.epochs):
             return False
         study.finish(self.stage.study, trial._trial_id, state)
         self._after_end(trial._trial_id)
@@ -172,13 +174,16 @@ class Ledger:
         seed = derive_seed(stage.search.seed, STAGE_SEEDS[stage.study.study_name])
         if "started" not in attributes:
             study.set_attributes(stage.study, trial._trial_id, started=time.time(), seed=seed)
+        if "ended" in attributes:  # killed between the reason of an end and the end itself
+            study.set_attributes(stage.study, trial._trial_id, ended=None, error=None)
+        saved = attributes.get("saved_state")
         spent = sum(value["seconds"] for key, value in attributes.items() if key.startswith(study.EPOCH))
         self.live[worker] = LiveTrial(trial._trial_id, trial.number, hyperparameters, spent=spent)
         return {
             "number": trial.number,
             "seed": seed,
             "hyperparameters": hyperparameters.model_dump(),
-            "saved_state": attributes.get("saved_state"),
+            "saved_state": str(self.stage.run_dir / saved["place"]) if saved else None,
             "rungs": self._rungs(hyperparameters.epochs),
             "cpus": stage.cpus,
         }
@@ -189,14 +194,17 @@ class Ledger:
         about = {key.removeprefix("about/"): value for key, value in result.items() if key.startswith("about/")}
         changed = {key: value for key, value in about.items() if attributes.get(key) != value}
         study.set_attributes(of_stage, live.trial_id, **changed)
+        if changed.get("gpu") and about["device"] == "cpu":
+            self.progress.warn(f"trial {live.number} has a GPU that torch can't use (no CUDA): training on the CPU")
         metrics = {name: result[name] for name in EpochMetrics.__dataclass_fields__}
         study.record_epoch(of_stage, live.trial_id, {**metrics, "clock": self.clock})
         if saved_state:
-            place = str(saved_state)
-            study.set_attributes(of_stage, live.trial_id, saved_state=place, saved_epoch=result["epoch"])
+            place = saved_state.relative_to(self.stage.run_dir.absolute())  # a run folder may be moved or copied
+            saved = {"place": str(place), "epoch": result["epoch"]}
+            study.set_attributes(of_stage, live.trial_id, saved_state=saved)
             earlier = attributes.get("saved_state")
-            if earlier and Path(earlier).parent != saved_state.parent:
-                delete_state(earlier)  # of an earlier attempt; within one, Ray keeps only the newest
+            if earlier and Path(earlier["place"]).parent != place.parent:
+                delete_state(self.stage.run_dir, earlier)  # of an earlier attempt; within one, Ray keeps the newest
 
     def _rungs(self, epochs: int) -> list[int]:
         search = self.stage.search
@@ -204,11 +212,15 @@ class Ledger:
             return []
         return halving.rungs(epochs, search.grace_epochs, search.reduction_factor)
 
-    def _prunes(self, trial_id: int, epochs: int) -> bool:
-        """Whether the pruner stops this trial after its last recorded epoch. A pure function of the study."""
+    def _prunes(self, trial_id: int, epoch: int, epochs: int) -> bool:
+        """Whether the pruner stops this trial after `epoch`: a pure function of the study.
+
+        What is trained again after an interruption was decided on before: such a trial has later values already.
+        """
         search, of_stage = self.stage.search, self.stage.study
         trial = of_stage._storage.get_trial(trial_id)
-        epoch = max(trial.intermediate_values)
+        if epoch < max(trial.intermediate_values):
+            return False
         if search.pruner == "median":
             pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=search.grace_epochs)
             return pruner.prune(of_stage, trial)
@@ -236,13 +248,13 @@ class Ledger:
             displaced = best[keep:]
             unneeded = displaced if trial.number in {kept.number for kept in best[:keep]} else [*displaced, trial]
         for other in unneeded:
-            if place := other.user_attrs.get("saved_state"):
-                delete_state(place)
+            if saved := other.user_attrs.get("saved_state"):
+                delete_state(self.stage.run_dir, saved)
 
     def _attributes(self, trial_id: int) -> dict[str, Any]:
         return dict(self.stage.study._storage.get_trial(trial_id).user_attrs)
 
 
-def delete_state(place: str) -> None:
+def delete_state(run_dir: Path, saved: dict[str, Any]) -> None:
     """Remove a saved training state, together with Ray's folder of that attempt."""
-    shutil.rmtree(Path(place).parent, ignore_errors=True)
+    shutil.rmtree((run_dir / saved["place"]).parent, ignore_errors=True)

@@ -10,6 +10,7 @@ from model.hyperparameters import Hyperparameters
 from search.space import ConfigError
 
 MOST_PER_GPU = 8  # above that trials on one GPU only wait for each other
+CONTEXT_BYTES = 600 * 2**20  # what CUDA itself takes in each process: about 500 MB on recent cards
 MEMORY_SHARE = 0.9  # of a GPU's memory that trials may fill
 
 
@@ -44,6 +45,8 @@ def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -
     first, so the places left over are reserved (`hold_spare`). Raises ConfigError if no node has the CPUs.
     """
     with_gpu = [node for node in nodes if node.gpus and node.cpus >= cpus_per_trial]
+    if not with_gpu and any(node.gpus for node in nodes):
+        raise ConfigError(f"resources.cpus_per_trial = {cpus_per_trial}: no machine with a GPU has as many; lower it")
     if not with_gpu:
         places = sum(node.cpus // cpus_per_trial for node in nodes)
         if not places:
@@ -104,16 +107,26 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[None]:
             remove_placement_group(group)
 
 
-def measured_per_gpu(largest: Hyperparameters, data: dict[str, Any]) -> int:
-    """Trials per GPU by the measured peak memory of `largest`, trained for two steps on a GPU of the cluster."""
+def measured_per_gpu(largest: Hyperparameters, data: dict[str, Any], nodes: list[Node]) -> int:
+    """Trials per GPU by the measured peak memory of `largest`, trained for two steps on one GPU of each node."""
     import ray
+    from ray.exceptions import GetTimeoutError, RayError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    free, peak = ray.get(ray.remote(num_gpus=1, num_cpus=1, max_calls=1)(_measure).remote(largest.model_dump(), data))
-    return trials_that_fit(free, peak) if peak else 1
+    measure = ray.remote(num_gpus=1, num_cpus=1, max_calls=1, max_retries=0)(_measure)
+    there = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in nodes if node.gpus]
+    shared = ray.put(data)
+    running = [measure.options(scheduling_strategy=on).remote(largest.model_dump(), shared) for on in there]
+    try:
+        return min(trials_that_fit(free, peak) if peak else 1 for free, peak in ray.get(running, timeout=300))
+    except GetTimeoutError:
+        raise ConfigError("GPUs of the cluster are taken by others; wait, or set resources.trials_per_gpu") from None
+    except RayError:
+        return 1  # not even one fits: its trials will fail and say why
 
 
 def _measure(hyperparameters: dict[str, Any], data: dict[str, Any]) -> tuple[int, int]:
-    """Free bytes of this GPU and the peak that one training process takes, CUDA's own context included."""
+    """Free bytes of this GPU and the peak that one training process takes; zeros where torch has no CUDA."""
     import torch
 
     from model.train import fit, start
@@ -129,4 +142,5 @@ def _measure(hyperparameters: dict[str, Any], data: dict[str, Any]) -> tuple[int
     few = dataset_on_device({**data, "train": (images[:rows], labels[:rows]), "token": "measure"}, device)
     for _metrics in fit(start(largest, seed=0, number=0, device=device), few):
         pass
-    return free, free - torch.cuda.mem_get_info()[0] + images.nbytes
+    # The first call above has made CUDA's own context already, so it is not part of the difference.
+    return free, free - torch.cuda.mem_get_info()[0] + images.nbytes + CONTEXT_BYTES

@@ -73,8 +73,8 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None
     """
     if not run_dir.is_dir() or not any(run_dir.iterdir()):
         return
-    if not any((run_dir / ours).exists() for ours in ("experiment.toml", "lock")):
-        raise ConfigError(f"{run_dir}: is there and is no run of ours (no experiment.toml); choose another --name")
+    if not any((run_dir / ours).exists() for ours in ("study.db", "lock")):
+        raise ConfigError(f"{run_dir}: is there and is no run of ours (no study.db); choose another --name")
     if not _begun(run_dir):
         return
     if not resume:
@@ -123,6 +123,8 @@ def _opened(
 def _finish(run: _Run, *, searching: bool) -> Outcome:
     """Search (if `searching`), confirm, export. Nothing of Ray starts when all is done already."""
     storage = study.open_storage(run.run_dir)
+    for name in (study.SEARCH, study.CONFIRM, study.REFIT):
+        study.requeue_interrupted(study.open_study(storage, name))  # what a killed driver left running
     of_search = study.open_study(storage, study.SEARCH)
     if searching and not of_search.get_trials(deepcopy=False):
         for point in run.experiment.first_points:
@@ -130,7 +132,8 @@ def _finish(run: _Run, *, searching: bool) -> Outcome:
     found = study.audit(of_search, run.experiment.search.trials)
     to_do = found.to_do if searching else 0
     if not to_do and confirm.is_settled(run.run_dir, run.experiment, storage):
-        run.progress.result(f"all {found.kept} trials are done; raise search.trials (or --trials) to search on")
+        more = "raise search.trials (or --trials) to search on" if not found.to_do else f"{found.to_do} are still to do"
+        run.progress.result(f"all is confirmed and exported of {found.kept} finished trials; {more}")
         return Outcome(run.run_dir, False, confirm.exported(run.run_dir))
     with connected(run.address):
         engine = _engine(run, to_do)
@@ -138,14 +141,16 @@ def _finish(run: _Run, *, searching: bool) -> Outcome:
         interrupted = bool(to_do) and _search(run, of_search, engine)
         if not interrupted and run.experiment.confirm.top:
             interrupted = not confirm.confirm(engine, run.experiment, storage)
-        export = None if interrupted else confirm.export_winner(engine, run.experiment, storage, run.dataset)
-    return Outcome(run.run_dir, interrupted, export)
+        if not interrupted:
+            interrupted = not confirm.export_winner(engine, run.experiment, storage, run.dataset)
+    return Outcome(run.run_dir, interrupted, None if interrupted else confirm.exported(run.run_dir))
 
 
 def _search(run: _Run, of_search: optuna.Study, engine: Engine) -> bool:
     """Run the trials that are still to do; True if the person interrupted."""
     limits = run.experiment.resources
     stage = Stage(
+        run.run_dir,
         of_search,
         run.experiment.space,
         run.experiment.search,
@@ -168,7 +173,7 @@ def _engine(run: _Run, to_do: int) -> Engine:
     per_gpu = 1
     if any(node.gpus for node in nodes):
         chosen = limits.trials_per_gpu
-        per_gpu = measured_per_gpu(largest(run.experiment.space), data) if chosen == "auto" else chosen
+        per_gpu = measured_per_gpu(largest(run.experiment.space), data, nodes) if chosen == "auto" else chosen
     slots = plan(nodes, cpus_per_trial=limits.cpus_per_trial, per_gpu=per_gpu, trials=max(to_do, 1))
     places = {
         "gpus": sum(node.gpus for node in nodes),

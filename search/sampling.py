@@ -9,6 +9,7 @@ from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, T
 from optuna.trial import FrozenTrial
 
 from model.train import derive_seed
+from search.space import grid
 
 ATTEMPTS = 10  # tries to replace an exact repeat of an earlier point
 
@@ -52,8 +53,9 @@ def _draw(
             drawn = _sample(study, trial, searched, make_sampler(sampler, seed, trial.number, attempt))
             params = {**drawn, **trial.params}
             if params not in earlier:
-                break
-    return params
+                return params
+    unused = [point for point in grid(searched) if point not in earlier]
+    return unused[derive_seed(seed, trial.number) % len(unused)] if unused else params
 
 
 def _sample(

@@ -1,5 +1,6 @@
 """The space: `[hyperparameters]` of a configuration to fixed values and Optuna distributions."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -12,6 +13,7 @@ from model.hyperparameters import RECIPE, Hyperparameters
 
 FIELDS = Hyperparameters.model_fields
 RANGE_KEYS = {"low", "high", "log", "step"}
+GRID_LIMIT = 10_000
 
 
 class ConfigError(Exception):
@@ -59,7 +61,7 @@ def recipe_point(space: Space, named: dict[str, Any] | None = None) -> dict[str,
         if name not in space.searched:
             remedy = "only searched fields may be named; " + did_you_mean(name, list(space.searched))
             raise ConfigError(f"points: {name} = {value!r}: not a searched hyperparameter; {remedy}")
-        if nearest(space.searched[name], value) != value:
+        if (isinstance(value, float) and not math.isfinite(value)) or nearest(space.searched[name], value) != value:
             held = _words(space.searched[name])
             raise ConfigError(f"points: {name} = {value!r}: outside the space, which holds {held}; widen it or move")
         point[name] = value
@@ -111,6 +113,22 @@ def size(space: Space) -> float:
     return math.prod(_size(distribution) for distribution in space.searched.values())
 
 
+def grid(searched: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
+    """All points of a small space, in order; none of a large one or one with a continuous range."""
+    if size(Space({}, searched)) > GRID_LIMIT:
+        return []
+    values = [_values(distribution) for distribution in searched.values()]
+    return [dict(zip(searched, point, strict=True)) for point in itertools.product(*values)]
+
+
+def _values(distribution: BaseDistribution) -> list[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    step = distribution.step or 1
+    return [nearest(distribution, distribution.low + index * step) for index in range(int(_size(distribution)))]
+
+
 def _size(distribution: BaseDistribution) -> float:
     if isinstance(distribution, CategoricalDistribution):
         return len(distribution.choices)
@@ -147,9 +165,11 @@ def _range(name: str, table: dict[str, Any]) -> BaseDistribution:
 
 
 def _check_step(name: str, kind: object, low: float, high: float, step: Any) -> None:
-    if not _is_number(step) or step <= 0 or (kind is int and not isinstance(step, int)):
+    if not _is_number(step) or not 0 < step <= high - low or (kind is int and not isinstance(step, int)):
         number = "a whole number" if kind is int else "a number"
-        raise _error(f"{name}.step", step, f"must be {number} above 0", "change or drop it")
+        raise _error(f"{name}.step", step, f"must be {number} above 0 and at most high - low", "change or drop it")
+    if not math.isfinite((high - low) / step):
+        raise _error(f"{name}.step", step, "is too small to count the steps", "drop it")
     steps = (high - low) / step
     if abs(steps - round(steps)) > 1e-9:
         last = round(low + math.floor(steps) * step, 12)

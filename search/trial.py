@@ -39,6 +39,8 @@ def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
             "num_parameters": sum(parameter.numel() for parameter in state.net.parameters()),
         }
         _train(config, state, dataset_on_device(data, device), about)
+    except torch.AcceleratorError:
+        os._exit(1)  # its CUDA context is broken for good: a new worker takes the trial over
     except Exception as error:  # the boundary: a trial may fail in any way, the search goes on
         tune.report({"error": _one_line(error)})
     finally:
@@ -96,6 +98,7 @@ def _device() -> tuple[torch.device, list[str]]:
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all of them visible to a worker that asked for none
         return torch.device("cpu"), gpus
+    torch.backends.cudnn.deterministic = True
     return torch.device("cuda:0" if torch.cuda.is_available() else "cpu"), gpus
 
 

@@ -37,6 +37,10 @@ def test_split_is_stratified_disjoint_and_by_seed(tiny_root: Path) -> None:
     assert len(seen) == len(set(seen)) == 600
 
 
+def test_a_rest_too_small_to_stratify_is_no_error(tiny_root: Path) -> None:
+    assert len(load_dataset("mnist", tiny_root, validation_images=100, train_images=497).rest) == 3
+
+
 def test_refit_has_every_training_image_once(tiny_root: Path) -> None:
     whole = load_dataset("mnist", tiny_root, validation_images=100, train_images=200).for_refit()
     assert len({image.numpy().tobytes() for image in whole.train.images}) == len(whole.train) == 600

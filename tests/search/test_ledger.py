@@ -1,5 +1,6 @@
 """Every decision on a trial, without Ray: ends, prunings, deaths, and interruptions between any two writes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ HALVING = Search(trials=3, grace_epochs=1, reduction_factor=2, sampler="random")
 
 @pytest.fixture
 def of_search(tmp_path: Path) -> optuna.Study:
-    return study.open_study(study.open_storage(tmp_path), study.SEARCH)
+    opened = study.open_study(study.open_storage(tmp_path), study.SEARCH)
+    opened.set_user_attr("run_dir", str(tmp_path))
+    return opened
 
 
 def ledger(of_search: optuna.Study, **changes: Any) -> Ledger:
-    stage = {"study": of_search, "space": SPACE, "search": HALVING, "trials": 3, "cpus": 1, "kept_states": 1}
-    return Ledger(Stage(**{**stage, **changes}), Progress(quiet=True))  # type: ignore[arg-type]
+    run_dir = Path(of_search._storage.get_study_user_attrs(of_search._study_id)["run_dir"])
+    stage = Stage(run_dir, of_search, SPACE, HALVING, trials=3, cpus=1, kept_states=1)
+    return Ledger(replace(stage, **changes), Progress(quiet=True))
 
 
 def result(epoch: int, accuracy: float) -> dict[str, Any]:
@@ -126,12 +130,42 @@ def test_killed_between_two_writes(
         study.record_epoch(of_search, trial_id, {**result(done, 0.1), "clock": 1.0})
     if saved:
         place = state(tmp_path, "cut", epoch)
-        study.set_attributes(of_search, trial_id, saved_state=str(place), saved_epoch=epoch)
+        saved_state = {"place": str(place.relative_to(tmp_path)), "epoch": epoch}
+        study.set_attributes(of_search, trial_id, saved_state=saved_state)
     study.requeue_interrupted(of_search)
     config = ledger(of_search).next_config("next")
     assert config is not None
     assert of_search.trials[1].state.name == expected
     assert config["number"] == (1 if expected == "RUNNING" else 2)
+
+
+def test_a_trial_is_not_judged_again_by_what_it_repeats(of_search: optuna.Study) -> None:
+    """Resumed behind its values, with better peers meanwhile: the rung that it passed stays passed."""
+    book = ledger(of_search)
+    book.next_config("early")
+    for epoch in (1, 2, 3):
+        assert book.on_result("early", result(epoch, 0.5), None)
+    study.requeue_interrupted(of_search)
+    after = ledger(of_search)
+    assert after.next_config("early again") is not None
+    for worker in "bc":
+        after.next_config(worker)
+        run_to_the_end(after, worker, 0.9)
+    assert [after.on_result("early again", result(epoch, 0.5), None) for epoch in (1, 2, 3)] == [True] * 3
+    assert not after.on_result("early again", result(4, 0.6), None)
+    assert of_search.trials[0].value == 0.6
+    assert of_search.trials[0].state.name == "COMPLETE"
+
+
+def test_what_a_killed_driver_wrote_of_an_end_is_taken_back(of_search: optuna.Study) -> None:
+    book = ledger(of_search)
+    book.next_config("a")
+    study.set_attributes(of_search, book.live["a"].trial_id, ended=1.0, error="killed before the state was told")
+    study.requeue_interrupted(of_search)
+    after = ledger(of_search)
+    after.next_config("a")
+    run_to_the_end(after, "a", 0.5)
+    assert of_search.trials[0].user_attrs["error"] is None
 
 
 def test_time_out_is_told_once_and_fails(of_search: optuna.Study) -> None:

@@ -1,11 +1,16 @@
 """How trials share GPUs: the plan by arithmetic, and the places that Ray really gives on declared GPUs."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from search.experiment import parse_experiment
+from search.progress import Progress
 from search.resources import Node, plan, trials_that_fit
+from search.run import run_search
 from search.space import ConfigError
+from search.study import read_trials
 
 GIB = 2**30
 
@@ -51,6 +56,32 @@ def test_too_many_cpus_are_refused() -> None:
 )
 def test_memory_limits_the_automatic_number(free: int, peak: int, expected: int) -> None:
     assert trials_that_fit(free, peak) == expected
+
+
+def test_gpu_nodes_without_enough_cpus_are_told() -> None:
+    with pytest.raises(ConfigError, match="no machine with a GPU has as many"):
+        plan([Node("a", 2, 4), Node("b", 16, 0)], cpus_per_trial=4, per_gpu=1, trials=1)
+
+
+def test_each_trial_of_a_search_sees_one_gpu_of_its_own(
+    declared_gpus: None, tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three trials on four declared GPUs; torch has no CUDA here, which is told, and the automatic number is 1."""
+    small = {"epochs": 1, "conv1_width": 2, "conv2_width": 2, "hidden_width": 4, "dropout1": {"low": 0.0, "high": 0.5}}
+    wanted = parse_experiment(
+        {
+            "data": {"validation_images": 100},
+            "search": {"trials": 3, "pruner": "none", "sampler": "random"},
+            "hyperparameters": small,
+            "confirm": {"top": 0},
+        }
+    )
+    run_search(wanted, tmp_path / "run", Progress(quiet=True), data=tiny_root)
+    given = [record.attributes["gpu"] for record in read_trials(tmp_path / "run")]
+    assert all(len(gpus) == 1 for gpus in given)
+    assert len({gpus[0] for gpus in given}) == 3
+    assert "trials_per_gpu = 1" in (tmp_path / "run" / "experiment.toml").read_text()
+    assert "training on the CPU" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("trials", "loads"), [(3, [0, 1, 1, 1]), (6, [1, 1, 2, 2]), (8, [2, 2, 2, 2])])

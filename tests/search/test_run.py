@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 
 from search import engine, study
 from search.confirm import winner_of
@@ -86,7 +87,7 @@ def test_search_confirms_and_exports(finished: Path) -> None:
     records = study.read_trials(run_dir)
     assert [record.state for record in records] == ["complete"] * 4
     assert all(len(record.epochs) == 2 and record.value == record.epochs[-1]["val_accuracy"] for record in records)
-    about = {"started", "ended", "seed", "node", "device", "gpu", "num_parameters", "saved_state", "saved_epoch"}
+    about = {"started", "ended", "seed", "node", "device", "gpu", "num_parameters", "saved_state"}
     assert about <= set(records[0].attributes)
     confirmed = study.read_trials(run_dir, study.CONFIRM)
     best = sorted(records, key=lambda record: (-(record.value or 0), record.number))[:2]
@@ -123,7 +124,7 @@ def test_finished_search_is_left_alone_then_extended(
     before = numbers(copied)
     exported = (copied / "export" / "model.json").stat().st_mtime_ns
     go(experiment())
-    assert "all 4 trials are done" in capsys.readouterr().out
+    assert "exported of 4 finished trials" in capsys.readouterr().out
     assert numbers(copied) == before
     assert (copied / "export" / "model.json").stat().st_mtime_ns == exported
     go(experiment(search={"trials": 5}))
@@ -302,10 +303,29 @@ def test_interruption_keeps_everything_and_resumes_to_the_same_table(
 
     monkeypatch.setattr(Ledger, "on_result", on_result)
     capsys.readouterr()
-    outcomes = [go(wanted, "cut"), go(wanted, "cut"), go(wanted, "cut")]
+    outcomes = [go(wanted, "cut")]
+    left_running_as_by_a_kill(tmp_path / "cut")
+    outcomes += [go(wanted, "cut"), go(wanted, "cut")]
     assert [outcome.interrupted for outcome in outcomes] == [True, True, False]
     assert numbers(tmp_path / "cut") == whole
     assert numbers(tmp_path / "cut", study.CONFIRM) == numbers(tmp_path / "whole", study.CONFIRM)
+
+
+def left_running_as_by_a_kill(run_dir: Path) -> None:
+    """Undo what a tidy end does and a SIGKILL does not: trials that were begun are RUNNING again."""
+    storage = study.open_storage(run_dir)
+    begun = [trial for trial in study.open_study(storage, study.SEARCH).trials if "started" in trial.user_attrs]
+    for trial in begun:
+        if not trial.state.is_finished():
+            storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING)
+
+
+def test_a_moved_run_can_be_extended(copied: Path, tiny_root: Path, finished: Path) -> None:
+    before = sorted((finished / "ray").glob("**/state.pt"))
+    moved = copied.rename(copied.with_name("moved"))
+    run_search(experiment(search={"trials": 5}), moved, Progress(quiet=True), resume=True, data=tiny_root)
+    assert len(study.read_trials(moved)) == 5
+    assert sorted((finished / "ray").glob("**/state.pt")) == before  # the original keeps its states
 
 
 def test_confirmation_by_hand_on_an_interrupted_run(

@@ -37,6 +37,9 @@ def test_shapes_decide() -> None:
         ({"epochs": {"low": 5, "high": 2}}, "low 5 must be below high 2"),
         ({"epochs": {"low": 1, "high": 8, "step": 3}}, "use high = 7"),
         ({"epochs": {"low": 1, "high": 8, "step": 0}}, "a whole number above 0"),
+        ({"epochs": {"low": 1, "high": 8, "step": 99}}, "at most high - low"),
+        ({"dropout1": {"low": 0.0, "high": 0.5, "step": float("nan")}}, "at most high - low"),
+        ({"dropout1": {"low": 0.0, "high": 0.5, "step": 1e-320}}, "too small to count"),
         ({"epochs": {"low": 1.5, "high": 8}}, "valid integer"),
         ({"epochs": 0}, "use a whole number >= 1"),
         ({"epochs": "three"}, "valid integer"),
@@ -92,6 +95,9 @@ def test_listed_points_name_what_differs() -> None:
     assert recipe_point(space, {"dropout1": 0.3}) == {"dropout1": 0.3, "kernel_size": 3}
     with pytest.raises(ConfigError, match="outside the space, which holds 0.0 to 0.5 in steps of 0.1"):
         recipe_point(space, {"dropout1": 0.35})
+    for nonsense in (float("nan"), float("inf"), True):
+        with pytest.raises(ConfigError, match="outside the space"):
+            recipe_point(space, {"dropout1": nonsense})
     with pytest.raises(ConfigError, match="not a searched hyperparameter"):
         recipe_point(space, {"epochs": 3})
     with pytest.raises(ConfigError, match="outside the space"):
