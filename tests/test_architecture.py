@@ -1,8 +1,10 @@
 """The executable diagram: which package may import what, and which start-ups must stay light."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,7 @@ FORBIDDEN = {
     "analysis": {"ray", "torch", "torchvision"},
     "classify_image": {"ray", "optuna", "pandas"},
 }
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "tomli_w": "tomli-w"}
 EXCEPTIONS = {("search/__main__.py", "analysis.report")}
 
 
@@ -76,6 +79,15 @@ def test_help_imports_nothing_heavy(command: list[str]) -> None:
     loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if "|" in line}
     heavy = {"torch", "ray", "optuna", "pandas", "numpy", "matplotlib", "sklearn", "PIL", "pydantic", "sqlalchemy"}
     assert not loaded & heavy
+
+
+def test_every_import_is_declared_and_every_dependency_is_used() -> None:
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    declared = {re.split(r"[\[><= ]", line)[0] for line in dependencies}
+    modules = {module.partition(".")[0] for _, path in sources() for module in imports(path)}
+    foreign = {DISTRIBUTIONS.get(name, name) for name in modules - OURS - set(sys.stdlib_module_names)}
+    assert foreign - {"numpy"} <= declared  # numpy comes with torch and pandas
+    assert declared <= foreign
 
 
 def test_every_file_begins_by_saying_why_it_exists() -> None:

@@ -1,0 +1,39 @@
+"""What an installation brings: reasons for it, pinned versions, explicit packages, three commands."""
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+PROJECT = tomllib.loads(PYPROJECT)
+
+
+DECLARED = {re.split(r"[\[><= ]", line)[0] for line in PROJECT["project"]["dependencies"]}
+
+
+def test_every_dependency_bears_its_reason() -> None:
+    lines = [line for line in PYPROJECT.splitlines() if re.match(r' {4}"[a-z\[\]-]+>=', line)]
+    assert len(lines) >= len(DECLARED)
+    assert all("  # " in line for line in lines)
+
+
+@pytest.mark.parametrize("command", ["digit-search", "digit-report", "classify-image"])
+def test_commands_exist(command: str) -> None:
+    module, _, function = PROJECT["project"]["scripts"][command].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_packages_are_named_explicitly() -> None:
+    assert PROJECT["tool"]["setuptools"]["packages"] == ["search", "model", "analysis"]
+    assert all((ROOT / package / "__init__.py").exists() for package in PROJECT["tool"]["setuptools"]["packages"])
+
+
+def test_constraints_pin_versions_without_addresses() -> None:
+    lines = [line for line in Path(ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines)
+    pinned = {re.sub(r"[._-]+", "-", line.partition("==")[0].lower()) for line in lines}
+    assert {re.sub(r"[._-]+", "-", name) for name in DECLARED} <= pinned
