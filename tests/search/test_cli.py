@@ -158,9 +158,7 @@ def test_offline_fallback_is_told_everywhere(here: Path) -> None:
 
 def test_two_ray_nodes(here: Path, tiny_root: Path) -> None:
     """A head and a second node of one CPU each; two trials that overlap in time must use both."""
-    (here / "both.toml").write_text(
-        TINY.format(trials=4, epochs=30).replace("trials = 4", 'trials = 4\npruner = "none"')
-    )
+    (here / "both.toml").write_text(TINY.format(trials=4, epochs=30))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
