@@ -82,21 +82,25 @@ def _by_hyperparameter(run: Run) -> Iterator[Picture]:
     trials, searched = run.trials, run.experiment.space.searched
     fields = searched_fields(run.experiment.space)
     columns, size = min(len(fields), 3), PANEL if len(fields) > 2 else HALF
-    only = ""
+    panels = {name: partial(_panel, trials, name, searched[name], fields) for name in fields}
+    curves = {name: partial(_curves, run, name, searched[name], fields) for name in fields}
     if is_one_factor(trials, fields):
-        first = trials.number.iloc[0]
-        only = f" Each panel holds only the trials that equal trial {first} in every other hyperparameter."
+        sentence = f"{{}} alone: all else is as in trial {trials.number.iloc[0]}."
+        for name in fields:
+            figure = sheet([panels[name], curves[name]], columns=2, size=HALF)
+            yield Picture(f"factor_{name}", sentence.format(name), figure)
+        return
     yield Picture(
         "hyperparameters",
         "Each marker is a trial at its last epoch, hollow where it did not run to its end, a triangle where it "
-        f"lies below the axis; a bar is the median of the complete trials with such values.{only}",
-        sheet([partial(_panel, trials, name, searched[name], fields) for name in fields], columns, size),
+        "lies below the axis; a bar is the median of the complete trials with such values.",
+        sheet(list(panels.values()), columns, size),
     )
     yield Picture(
         "curves_by_value",
         "Line: median of the trials with such values; band: their middle half. Where trials are stopped early, later "
-        f"epochs hold the survivors alone, so compare groups at the first epochs.{only}",
-        sheet([partial(_curves, run, name, searched[name], fields) for name in fields], columns, size),
+        "epochs hold the survivors alone, so compare groups at the first epochs.",
+        sheet(list(curves.values()), columns, size),
     )
     shares, text = importance(trials, run.experiment.space)
     yield Picture(

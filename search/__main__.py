@@ -31,11 +31,13 @@ def search(
     """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
 
     def work() -> int:
-        from search.experiment import load_experiment, with_trials
+        from search.experiment import check_cpus, load_experiment, with_trials
         from search.progress import Progress
 
         run_dir = out / _checked_name(name or config.stem)
         experiment = with_trials(load_experiment(config), trials)
+        if address is None:
+            check_cpus(experiment, str(config))
         from search.run import check_folder, run_search
 
         check_folder(experiment, run_dir, resume=resume)

@@ -1,5 +1,6 @@
 """Experiment: one TOML file, validated and frozen before anything starts."""
 
+import os
 import tomllib
 from functools import cached_property
 from pathlib import Path
@@ -130,6 +131,14 @@ def with_trials(experiment: Experiment, trials: int | None) -> Experiment:
         return parse_experiment({**table, "search": {**table["search"], "trials": trials}})
     except ConfigError as error:
         raise ConfigError(f"--trials {trials}: {error}") from None
+
+
+def check_cpus(experiment: Experiment, source: str) -> None:
+    """Refuse trials that need more CPUs than this machine has, before Ray starts on it. Raises ConfigError."""
+    wanted, there = experiment.resources.cpus_per_trial, os.cpu_count() or 1
+    if wanted > there:
+        rule = f"this machine has {there}"
+        raise ConfigError(f"{source}: resources.cpus_per_trial = {wanted}: {rule}; use at most {there}")
 
 
 def differences(old: Experiment, new: Experiment) -> str | None:

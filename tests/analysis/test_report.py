@@ -218,3 +218,16 @@ def test_the_command_says_in_one_line_that_it_cannot_write(new_run: NewRun, tmp_
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert "file" in result.stderr
+
+
+def test_a_study_of_one_factor_at_a_time_has_one_figure_per_factor(new_run: NewRun) -> None:
+    run = new_run({"kernel_size": [3, 5, 7], "dropout1": {"low": 0.0, "high": 0.5}, "epochs": 3})
+    points = [(3, 0.25), (5, 0.25), (7, 0.25), (3, 0.5)]
+    for kernel_size, dropout1 in points:
+        params = {"kernel_size": kernel_size, "dropout1": dropout1}
+        run.trial([0.9, 0.95, 0.96 + kernel_size / 1000 - dropout1 / 100], params=params)
+    report = write_report([run.run_dir]).parent
+    factors = sorted(path.stem for path in report.glob("*.png") if path.stem.startswith("factor_"))
+    assert factors == ["factor_dropout1", "factor_kernel_size"]
+    assert not (report / "curves_by_value.png").exists()
+    assert "kernel_size alone: all else is as in trial 0." in (report / "index.html").read_text()

@@ -63,6 +63,7 @@ def command(here: Path, *words: str, module: str = "search", **more: str) -> sub
         (["tiny.toml", "--address", "nowhere"], "--address nowhere: must be HOST:PORT"),
         (["tiny.toml", "--address", "ray://1.2.3.4:1"], "use HOST:PORT"),
         (["tiny.toml", "--out", "tiny.toml"], "tiny.toml"),
+        (["greedy.toml"], "greedy.toml: resources.cpus_per_trial = 9999: this machine has"),
         (["bad.toml"], "bad.toml: hyperparameters.learning_rat = 1: no such hyperparameter"),
         (["tiny.toml", "--name", "taken"], "choose another --name"),
         (["tiny.toml", "--address", "127.0.0.1:1"], "--address 127.0.0.1:1: no Ray cluster answers"),
@@ -71,6 +72,7 @@ def command(here: Path, *words: str, module: str = "search", **more: str) -> sub
 )
 def test_mistakes_end_in_one_line(here: Path, tiny_root: Path, words: list[str], said: str) -> None:
     (here / "bad.toml").write_text("[search]\ntrials = 2\n[hyperparameters]\nlearning_rat = 1\n")
+    (here / "greedy.toml").write_text(TINY.format(trials=2, epochs=2) + "[resources]\ncpus_per_trial = 9999\n")
     (here / "runs" / "taken").mkdir(parents=True)
     (here / "runs" / "taken" / "notes.txt").write_text("mine")
     done = command(here, *words, "--data", str(tiny_root))
