@@ -38,7 +38,8 @@ def classify_image(
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # any name, any terminal
     try:
-        export = read_export(model or newest_export(Path("runs")))
+        folder = model or newest_export(Path("runs"))
+        export = read_export(folder / "export" if (folder / "export").is_dir() else folder)  # a run's folder will do
     except ExportError as error:
         print(_one_line(str(error)), file=sys.stderr)
         raise typer.Exit(2) from None

@@ -126,6 +126,10 @@ def _split(
     rows, val_rows = train_test_split(
         range(len(train)), test_size=validation_images, stratify=train.labels, random_state=seed
     )
+    if limit is not None and limit > len(rows):
+        raise DataError(
+            f"data.train_images = {limit}: {name} has {len(rows)} images left after validation; use at most that many"
+        )
     if limit is not None and limit < len(rows):
         # A rest of fewer images than classes can't be stratified.
         strata = train.labels[rows] if len(rows) - limit >= 10 else None

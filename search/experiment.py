@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.catalogue import DatasetName
+from model.hyperparameters import Hyperparameters
 from search.space import ConfigError, Space, complete, did_you_mean, parse_space, recipe_point, size
 
 UNION_MEMBERS = ("int", "literal", "constrained-int")  # parts of an error's place that are no keys of the file
@@ -198,6 +199,16 @@ def _check_search(experiment: Experiment) -> None:
         )
 
 
+def _place_of(key: str, known: list[str]) -> str:
+    """Where a misplaced key belongs, else the nearest known one."""
+    sections: dict[str, type[BaseModel]] = {"hyperparameters": Hyperparameters, "data": Data, "search": Search}
+    sections |= {"confirm": Confirm, "export": Export, "resources": Resources}
+    for section, model in sections.items():
+        if key in model.model_fields:
+            return f"it belongs under [{section}]"
+    return did_you_mean(key, [name for name in known if name != "automatic"])
+
+
 def _one_line(error: ValidationError) -> str:
     # A misspelt key is told before the key that is missing because of it.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
@@ -209,7 +220,7 @@ def _one_line(error: ValidationError) -> str:
         model: type[BaseModel] = Experiment
         for part in path[:-1]:
             model = model.model_fields[part].annotation  # type: ignore[assignment]
-        return f"{key} = {value!r}: unknown key; {did_you_mean(path[-1], list(model.model_fields))}"
+        return f"{key} = {value!r}: unknown key; {_place_of(path[-1], list(model.model_fields))}"
     # A value that may be of several kinds has an error for each.
     rules = [
         found["msg"].removeprefix("Input ")

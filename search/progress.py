@@ -22,6 +22,7 @@ class Progress:
         self.total = self.done = self.already = 0
         self.best = ""
         self.began = time.monotonic()
+        self.ends: float | None = None  # when this stage will be done, by its pace so far
 
     def say(self, line: str) -> None:
         if not self.quiet:
@@ -38,6 +39,7 @@ class Progress:
         self.total, self.done, self.already = total, done, done
         self.best = ""
         self.began = time.monotonic()
+        self.ends = None
         if self.console.is_terminal and not self.quiet:
             self.live = Live(Text(), console=self.console, auto_refresh=False, transient=True)
             self.live.start()
@@ -49,15 +51,16 @@ class Progress:
 
     def trial_ended(self, trial: FrozenTrial, best: list[FrozenTrial]) -> None:
         self.done += 1
+        now = time.monotonic()
+        self.ends = now + (now - self.began) / (self.done - self.already) * (self.total - self.done)
         refit = "refit" in trial.user_attrs  # its validation images are among those it was trained on
         if best and not refit:
-            self.best = f"best {best[0].value or 0:.2%} (trial {best[0].number}), "
+            self.best = f"best {best[0].value or 0:.2%} ({_name(best[0])}), "
         last = max(trial.intermediate_values, default=0)
         accuracy = f"{trial.intermediate_values[last]:7.2%}" if last and not refit else "      -"
-        error = f"  {trial.user_attrs['error']}" if "error" in trial.user_attrs else ""
-        candidate = trial.user_attrs.get("candidate")
-        who = f"trial {trial.number:3d}" if candidate is None else f"trial {candidate:3d} again, run {trial.number}"
-        self.say(f"{who}  {STATES[trial.state]:8}  {last:3d} epochs  {accuracy}  {describe(trial.params)}{error}")
+        error = f"  {trial.user_attrs['error']}" if trial.user_attrs.get("error") else ""
+        state = STATES[trial.state]
+        self.say(f"{_name(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {describe(trial.params)}{error}")
 
     def tick(self, running: int, stopping: bool) -> None:
         if self.live:
@@ -68,11 +71,21 @@ class Progress:
             self.live.refresh()
 
     def _left(self) -> str:
-        finished = self.done - self.already
-        if not finished:
+        """Time left in this stage, by the pace until the last end; nothing before the first."""
+        if self.ends is None:
             return ""
-        seconds = (time.monotonic() - self.began) / finished * (self.total - self.done)
-        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+        seconds = max(self.ends - time.monotonic(), 0)
+        left = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+        return f", about {left} left in this stage"
+
+
+def _name(trial: FrozenTrial) -> str:
+    """A search trial by its number, a run of the confirmation or the refit by the trial that it repeats."""
+    attributes = trial.user_attrs
+    if "candidate" not in attributes:
+        return f"trial {trial.number:3d}"
+    what = "refit" if "refit" in attributes else f"again, run {attributes['run']}"
+    return f"trial {attributes['candidate']:3d} {what}"
 
 
 def describe(params: dict[str, Any]) -> str:

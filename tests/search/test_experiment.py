@@ -24,6 +24,8 @@ GOOD = {"search": {"trials": 4}, "hyperparameters": {"epochs": 3, "dropout1": {"
         ({"search": {"trials": "many"}}, "search.trials = 'many'"),
         ({"search": {"trials": 1, "sampler": "cmaes"}}, "'tpe', 'random', 'qmc' or 'gp'"),
         ({"search": {"trials": 2}}, "nothing is searched"),
+        ({"search": {"trials": 4, "epochs": 3}}, "it belongs under [hyperparameters]"),
+        ({"trials": 4}, "it belongs under [search]"),
         ({"search": {"trials": 1, "seed": 2**32}}, "search.seed"),
         ({"search": {"trials": 4}, "hyperparameters": {"kernel_size": [3, 5]}}, "holds only 2 points"),
         ({**GOOD, "search": {"trials": 4, "grace_epochs": 3}}, "nothing can be stopped early in 3 epochs"),
