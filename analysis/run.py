@@ -10,8 +10,9 @@ import pandas as pd
 
 from analysis.tables import epochs_of, run_experiment, trials_of
 from search.experiment import Experiment
+from search.lock import is_live
 from search.space import ConfigError
-from search.study import CONFIRM, SEARCH, is_live, read_trials
+from search.study import CONFIRM, SEARCH, read_trials
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from search.cluster import check_address, cluster_nodes, connected
 from search.engine import Engine, run_stage, worker_data
 from search.experiment import Experiment, differences, load_experiment, resolved
 from search.ledger import Stage
+from search.lock import run_lock
 from search.progress import Progress
 from search.provenance import data_digest, environment, write_text
 from search.resources import measured_per_gpu, plan
@@ -99,7 +100,7 @@ def _opened(
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{run_dir}: can't be made ({error.strerror}); choose another --out or --name") from None
-    with study.run_lock(run_dir):
+    with run_lock(run_dir):
         if not _begun(run_dir):
             for leftover in ("experiment.toml", "study.db", "study.db-wal", "study.db-shm"):
                 (run_dir / leftover).unlink(missing_ok=True)

@@ -1,10 +1,8 @@
 """The Optuna study on disk, which is the truth: create, open, record, audit and read. No Ray in here."""
 
-import fcntl
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from search.lock import is_live
 from search.space import ConfigError
 
 SEARCH, CONFIRM, REFIT = "search", "confirm", "refit"
@@ -131,30 +130,6 @@ def searched_seconds(study: optuna.Study) -> float:
         if key.startswith(EPOCH)
     ]
     return max(clocks, default=0.0)
-
-
-@contextmanager
-def run_lock(run_dir: Path) -> Iterator[None]:
-    """Held by a driver for as long as it lives; the kernel frees it even when the driver is killed."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(run_dir / "lock", timeout=2):
-            yield
-    except Timeout:
-        raise ConfigError(f"{run_dir}: another search is running here; wait for it or choose another --name") from None
-
-
-def is_live(run_dir: Path) -> bool:
-    """Whether a driver on this host holds the run at this moment. Needs no right to write."""
-    try:
-        with (run_dir / "lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def read_trials(run_dir: Path, name: str = SEARCH) -> list[TrialRecord]:

@@ -18,6 +18,7 @@ ALLOWED = {
     "analysis": {
         "analysis",
         "search.study",
+        "search.lock",
         "search.experiment",
         "search.space",
         "model.hyperparameters",

@@ -7,6 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search import study
+from search.lock import run_lock
 from search.sampling import ask
 from search.space import ConfigError, parse_space
 
@@ -44,8 +45,7 @@ def test_every_state_is_read_as_it_is(of_search: optuna.Study, tmp_path: Path) -
     study.finish(of_search, pruned, TrialState.PRUNED)
     study.finish(of_search, failed, TrialState.FAIL, "it broke")
     study.requeue(of_search, interrupted)
-    with study.run_lock(tmp_path):
-        assert study.is_live(tmp_path)
+    with run_lock(tmp_path):
         records = study.read_trials(tmp_path)
     expected = ["complete", "pruned", "failed", "interrupted", "running", "waiting"]
     assert [record.state for record in records] == expected
@@ -53,7 +53,6 @@ def test_every_state_is_read_as_it_is(of_search: optuna.Study, tmp_path: Path) -
     assert [len(record.epochs) for record in records] == [2, 1, 0, 1, 1, 0]
     assert records[2].attributes["error"] == "it broke"
     assert study.read_trials(tmp_path)[4].state == "interrupted"  # its driver is gone
-    assert not study.is_live(tmp_path)
 
 
 def test_raw_reader_agrees_with_optuna(of_search: optuna.Study, tmp_path: Path) -> None:
@@ -134,15 +133,6 @@ def test_listed_points_come_first(of_search: optuna.Study) -> None:
     of_search.enqueue_trial(point)
     draw(of_search)
     assert of_search.trials[0].params == point
-
-
-def test_second_driver_is_refused(tmp_path: Path) -> None:
-    with (
-        study.run_lock(tmp_path),
-        pytest.raises(ConfigError, match="another search is running here"),
-        study.run_lock(tmp_path),
-    ):
-        pass
 
 
 def test_folders_that_are_no_run(tmp_path: Path) -> None:

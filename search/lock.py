@@ -1,0 +1,51 @@
+"""One driver per run folder: the lock it holds, who holds it, and whether anyone does."""
+
+import fcntl
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from search.space import ConfigError
+
+
+@contextmanager
+def run_lock(run_dir: Path) -> Iterator[None]:
+    """Held by a driver for as long as it lives; the kernel frees it even when the driver is killed.
+
+    The file names process and host for whoever finds it taken. Raises ConfigError, naming them.
+    """
+    from filelock import FileLock, Timeout
+
+    path = run_dir / "lock"
+    before = _holder(path)  # trying may empty the file with older versions of filelock
+    try:
+        with FileLock(path, timeout=2):
+            path.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            yield
+    except Timeout:
+        holder = _holder(path) or before or "process unknown"
+        raise ConfigError(
+            f"{run_dir}: another search is running here ({holder}); wait for it or choose another --name"
+        ) from None
+
+
+def is_live(run_dir: Path) -> bool:
+    """Whether a driver holds the run at this moment. Needs no right to write."""
+    try:
+        with (run_dir / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _holder(path: Path) -> str:
+    """What the last holder wrote of itself; nothing where it can't be read."""
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
