@@ -30,16 +30,18 @@ def classify_image(
     """
     import torch
 
+    from model.card import ExportError, where_it_lies
     from model.catalogue import FALLBACK
     from model.classify import classify
-    from model.export import ExportError, newest_export, read_export
+    from model.export import newest_export, read_export
 
     torch.set_num_threads(1)  # pictures are small: on a busy machine threads wait for each other longer than they work
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # any name, any terminal
     try:
         folder = model or newest_export(Path("runs"))
-        export = read_export(folder / "export" if (folder / "export").is_dir() else folder)  # a run's folder will do
+        within = where_it_lies(folder / "export")  # a run's folder will do
+        export = read_export(within if within.is_dir() else folder)
     except ExportError as error:
         print(_one_line(str(error)), file=sys.stderr)
         raise typer.Exit(2) from None

@@ -1,6 +1,8 @@
 """Training state on disk: saved and loaded side by side, so that a resumed trial continues exactly."""
 
+import io
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import torch
@@ -8,7 +10,9 @@ import torch
 from model.hyperparameters import Hyperparameters
 from model.train import TrainingState, start
 
-FILE = "state.pt"
+# The SHA-256 of what torch.save wrote, then that: one file, so that the two can't come apart.
+FILE = "state.bin"
+DIGEST_BYTES = 32
 
 
 class CheckpointError(Exception):
@@ -17,6 +21,7 @@ class CheckpointError(Exception):
 
 def save(state: TrainingState, folder: Path) -> None:
     """Write weights, optimizer and epoch into `folder`, under a temporary name first."""
+    stored = io.BytesIO()
     content = {
         "hyperparameters": state.hyperparameters.model_dump(),
         "seed": state.seed,
@@ -25,9 +30,11 @@ def save(state: TrainingState, folder: Path) -> None:
         "net": state.net.state_dict(),
         "optimizer": state.optimizer.state_dict(),
     }
+    torch.save(content, stored)
     temporary = folder / f".{FILE}.tmp"
     with temporary.open("wb") as file:
-        torch.save(content, file)
+        file.write(sha256(stored.getbuffer()).digest())
+        file.write(stored.getbuffer())
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / FILE)
@@ -37,13 +44,22 @@ def load(folder: Path, device: torch.device) -> TrainingState:
     """The state that `save` wrote, on `device`. Raises CheckpointError for a file that is damaged or absent."""
     path = folder / FILE
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(io.BytesIO(_verified(path)), map_location="cpu", weights_only=True)
         hyperparameters = Hyperparameters(**content["hyperparameters"])
         state = start(hyperparameters, seed=content["seed"], number=content["number"], device=device)
         state.net.load_state_dict(content["net"])
         state.optimizer.load_state_dict(content["optimizer"])
         state.epoch = content["epoch"]
-    except Exception as error:  # torch.load raises a dozen types for a damaged file
+    except Exception as error:  # torch.load raises a dozen types for a file of another kind
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CheckpointError(f"{path} can't be read as a training state: {reason}") from error
     return state
+
+
+def _verified(path: Path) -> bytes:
+    """What torch.save wrote. Raises ValueError where it is not what its digest was made of."""
+    content = path.read_bytes()
+    digest, stored = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    if sha256(stored).digest() != digest:
+        raise ValueError("damaged (its SHA-256 does not fit)")
+    return stored

@@ -2,13 +2,13 @@
 
 mnist_cnn.pt          the weights, a plain state_dict
 mnist_cnn.py          a standalone module: `Net()` with no arguments has the shape of these weights
-model.json            hyperparameters, classes, normalisation, metrics, provenance, SHA-256 of the weights
+model.json            hyperparameters, classes, normalisation, metrics, provenance, SHA-256 of the weights (card.py)
 test_predictions.csv  what the network said of each test image
+SHA256SUMS            of these four, for `sha256sum -c SHA256SUMS`
 """
 
 import ast
 import csv
-import hashlib
 import inspect
 import io
 import os
@@ -16,45 +16,17 @@ import re
 import shutil
 import warnings
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from model import network
+from model.card import ExportError, ModelCard, Normalisation, read_card, read_verified, set_aside, sums, where_it_lies
 from model.hyperparameters import Hyperparameters
 from model.network import Net
-
-MAX_CARD_BYTES = 1_000_000
-REMEDY = "export the model again or name another one"
-
-
-class ExportError(Exception):
-    """An export folder that cannot be used; the text is one line that says where, what is wrong and the remedy."""
-
-
-class Normalisation(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    mean: float
-    std: float = Field(gt=0)
-
-
-class ModelCard(BaseModel):
-    """The contents of model.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-    format: Literal[1] = 1
-    hyperparameters: Hyperparameters
-    classes: list[str] = Field(min_length=10, max_length=10)
-    normalisation: Normalisation
-    metrics: dict[str, Any]
-    provenance: dict[str, Any]
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    num_parameters: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +70,7 @@ def write_export(
         normalisation=Normalisation(mean=mean, std=std),
         metrics=metrics,
         provenance=provenance,
-        sha256=hashlib.sha256(stored.getvalue()).hexdigest(),
+        sha256=sha256(stored.getvalue()).hexdigest(),
         num_parameters=sum(tensor.numel() for tensor in weights.values()),
     )
     files = {
@@ -107,25 +79,21 @@ def write_export(
         "model.json": (card.model_dump_json(indent=2) + "\n").encode(),
         "test_predictions.csv": _predictions(labels, probabilities).encode(),
     }
-    _replace(folder, files)
+    _replace(folder, {**files, "SHA256SUMS": sums(files)})
 
 
 def read_export(folder: Path) -> Export:
     """Read an export folder; nothing in it is ever executed. Raises ExportError for a missing or damaged one."""
-    folder = _lying(folder)
-    card = _read_card(folder / "model.json")
-    path = folder / "mnist_cnn.pt"
-    try:
-        stored = path.read_bytes()
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be read ({error.strerror}); {REMEDY}") from error
-    found = hashlib.sha256(stored).hexdigest()
+    folder = where_it_lies(folder)
+    card, path = read_card(folder), folder / "mnist_cnn.pt"
+    stored = read_verified(folder, "mnist_cnn.pt")
+    found = sha256(stored).hexdigest()
     if found != card.sha256:
-        raise ExportError(f"{path}: SHA-256 is {found[:12]}…, model.json says {card.sha256[:12]}…; {REMEDY}")
+        raise ExportError(f"{path}: SHA-256 is {found[:12]}…, model.json says {card.sha256[:12]}…")
     try:
         net = _net(card.hyperparameters, _load(stored))
     except Exception as error:  # a file made to do harm can raise anything
-        raise ExportError(f"{path}: unusable weights ({_line(error)}); {REMEDY}") from error
+        raise ExportError(f"{path}: unusable weights ({_line(error)})") from error
     return Export(
         folder=folder,
         net=net,
@@ -140,27 +108,11 @@ def read_export(folder: Path) -> Export:
 
 def newest_export(runs: Path) -> Path:
     """The export folder below `runs` that was written last. Raises ExportError where there is none."""
-    folders = {_lying(run / "export") for run in runs.glob("*")}
-    cards = [folder / "model.json" for folder in folders if (folder / "model.json").is_file()]
-    if not cards:
-        raise ExportError(f"no export below {str(runs)!r}; run `make search` or name one with --model DIR")
-    return max(cards, key=lambda card: card.stat().st_mtime_ns).parent
-
-
-def _read_card(path: Path) -> ModelCard:
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_CARD_BYTES + 1)
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be read ({error.strerror}); name an export folder") from error
-    if len(text) > MAX_CARD_BYTES:
-        raise ExportError(f"{path}: has more than {MAX_CARD_BYTES:,} bytes; {REMEDY}")
-    try:
-        return ModelCard.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "contents"
-        raise ExportError(f"{path}: {where}: {' '.join(first['msg'].split())}; {REMEDY}") from error
+    found = [where_it_lies(run / "export") / "model.json" for run in runs.glob("*")]
+    found = [path for path in found if path.is_file()]
+    if not found:
+        raise ExportError(f"no export below {str(runs)!r}", "run `make search` or name one with --model DIR")
+    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
 
 
 def _load(stored: bytes) -> Any:
@@ -219,7 +171,7 @@ def _predictions(labels: Tensor, probabilities: Tensor) -> str:
 
 def _replace(folder: Path, files: dict[str, bytes]) -> None:
     """Write the files beside `folder` and rename them into place, so that a crash leaves the old ones or the new."""
-    new, old = folder.with_name(f".{folder.name}.new"), _set_aside(folder)
+    new, old = folder.with_name(f".{folder.name}.new"), set_aside(folder)
     shutil.rmtree(new, ignore_errors=True)  # what a crash left
     new.mkdir(parents=True)
     for name, contents in files.items():
@@ -234,16 +186,6 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
     new.rename(folder)
     _flush(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _set_aside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _lying(folder: Path) -> Path:
-    """Where the export is: no file system exchanges two folders at once, so a crash may leave it set aside."""
-    aside = _set_aside(folder.absolute())
-    return aside if aside.exists() and not folder.exists() else folder
 
 
 def _flush(folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.checkpoint import CheckpointError, load, save
+from model.checkpoint import load, save
 from model.data import Dataset, load_dataset
 from model.hyperparameters import Hyperparameters
 from model.train import TrainingState, derive_seed, evaluate, fit, learning_rate_at, predict, start
@@ -65,19 +65,6 @@ def test_resumes_exactly(data: Dataset, tmp_path: Path, optimizer: str) -> None:
     assert curve(data, resumed) == expected[1:]
     for key, weights in whole.net.state_dict().items():
         assert torch.equal(weights, resumed.net.state_dict()[key])
-
-
-@pytest.mark.parametrize("damage", [b"", b"not a state", None])
-def test_damaged_state_is_refused(tmp_path: Path, damage: bytes | None) -> None:
-    if damage is not None:
-        (tmp_path / "state.pt").write_bytes(damage)
-    with pytest.raises(CheckpointError, match="can't be read"):
-        load(tmp_path, CPU)
-
-
-def test_saved_state_leaves_no_temporary_file(tmp_path: Path) -> None:
-    save(begin(), tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == ["state.pt"]
 
 
 def test_evaluate_counts_what_predict_says(data: Dataset) -> None:

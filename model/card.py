@@ -1,0 +1,111 @@
+"""What an export folder says of its model, believed only where SHA256SUMS agrees. No torch: a report reads it too."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model.hyperparameters import Hyperparameters
+
+FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # those that SHA256SUMS speaks of
+MAX_SUMS_BYTES, MAX_CARD_BYTES = 10_000, 1_000_000
+REMEDY = "name an export folder that is whole, or write this one again: python -m search.confirm RUN_DIR"
+
+
+class ExportError(Exception):
+    """An export folder that cannot be used; the text is one line: the fault (where and what is wrong), the remedy."""
+
+    def __init__(self, fault: str, remedy: str = REMEDY) -> None:
+        super().__init__(f"{fault}; {remedy}")
+        self.fault = fault
+
+
+class Normalisation(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    mean: float
+    std: float = Field(gt=0)
+
+
+class ModelCard(BaseModel):
+    """The contents of model.json."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal[1] = 1
+    hyperparameters: Hyperparameters
+    classes: list[str] = Field(min_length=10, max_length=10)
+    normalisation: Normalisation
+    metrics: dict[str, Any]
+    provenance: dict[str, Any]
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    num_parameters: int
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of an export. Raises ExportError where it is missing, damaged or not what SHA256SUMS speaks of."""
+    text = read_verified(folder, "model.json", MAX_CARD_BYTES)
+    try:
+        return ModelCard.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "contents"
+        raise ExportError(
+            f"{where_it_lies(folder) / 'model.json'}: {where}: {' '.join(first['msg'].split())}"
+        ) from error
+
+
+def read_whole(folder: Path) -> ModelCard:
+    """The card of an export of which every file is as it was written. Raises ExportError."""
+    for name in FILES:
+        read_verified(folder, name)
+    return read_card(folder)
+
+
+def read_verified(folder: Path, name: str, limit: int | None = None) -> bytes:
+    """The contents of the file `name` of an export, at most `limit` bytes. Raises ExportError."""
+    folder = where_it_lies(folder)
+    contents = _read(folder / name, limit)
+    if _line(name, contents) not in _read(folder / "SHA256SUMS", MAX_SUMS_BYTES).splitlines():
+        raise ExportError(f"{folder / name}: damaged or changed: SHA256SUMS beside it holds no such SHA-256 for it")
+    return contents
+
+
+def sums(files: dict[str, bytes]) -> bytes:
+    """The contents of SHA256SUMS, as `sha256sum -c` reads it."""
+    return b"".join(_line(name, contents) + b"\n" for name, contents in files.items())
+
+
+def where_it_lies(folder: Path) -> Path:
+    """`folder`, or where it was set aside: no file system exchanges two folders at once, and a kill may come between
+    the two renames of a replacement."""
+    aside = set_aside(folder)
+    return aside if aside.exists() and not folder.exists() else folder
+
+
+def set_aside(folder: Path) -> Path:
+    """The name of the older export while a newer one takes its place."""
+    folder = folder.absolute()
+    return folder.with_name(f".{folder.name}.old")
+
+
+def put_back(folder: Path) -> None:
+    """Give an export that a kill left set aside its own name again. Only the holder of the run's lock may."""
+    if (lying := where_it_lies(folder)) != folder:
+        lying.rename(folder)
+
+
+def _line(name: str, contents: bytes) -> bytes:
+    return f"{sha256(contents).hexdigest()}  {name}".encode()
+
+
+def _read(path: Path, limit: int | None) -> bytes:
+    try:
+        with path.open("rb") as file:
+            contents = file.read(-1 if limit is None else limit + 1)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror})") from error
+    if limit is not None and len(contents) > limit:
+        raise ExportError(f"{path}: has more than {limit:,} bytes")
+    return contents

@@ -1,0 +1,62 @@
+"""A saved training state is given back as it was, or refused in one line."""
+
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.checkpoint import FILE, CheckpointError, load, save
+from model.hyperparameters import Hyperparameters
+from model.train import TrainingState, start
+
+CPU = torch.device("cpu")
+TINY = Hyperparameters(conv1_width=2, conv2_width=2, hidden_width=4, optimizer="sgd", learning_rate=0.1)
+
+
+def begin() -> TrainingState:
+    return start(TINY, seed=3, number=5, device=CPU)
+
+
+def test_a_state_is_given_back(tmp_path: Path) -> None:
+    state = begin()
+    state.epoch = 2
+    save(state, tmp_path)
+    back = load(tmp_path, CPU)
+    assert (back.hyperparameters, back.seed, back.number, back.epoch) == (TINY, 3, 5, 2)
+    assert all(torch.equal(weight, back.net.state_dict()[name]) for name, weight in state.net.state_dict().items())
+
+
+def test_saved_state_leaves_no_temporary_file(tmp_path: Path) -> None:
+    save(begin(), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a state", None])
+def test_what_is_no_state_is_refused(tmp_path: Path, damage: bytes | None) -> None:
+    if damage is not None:
+        (tmp_path / FILE).write_bytes(damage)
+    with pytest.raises(CheckpointError, match="can't be read"):
+        load(tmp_path, CPU)
+
+
+def test_a_damaged_state_is_refused_before_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(begin(), tmp_path)
+    content = bytearray((tmp_path / FILE).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / FILE).write_bytes(content)
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("loaded"))
+    with pytest.raises(CheckpointError, match="its SHA-256 does not fit"):
+        load(tmp_path, CPU)
+
+
+def test_a_state_of_another_network_is_refused(tmp_path: Path) -> None:
+    save(begin(), tmp_path)
+    content = torch.load(BytesIO((tmp_path / FILE).read_bytes()[32:]), weights_only=True)
+    content["hyperparameters"]["conv1_width"] = 3
+    stored = BytesIO()
+    torch.save(content, stored)
+    (tmp_path / FILE).write_bytes(sha256(stored.getvalue()).digest() + stored.getvalue())
+    with pytest.raises(CheckpointError, match="size mismatch"):
+        load(tmp_path, CPU)
