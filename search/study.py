@@ -1,8 +1,10 @@
 """The Optuna study on disk, which is the truth: create, open, record, audit and read. No Ray in here."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,15 @@ def study_url(run_dir: Path) -> str:
 
 
 def open_storage(run_dir: Path) -> RDBStorage:
-    """The database of a run, created if absent. WAL survives killed processes and is ten times as fast."""
+    """The database of a run, created if absent. WAL survives killed processes and is ten times as fast.
+
+    Raises ConfigError for a database that is damaged.
+    """
+    path = run_dir.absolute() / "study.db"
+    if path.exists():
+        _check_whole(path)
+    else:
+        _create(path)
     storage = RDBStorage(study_url(run_dir), engine_kwargs={"connect_args": {"timeout": 30}})
 
     def on_connect(connection: Any, _record: Any) -> None:
@@ -58,6 +68,37 @@ def open_storage(run_dir: Path) -> RDBStorage:
     storage.engine.dispose()
     sqlalchemy.event.listen(storage.engine, "connect", on_connect)
     return storage
+
+
+def _create(path: Path) -> None:
+    """All tables or no file: an empty one is then damage, never what a search left that was killed as it began."""
+    new = path.with_name(".study.db.new")
+    new.unlink(missing_ok=True)
+    RDBStorage(f"sqlite:///{new}").engine.dispose()
+    new.replace(path)
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a file that lost its end or is torn inside. Raises ConfigError.
+
+    SQLite itself takes an empty file for a new database, and fills what is missing of the last page with zeros.
+    """
+    size = path.stat().st_size
+    try:
+        if not size:
+            raise sqlite3.DatabaseError("it is empty")
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            [(found,)] = connection.execute("PRAGMA quick_check(1)")
+            [(page,)] = connection.execute("PRAGMA page_size")
+        if found != "ok" or size % page:
+            raise sqlite3.DatabaseError(found if found != "ok" else "its end is missing")
+    except sqlite3.DatabaseError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: BaseException) -> ConfigError:
+    reason = str(error).splitlines()[0]
+    return ConfigError(f"{path}: can't be read ({reason}); restore it from a copy, or search under another --name")
 
 
 def open_study(storage: RDBStorage, name: str) -> optuna.Study:
@@ -139,13 +180,13 @@ def read_trials(run_dir: Path, name: str = SEARCH) -> list[TrialRecord]:
     """
     if not (run_dir / "study.db").exists():
         raise ConfigError(f"{run_dir}: holds no study.db, so it is not a run; name a folder such as runs/quick")
+    _check_whole(run_dir / "study.db")
     engine = sqlalchemy.create_engine(study_url(run_dir), connect_args={"timeout": 30})
     try:
         with engine.connect() as connection:
             return _read(connection, name, live=is_live(run_dir))
-    except sqlalchemy.exc.DatabaseError as error:
-        reason = str(error.__cause__ or error).splitlines()[0]
-        raise ConfigError(f"{run_dir / 'study.db'}: can't be read ({reason}); restore it from a copy") from error
+    except (sqlalchemy.exc.DatabaseError, ValueError, KeyError) as error:
+        raise _unreadable(run_dir / "study.db", error.__cause__ or error) from error
     finally:
         engine.dispose()
 
