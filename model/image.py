@@ -5,7 +5,6 @@ into 20x20 with its aspect ratio kept, its centre of mass in the middle of 28x28
 """
 
 import math
-import stat
 import warnings
 from pathlib import Path
 
@@ -14,10 +13,14 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from model.errors import InputError
+from model.limits import LimitError, bounded, check_file
+
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 MAX_BYTES = 50_000_000
 MAX_PIXELS = 50_000_000
 WORKING_PIXELS = 1_000_000  # more shows nothing in 20x20, and takes memory
+BITE = 4096  # bytes that are decoded at once: between two bites the limit of time is looked at
 
 SIDE = 28
 BOX = 20
@@ -27,7 +30,7 @@ MIN_CONTRAST = 0.06  # of the way from black to white
 DUST = 0.0005  # so small a share of the pixels may be blacker than the ink
 
 
-class ImageError(Exception):
+class ImageError(InputError):
     """A file that shows no digit; the text is one line that names the file, what is wrong and the remedy."""
 
 
@@ -39,9 +42,12 @@ def load_digit(path: Path) -> Tensor:
     """
     _check_file(path)
     try:
-        pixels = _decode(path)
+        with bounded():
+            pixels = _decode(path)
     except ImageError:
         raise
+    except LimitError as error:
+        raise ImageError(f"{path}: {error}; save a smaller or simpler picture") from error
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{path}: not a readable picture ({reason}); use {', '.join(FORMATS)}") from error
@@ -53,18 +59,14 @@ def load_digit(path: Path) -> Tensor:
 
 def _check_file(path: Path) -> None:
     try:
-        status = path.stat()
+        check_file(path, MAX_BYTES)
+        empty = path.stat().st_size == 0
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ImageError(f"{path}: cannot be opened ({reason}); check the name") from error
-    if stat.S_ISDIR(status.st_mode):
-        raise ImageError(f"{path}: is a folder; name the pictures in it")
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
-        raise ImageError(f"{path}: is not a regular file; save the picture to one")
-    if status.st_size == 0:
+        remedy = "name the pictures in it" if isinstance(error, IsADirectoryError) else "name a picture in a file"
+        raise ImageError(f"{path}: {reason}; {remedy}") from error
+    if empty:
         raise ImageError(f"{path}: is empty (0 bytes); save the picture again")
-    if status.st_size > MAX_BYTES:
-        raise ImageError(f"{path}: has {status.st_size:,} bytes, more than {MAX_BYTES:,}; save a smaller picture")
 
 
 def _decode(path: Path) -> Tensor:
@@ -76,6 +78,7 @@ def _decode(path: Path) -> Tensor:
             pixels = image.width * image.height
             if pixels > MAX_PIXELS:
                 raise ImageError(f"{path}: has {pixels:,} pixels, more than {MAX_PIXELS:,}; save a smaller picture")
+            image.decodermaxblock = BITE
             factor = math.ceil(math.sqrt(pixels / WORKING_PIXELS))
             image.draft(None, (image.width // factor, image.height // factor))  # JPEG can decode at a smaller scale
             upright = _rgba(ImageOps.exif_transpose(_reduced(image)))

@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from model.errors import one_line
 from model.image import BOX, MAX_BYTES, ImageError, load_digit
 
 DATA = os.environ.get("DIGIT_SEARCH_DATA")
@@ -213,7 +214,7 @@ def test_unusable_files_say_what_and_why(tmp_path: Path, save: Save) -> None:
     }.items():
         with pytest.raises(ImageError, match=why) as caught:
             load_digit(tmp_path / name)
-        assert str(caught.value).startswith(f"{tmp_path / name}: ")
+        assert str(caught.value).startswith(one_line(f"{tmp_path / name}: "))
         assert ";" in str(caught.value)
         assert "\n" not in str(caught.value)
 
