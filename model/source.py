@@ -1,0 +1,140 @@
+"""Where images come from: MNIST's files and their like, downloaded once, or scikit-learn's digits."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.catalogue import FALLBACK
+from model.errors import InputError
+from model.limits import bounded, check_file
+
+CONNECT_TIMEOUT = 10.0  # seconds; torchvision itself would wait for ever behind a firewall
+MAX_FILE_BYTES = 100_000_000  # twice MNIST's largest file
+
+
+class DataError(InputError):
+    """The data set can't be had; the message is one line with the remedy."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images (N, 28, 28) uint8 and labels (N,) int64, on one device."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> "Split":
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+def data_root(folder: str | Path | None = None) -> Path:
+    """The folder of the data sets: `folder`, else DIGIT_SEARCH_DATA, else the user's cache."""
+    if chosen := folder or os.environ.get("DIGIT_SEARCH_DATA"):
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:  # of ~somebody
+            raise DataError(f"{chosen}: no such person's home folder; write the folder's path in full") from error
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("digit-search"))
+
+
+def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split]:
+    """Name, classes, training and test images of a data set that torchvision knows. Raises DataError."""
+    from torchvision import datasets
+
+    kinds: dict[str, Any] = {
+        "mnist": datasets.MNIST,
+        "fashion-mnist": datasets.FashionMNIST,
+        "kmnist": datasets.KMNIST,
+    }
+    kind = kinds[name]
+    raw = root / kind.__name__ / "raw"
+    files = [(raw / f"{part}-images-idx3-ubyte", raw / f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")]
+    if not all(os.path.lexists(path) for pair in files for path in pair):  # a link to nothing is there, and told of
+        _download(kind, name, root)
+    try:
+        with bounded():
+            train, test = (_read_split(images, labels) for images, labels in files)
+    except Exception as error:  # for damaged files torchvision raises whatever its parser meets first
+        raise DataError(
+            f"the files of {name} in {raw} can't be read ({_first_line(error)}); delete them to have them downloaded "
+            "again, or name another folder with --data DIR or DIGIT_SEARCH_DATA"
+        ) from error
+    return name, [str(digit) for digit in range(10)] if name == "mnist" else list(kind.classes), train, test
+
+
+def _read_split(images: Path, labels: Path) -> Split:
+    """One pair of IDX files. Raises OSError, ValueError and whatever else torchvision's parser does."""
+    from torchvision.datasets import mnist
+
+    for path in (images, labels):
+        try:
+            check_file(path, MAX_FILE_BYTES)
+        except OSError as error:
+            raise ValueError(f"{path.name}: {error.strerror}") from error
+    split = Split(mnist.read_image_file(str(images)), mnist.read_label_file(str(labels)))
+    if split.images.shape != (len(split), 28, 28):
+        raise ValueError(f"{labels.name} has {len(split)} labels, {images.name} {tuple(split.images.shape)} pixels")
+    if len(split) == 0 or int(split.labels.max()) > 9:
+        raise ValueError(f"{labels.name} has no labels, or others than 0 to 9")
+    return split
+
+
+def _download(kind: Any, name: str, root: Path) -> None:
+    """Fetch the files into `root`, by one process at a time, with torchvision's progress bar."""
+    from filelock import FileLock
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{name}.lock"), _connect_timeout():
+            kind(root, train=True, download=True)
+    except Exception as error:  # torchvision lets through whatever urllib, zlib and the file system raise
+        raise DataError(
+            f"{name} is not in {root} and can't be downloaded ({_first_line(error)}); remedy: put its files into "
+            f"{root / kind.__name__ / 'raw'}, or name a folder that holds them with --data DIR or DIGIT_SEARCH_DATA"
+        ) from error
+
+
+@contextmanager
+def _connect_timeout() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(CONNECT_TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def uci_digits() -> tuple[str, list[str], Split, Split]:
+    """scikit-learn's digits, scaled from 8x8 to 20x20 and put in the middle of 28x28, as MNIST's are."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    raw = load_digits()
+    small = torch.tensor(raw.images, dtype=torch.float32).unsqueeze(1) * (255 / 16)
+    large = torch.nn.functional.interpolate(small, size=(20, 20), mode="bicubic", align_corners=False)
+    images = torch.nn.functional.pad(large, (4, 4, 4, 4)).squeeze(1).clamp(0, 255).to(torch.uint8)
+    everything = Split(images, torch.tensor(raw.target, dtype=torch.int64))
+    rows, test_rows = train_test_split(range(len(everything)), test_size=300, stratify=raw.target, random_state=0)
+    return FALLBACK, [str(digit) for digit in range(10)], take(everything, rows), take(everything, test_rows)
+
+
+def take(split: Split, rows: list[int]) -> Split:
+    chosen = torch.tensor(sorted(rows), dtype=torch.int64)
+    return Split(split.images[chosen], split.labels[chosen])
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else "not what it should hold"
