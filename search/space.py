@@ -9,14 +9,16 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
+from model.errors import InputError, shown
 from model.hyperparameters import RECIPE, Hyperparameters
 
 FIELDS = Hyperparameters.model_fields
-RANGE_KEYS = {"low", "high", "log", "step"}
+RANGE_KEYS = ["low", "high", "log", "step"]
 GRID_LIMIT = 10_000
+MOST_STEPS = 2**53  # beyond which floats can't count
 
 
-class ConfigError(Exception):
+class ConfigError(InputError):
     """What a user must change in a configuration; one line with key, value, rule and remedy."""
 
 
@@ -60,11 +62,11 @@ def recipe_point(space: Space, named: dict[str, Any] | None = None) -> dict[str,
     for name, value in (named or {}).items():
         if name not in space.searched:
             remedy = "only searched fields may be named; " + did_you_mean(name, list(space.searched))
-            raise ConfigError(f"points: {name} = {value!r}: not a searched hyperparameter; {remedy}")
-        if (isinstance(value, float) and not math.isfinite(value)) or nearest(space.searched[name], value) != value:
-            held = _words(space.searched[name])
-            raise ConfigError(f"points: {name} = {value!r}: outside the space, which holds {held}; widen it or move")
-        point[name] = value
+            raise ConfigError(f"points: {name} = {shown(value)}: not a searched hyperparameter; {remedy}")
+        point[name] = nearest(space.searched[name], value)
+        if isinstance(value, bool) or point[name] != value:
+            rule = f"outside the space, which holds {_words(space.searched[name])}"
+            raise ConfigError(f"points: {name} = {shown(value)}: {rule}; widen it or move the point")
     return point
 
 
@@ -141,9 +143,9 @@ def _size(distribution: BaseDistribution) -> float:
 def _range(name: str, table: dict[str, Any]) -> BaseDistribution:
     for key in table:
         if key not in RANGE_KEYS:
-            raise _error(f"{name}.{key}", table[key], "no such key of a range", did_you_mean(key, list(RANGE_KEYS)))
-    if missing := {"low", "high"} - set(table):
-        raise _error(name, table, f"a range needs low and high, {missing.pop()} is missing", "add it")
+            raise _error(f"{name}.{key}", table[key], "no such key of a range", did_you_mean(key, RANGE_KEYS))
+    if missing := [key for key in ("low", "high") if key not in table]:
+        raise _error(name, table, f"a range needs low and high, {missing[0]} is missing", "add it")
     kind = FIELDS[name].annotation
     if kind not in (int, float):
         raise _error(name, table, "this field is a choice, not a range", f"list the values, as {name} = [...]")
@@ -168,7 +170,7 @@ def _check_step(name: str, kind: object, low: float, high: float, step: Any) -> 
     if not _is_number(step) or not 0 < step <= high - low or (kind is int and not isinstance(step, int)):
         number = "a whole number" if kind is int else "a number"
         raise _error(f"{name}.step", step, f"must be {number} above 0 and at most high - low", "change or drop it")
-    if not math.isfinite((high - low) / step):
+    if (high - low) / step > MOST_STEPS:
         raise _error(f"{name}.step", step, "is too small to count the steps", "drop it")
     steps = (high - low) / step
     if abs(steps - round(steps)) > 1e-9:
@@ -181,9 +183,11 @@ def _choice(name: str, values: list[Any]) -> CategoricalDistribution:
     if len(values) < 2:
         raise _error(name, values, "a choice needs two values or more", f"write a single value as {name} = VALUE")
     checked = [_checked(name, value) for value in values]
+    seen = set()
     for value in checked:
-        if checked.count(value) > 1:
+        if value in seen:
             raise _error(name, values, f"{value!r} stands there twice", "keep one")
+        seen.add(value)
     return CategoricalDistribution(checked)
 
 
@@ -209,7 +213,7 @@ def _refuse_idle(fixed: dict[str, Any], searched: dict[str, BaseDistribution]) -
 
 
 def _error(key: str, value: Any, rule: str, remedy: str) -> ConfigError:
-    return ConfigError(f"hyperparameters.{key} = {value!r}: {rule}; {remedy}")
+    return ConfigError(f"hyperparameters.{key} = {shown(value)}: {rule}; {remedy}")
 
 
 def did_you_mean(name: str, known: list[str]) -> str:
@@ -242,4 +246,4 @@ def _words(distribution: BaseDistribution) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63  # so neither is nan
