@@ -33,6 +33,7 @@ def classify_image(
     from model.card import ExportError, where_it_lies
     from model.catalogue import FALLBACK
     from model.classify import classify
+    from model.errors import one_line
     from model.export import newest_export, read_export
 
     torch.set_num_threads(1)  # pictures are small: on a busy machine threads wait for each other longer than they work
@@ -43,8 +44,9 @@ def classify_image(
         within = where_it_lies(folder / "export")  # a run's folder will do
         export = read_export(within if within.is_dir() else folder)
     except ExportError as error:
-        print(_one_line(str(error)), file=sys.stderr)
-        raise typer.Exit(2) from None
+        raise _refused(str(error)) from None
+    except OSError as error:  # of a folder that may not be entered
+        raise _refused(f"{error.filename}: {error.strerror}; name another export folder") from None
     if export.provenance.get("dataset") == FALLBACK:
         print("note: this model learned from the small UCI digits, not MNIST: expect more mistakes", file=sys.stderr)
     predictions = classify([*images], export)
@@ -53,9 +55,16 @@ def classify_image(
     else:
         for prediction in predictions:
             stream = sys.stderr if prediction.error else sys.stdout
-            print(_one_line(_sentence(prediction, export.classes, top)), file=stream)
+            print(one_line(_sentence(prediction, export.classes, top)), file=stream)
     if any(prediction.error for prediction in predictions):
         raise typer.Exit(1)
+
+
+def _refused(reason: str) -> typer.Exit:
+    from model.errors import one_line
+
+    print(one_line(reason), file=sys.stderr)
+    return typer.Exit(2)
 
 
 def _sentence(prediction: "Prediction", classes: list[str], top: int) -> str:
@@ -64,11 +73,6 @@ def _sentence(prediction: "Prediction", classes: list[str], top: int) -> str:
     ranked = sorted(enumerate(prediction.probabilities), key=lambda pair: -pair[1])[:top]
     shares = ", ".join(f"{classes[index]} ({100 * share:.1f} %)" for index, share in ranked)
     return f"{prediction.image}: {shares}"
-
-
-def _one_line(text: str) -> str:
-    """Line breaks and what else would disturb a terminal, as escapes."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Pictures in, digits and probabilities out."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def _classify_batch(paths: list[Path | str], export: Export) -> list[Prediction]
         rows = _probabilities(torch.stack(list(digits.values())), export).tolist()
         for index, row in zip(digits, rows, strict=True):
             best = row.index(max(row))
-            predictions[index] = replace(predictions[index], digit=best, probability=row[best], probabilities=row)
+            found = {"digit": best, "probability": row[best], "probabilities": row}
+            if not math.isfinite(sum(row)):  # of weights or a normalisation that nobody trained
+                found = {"error": f"{predictions[index].image}: the model gives no probabilities; export it again"}
+            predictions[index] = replace(predictions[index], **found)
     return predictions
 
 
