@@ -81,13 +81,14 @@ def _create(path: Path) -> None:
 def _check_whole(path: Path) -> None:
     """Refuse a file that lost its end or is torn inside. Raises ConfigError.
 
-    SQLite itself takes an empty file for a new database, and fills what is missing of the last page with zeros.
+    SQLite itself takes an empty file for a new database, and fills what is missing of the last page with zeros, for
+    good as soon as anyone who may write closes it.
     """
     size = path.stat().st_size
     try:
         if not size:
             raise sqlite3.DatabaseError("it is empty")
-        with closing(sqlite3.connect(path, timeout=30)) as connection:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=30, uri=True)) as connection:
             [(found,)] = connection.execute("PRAGMA quick_check(1)")
             [(page,)] = connection.execute("PRAGMA page_size")
         if found != "ok" or size % page:
