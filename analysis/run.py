@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.tables import epochs_of, run_experiment, trials_of
-from search.experiment import Experiment
+from analysis.tables import epochs_of, trials_of
+from model.card import ExportError, read_card, where_it_lies
+from search.experiment import Experiment, load_resolved
 from search.lock import is_live
 from search.space import ConfigError
 from search.study import CONFIRM, SEARCH, read_trials
@@ -37,7 +38,7 @@ def read_run(run_dir: Path) -> Run:
     # Liveness first: a search that ends while we read is then called running, never wrongly interrupted.
     live = (run_dir / "study.db").exists() and is_live(run_dir)
     records = read_trials(run_dir, SEARCH)
-    experiment = run_experiment(run_dir)
+    experiment = load_resolved(run_dir)
     return Run(
         name=run_dir.absolute().name,
         path=run_dir,
@@ -48,9 +49,18 @@ def read_run(run_dir: Path) -> Run:
         trials=trials_of(records, experiment),
         epochs=epochs_of(records),
         confirm=trials_of(read_trials(run_dir, CONFIRM), experiment, CONFIRM),
-        model=_json(run_dir / "export" / "model.json"),
+        model=_model(run_dir / "export"),
         environment=_json(run_dir / "environment.json"),
     )
+
+
+def _model(export: Path) -> dict[str, Any]:
+    if not where_it_lies(export).exists():
+        return {}
+    try:
+        return read_card(export).model_dump()
+    except ExportError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _json(path: Path) -> dict[str, Any]:

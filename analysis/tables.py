@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from model.hyperparameters import Hyperparameters
-from search.experiment import Experiment, load_experiment
-from search.space import ConfigError
+from search.experiment import Experiment, load_resolved
 from search.study import CONFIRM, SEARCH, TrialRecord, read_trials
 
 INTEGER, FLOAT, TEXT, TIME = "Int64", "float64", "string", "datetime64[us, UTC]"
@@ -78,20 +77,12 @@ def trial_table(run_dir: Path | str, study: str = SEARCH) -> pd.DataFrame:
     an empty study. Raises ConfigError where `run_dir` is not a run.
     """
     records = read_trials(Path(run_dir), study)
-    return trials_of(records, run_experiment(Path(run_dir)), study)
+    return trials_of(records, load_resolved(Path(run_dir)), study)
 
 
 def epoch_table(run_dir: Path | str, study: str = SEARCH) -> pd.DataFrame:
     """One row per trial and epoch: `EPOCH_COLUMNS`. Raises ConfigError where `run_dir` is not a run."""
     return epochs_of(read_trials(Path(run_dir), study))
-
-
-def run_experiment(run_dir: Path) -> Experiment:
-    """The resolved configuration of a run. Raises ConfigError."""
-    path = run_dir / "experiment.toml"
-    if not path.exists():
-        raise ConfigError(f"{run_dir}: holds no experiment.toml, so its trials can't be read; restore it from a copy")
-    return load_experiment(path)
 
 
 def trials_of(records: list[TrialRecord], experiment: Experiment, study: str = SEARCH) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 import os
 import tomllib
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ REMEDIES = {
     "dict_type": "write it as a table, [name] on a line of its own",
     "list_type": "write it as tables, [[points]] on lines of their own",
 }
+DIGEST = "# sha256 "  # begins the last line of a resolved configuration; the SHA-256 is of all lines before it
 
 
 class _Table(BaseModel):
@@ -149,13 +151,36 @@ def differences(old: Experiment, new: Experiment) -> str | None:
 
 
 def resolved(experiment: Experiment, automatic: dict[str, Any]) -> str:
-    """The TOML text of the whole configuration: all defaults and automatic choices written out."""
+    """The TOML text of the whole configuration: all defaults and automatic choices written out, and their SHA-256."""
     import tomli_w
 
     table = experiment.model_dump(exclude_none=True)
     table["hyperparameters"] = {**experiment.space.fixed, **experiment.hyperparameters}
     table["automatic"] = automatic
-    return tomli_w.dumps({key: value for key, value in table.items() if value not in ([], {})})
+    return _signed(tomli_w.dumps({key: value for key, value in table.items() if value not in ([], {})}))
+
+
+def load_resolved(run_dir: Path) -> Experiment:
+    """The configuration that a run was made with, as `resolved` wrote it. Raises ConfigError where it is not that."""
+    path = run_dir / "experiment.toml"
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{run_dir}: holds no experiment.toml, so its trials can't be read; restore it from a copy"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read as a text file ({error}); restore it from a copy") from None
+    if text != _signed(text.rpartition(DIGEST)[0]):
+        raise ConfigError(
+            f"{path}: damaged or edited (its last line is not the SHA-256 of the others); put back what the search "
+            "wrote, as report/index.html shows it; to change a search edit your own CONFIG"
+        )
+    return load_experiment(path)
+
+
+def _signed(text: str) -> str:
+    return f"{text}{DIGEST}{sha256(text.encode()).hexdigest()}\n"
 
 
 def _comparable(experiment: Experiment, exempt: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ ALLOWED = {
         "search.lock",
         "search.experiment",
         "search.space",
+        "model.card",
         "model.hyperparameters",
         "model.catalogue",
     },

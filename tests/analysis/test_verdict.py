@@ -104,10 +104,8 @@ def test_test_accuracy_comes_from_the_export(halving_run: Path) -> None:
 
 def test_a_refit_model_is_said_to_have_seen_the_validation_images(new_run: NewRun) -> None:
     new = new_run(SPACE)
-    (new.run_dir / "export").mkdir()
     provenance = {"source": {"candidate": 4, "refit": True}, "training_images": 60_000}
-    card = {"metrics": {"test_accuracy": 0.99, "test_images": 10_000}, "provenance": provenance}
-    (new.run_dir / "export" / "model.json").write_text(json.dumps(card))
+    new.export({"test_accuracy": 0.99, "test_images": 10_000}, provenance)
     assert verdict(read_run(new.run_dir))[0] == (
         "Test accuracy of the exported model (trial 4, trained on the validation images too: 60,000 in all): "
         "99.00 % on 10,000 test images, scored once."
@@ -116,9 +114,9 @@ def test_a_refit_model_is_said_to_have_seen_the_validation_images(new_run: NewRu
 
 def test_a_broken_model_card_is_named(new_run: NewRun) -> None:
     new = new_run(SPACE)
-    (new.run_dir / "export").mkdir()
+    new.export({}, {})
     (new.run_dir / "export" / "model.json").write_text("{")
-    with pytest.raises(ConfigError, match=r"model\.json: can't be read as JSON"):
+    with pytest.raises(ConfigError, match=r"model\.json: damaged or changed: .*python -m search\.confirm"):
         read_run(new.run_dir)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from search.experiment import differences, load_experiment, parse_experiment, resolved, with_trials
+from search.experiment import differences, load_experiment, load_resolved, parse_experiment, resolved, with_trials
 from search.space import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
@@ -76,6 +76,23 @@ def test_resolved_reads_back_as_the_same_search() -> None:
     assert table["search"]["sampler"] == "tpe"
     assert table["automatic"]["trials_per_gpu"] == 4
     assert differences(parse_experiment(table), experiment) is None
+
+
+def test_a_runs_own_configuration_is_read_only_as_it_was_written(tmp_path: Path) -> None:
+    path, experiment = tmp_path / "experiment.toml", parse_experiment(GOOD)
+    with pytest.raises(ConfigError, match=r"holds no experiment\.toml"):
+        load_resolved(tmp_path)
+    text = resolved(experiment, {"dataset": "mnist"})
+    for damaged in ("", text[:-66], text.rpartition("#")[0], text.replace("0.5", "0.6"), f"{text}\n"):
+        path.write_text(damaged)
+        with pytest.raises(ConfigError, match="damaged or edited .*; put back .*; to change a search edit your own"):
+            load_resolved(tmp_path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="can't be read as a text file .*restore it from a copy"):
+        load_resolved(tmp_path)
+    path.write_text(text)
+    assert differences(load_resolved(tmp_path), experiment) is None
+    assert differences(load_experiment(path), experiment) is None  # and it can be searched with
 
 
 @pytest.mark.parametrize(
