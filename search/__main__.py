@@ -125,10 +125,10 @@ def _report(run_dir: Path, progress: Any) -> None:
 
 
 def _scores(export: Path) -> str:
-    import json
+    from model.card import read_card
 
-    card = json.loads((export / "model.json").read_text(encoding="utf-8"))
-    metrics, provenance = card["metrics"], card["provenance"]
+    card = read_card(export)
+    metrics, provenance = card.metrics, card.provenance
     validation = f"validation {metrics['val_accuracy']:.2%} ({metrics['val_accuracy_of']})"
     test = f"test {metrics['test_accuracy']:.2%} of {metrics['test_images']:,} images of {provenance['dataset']}"
     return f"winner    trial {provenance['source']['candidate']}: {validation}, {test}"

@@ -10,6 +10,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from model.card import ExportError, read_whole, where_it_lies
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset
 from search import study
@@ -40,7 +41,8 @@ class Winner:
 def confirm(engine: Engine, experiment: Experiment, storage: RDBStorage) -> bool:
     """Train the best trials of the search again on fresh seeds; False if the person interrupted."""
     runs = study.open_study(storage, study.CONFIRM)
-    _enqueue(study.open_study(storage, study.SEARCH), runs, experiment)
+    for params, attributes in _missing(study.open_study(storage, study.SEARCH), runs, experiment):
+        runs.enqueue_trial(params, user_attrs=attributes)
     to_do = study.audit(runs, 0).to_do
     if not to_do:
         return True
@@ -67,27 +69,29 @@ def winner_of(storage: RDBStorage) -> Winner | None:
 def exported(run_dir: Path) -> Path | None:
     """The export folder of a run, if there is one."""
     folder = run_dir / "export"
-    return folder if (folder / "model.json").exists() else None
+    return folder if where_it_lies(folder).exists() else None
 
 
 def is_settled(run_dir: Path, experiment: Experiment, storage: RDBStorage) -> bool:
-    """Whether nothing is left to confirm or export for the trials that are done."""
+    """Whether nothing is left to confirm or export for the trials that are done. A damaged export is not settled."""
     runs = study.open_study(storage, study.CONFIRM)
-    _enqueue(study.open_study(storage, study.SEARCH), runs, experiment)
-    winner = winner_of(storage)
-    if study.audit(runs, 0).to_do:
+    if _missing(study.open_study(storage, study.SEARCH), runs, experiment) or study.audit(runs, 0).to_do:
         return False
-    return winner is None or _source(run_dir) == _wanted(winner, experiment.export.refit)
+    winner = winner_of(storage)
+    return winner is None or _there(run_dir)[0] == _wanted(winner, experiment.export.refit)
 
 
 def export_winner(engine: Engine, experiment: Experiment, storage: RDBStorage, dataset: Dataset) -> bool:
     """Export the winner, if there is one, scored once on the test images; False if the person interrupted.
 
-    An export of the same run is left as it is: the test images are not scored a second time.
+    An export of the same run is left as it is: the test images are not scored a second time, unless it is damaged.
     """
     winner = winner_of(storage)
-    if winner is None or _source(engine.run_dir) == _wanted(winner, experiment.export.refit):
+    source, fault = _there(engine.run_dir)
+    if winner is None or source == _wanted(winner, experiment.export.refit):
         return True
+    if fault:
+        engine.progress.warn(f"{fault}; the export is written again from the winner's training state")
     run = winner.run
     if experiment.export.refit:
         interrupted, refit = _refit(engine, experiment, storage, dataset, winner)
@@ -101,14 +105,18 @@ def export_winner(engine: Engine, experiment: Experiment, storage: RDBStorage, d
     return True
 
 
-def _enqueue(searched: optuna.Study, runs: optuna.Study, experiment: Experiment) -> None:
-    """Put the runs that are still missing of each candidate in line; asking twice changes nothing."""
+def _missing(
+    searched: optuna.Study, runs: optuna.Study, experiment: Experiment
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Parameters and attributes of the runs that each candidate should have and that are not even in line."""
     there = [trial.user_attrs for trial in runs.get_trials(deepcopy=False)]
     known = {(attributes["candidate"], attributes["run"]) for attributes in there}
-    for trial in study.best_trials(searched, experiment.confirm.top):
-        for run in range(1, experiment.confirm.seeds + 1):
-            if (trial.number, run) not in known:
-                runs.enqueue_trial(trial.params, user_attrs={"candidate": trial.number, "run": run})
+    return [
+        (trial.params, {"candidate": trial.number, "run": run})
+        for trial in study.best_trials(searched, experiment.confirm.top)
+        for run in range(1, experiment.confirm.seeds + 1)
+        if (trial.number, run) not in known
+    ]
 
 
 def _stage(engine: Engine, experiment: Experiment, of_stage: optuna.Study) -> Stage:
@@ -167,13 +175,14 @@ def _wanted(winner: Winner, refit: bool) -> dict[str, Any]:
     }
 
 
-def _source(run_dir: Path) -> dict[str, Any] | None:
-    """The same of the export that is there."""
+def _there(run_dir: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """The same of the export that is there, and what is wrong with it."""
+    if exported(run_dir) is None:
+        return None, None
     try:
-        card = json.loads((run_dir / "export" / "model.json").read_text(encoding="utf-8"))
-        return dict(card["provenance"]["source"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return read_whole(run_dir / "export").provenance.get("source"), None
+    except ExportError as error:
+        return None, error.fault
 
 
 def _write(engine: Engine, experiment: Experiment, dataset: Dataset, winner: Winner, run: FrozenTrial) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import optuna
 
+from model.card import put_back
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from search import confirm, study
 from search.cluster import check_address, cluster_nodes, connected
 from search.engine import Engine, run_stage, worker_data
-from search.experiment import Experiment, differences, load_experiment, resolved
+from search.experiment import Experiment, differences, load_resolved, resolved
 from search.ledger import Stage
 from search.lock import run_lock
 from search.progress import Progress
@@ -62,7 +63,7 @@ def run_confirm(run_dir: Path, progress: Progress, *, address: str | None = None
     """Confirm and export what `run_dir` holds, whether its search is finished or not."""
     if not (run_dir / "study.db").exists():
         raise ConfigError(f"{run_dir}: holds no study.db, so it is not a run; name a folder such as runs/quick")
-    experiment = load_experiment(run_dir / "experiment.toml")
+    experiment = load_resolved(run_dir)
     with _opened(experiment, run_dir, progress, resume=True, address=address, data=data) as run:
         return _finish(run, searching=False)
 
@@ -83,7 +84,7 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None
             f"{run_dir}: a search of that name exists ({_holdings(run_dir)}); "
             "continue it with --resume or choose another --name"
         )
-    if changed := differences(load_experiment(run_dir / "experiment.toml"), experiment):
+    if changed := differences(load_resolved(run_dir), experiment):
         raise ConfigError(
             f"{run_dir}: its search had another configuration: {changed}; undo that or choose another --name "
             "(only search.trials and [resources] may change)"
@@ -101,6 +102,7 @@ def _opened(
     except OSError as error:
         raise ConfigError(f"{run_dir}: can't be made ({error.strerror}); choose another --out or --name") from None
     with run_lock(run_dir):
+        put_back(run_dir / "export")
         if not _begun(run_dir):
             for leftover in ("experiment.toml", "study.db", "study.db-wal", "study.db-shm"):
                 (run_dir / leftover).unlink(missing_ok=True)
@@ -211,7 +213,7 @@ def _same_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
     """A search must not go on with other images than it began with. Raises ConfigError."""
     if not (run_dir / "experiment.toml").exists():
         return
-    before = load_experiment(run_dir / "experiment.toml").automatic
+    before = load_resolved(run_dir).automatic
     if before.get("data_digest", digest) != digest:
         raise ConfigError(
             f"{run_dir}: began with other images ({before.get('dataset')}, now {dataset.name}); "

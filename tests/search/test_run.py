@@ -105,7 +105,7 @@ def test_search_confirms_and_exports(finished: Path) -> None:
     assert len(rows) == 100
     right = sum(row["label"] == row["prediction"] for row in rows)
     assert card["metrics"]["test_accuracy"] == pytest.approx(right / 100)
-    states = list((run_dir / "ray").glob("**/state.pt"))
+    states = list((run_dir / "ray").glob("**/state.bin"))
     assert len(states) == 2  # the best of the search, and the exported run
 
 
@@ -321,11 +321,11 @@ def left_running_as_by_a_kill(run_dir: Path) -> None:
 
 
 def test_a_moved_run_can_be_extended(copied: Path, tiny_root: Path, finished: Path) -> None:
-    before = sorted((finished / "ray").glob("**/state.pt"))
+    before = sorted((finished / "ray").glob("**/state.bin"))
     moved = copied.rename(copied.with_name("moved"))
     run_search(experiment(search={"trials": 5}), moved, Progress(quiet=True), resume=True, data=tiny_root)
     assert len(study.read_trials(moved)) == 5
-    assert sorted((finished / "ray").glob("**/state.pt")) == before  # the original keeps its states
+    assert sorted((finished / "ray").glob("**/state.bin")) == before  # the original keeps its states
 
 
 def test_confirmation_by_hand_on_an_interrupted_run(
