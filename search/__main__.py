@@ -1,5 +1,6 @@
 """python -m search CONFIG: one command from a configuration to a report and an exported network."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -41,14 +42,14 @@ def search(
         from search.run import check_folder, run_search
 
         check_folder(experiment, run_dir, resume=resume)
-        again = f"python -m search {config} --resume" + (f" --name {name}" if name else "")
-        again += f" --out {out}" if out != Path("runs") else ""
         progress = Progress(quiet)
         return _with_report(
-            lambda: run_search(experiment, run_dir, progress, resume=resume, address=address, data=data),
+            lambda on_gone: run_search(
+                experiment, run_dir, progress, resume=resume, address=address, data=data, on_gone=on_gone
+            ),
             run_dir,
             progress,
-            again,
+            _command("search", *([] if resume else ["--resume"])),
         )
 
     _exit(work)
@@ -68,9 +69,11 @@ def confirm(
         from search.run import run_confirm
 
         progress = Progress(quiet)
-        again = f"python -m search.confirm {run_dir}"
         return _with_report(
-            lambda: run_confirm(run_dir, progress, address=address, data=data), run_dir, progress, again
+            lambda on_gone: run_confirm(run_dir, progress, address=address, data=data, on_gone=on_gone),
+            run_dir,
+            progress,
+            _command("search.confirm"),
         )
 
     _exit(work)
@@ -84,14 +87,21 @@ def confirm_main() -> None:
     confirm_app()
 
 
-def _with_report(run: Callable[[], Any], run_dir: Path, progress: Any, again: str) -> int:
+def _with_report(run: Callable[[Callable[[str], None]], Any], run_dir: Path, progress: Any, again: str) -> int:
     """Run, then write the report however it ended; say where everything is."""
     from model.data import DataError
     from search.space import ConfigError
 
     outcome = None
+
+    def on_gone(missing: str) -> None:
+        progress.end()
+        progress.warn(f"Ray is gone: {missing} no longer answers; no trial is lost")
+        progress.result(f"go on with: {again}")  # first of all: Ray may end this process at any moment
+        _report(run_dir, progress)
+
     try:
-        outcome = run()
+        outcome = run(on_gone)
     except KeyboardInterrupt:
         progress.warn("stopped at once")
     except (ConfigError, DataError):
@@ -100,9 +110,10 @@ def _with_report(run: Callable[[], Any], run_dir: Path, progress: Any, again: st
         _report(run_dir, progress)
         raise
     _report(run_dir, progress)
-    if outcome is None or outcome.interrupted:
-        progress.result(f"interrupted; go on with: {again}")
-        return 130
+    if outcome is None or outcome.stopped:
+        why = outcome.stopped if outcome else "interrupted"
+        progress.result(f"{why}; go on with: {again}")
+        return 130 if why == "interrupted" else 1
     if outcome.export is None:
         progress.result("no trial was complete, so nothing was exported; the report says why trials ended")
         return 1
@@ -134,6 +145,11 @@ def _scores(export: Path) -> str:
     return f"winner    trial {provenance['source']['candidate']}: {validation}, {test}"
 
 
+def _command(module: str, *more: str) -> str:
+    """This very command, and `more`."""
+    return shlex.join(["python", "-m", module, *sys.argv[1:], *more])
+
+
 def _checked_name(name: str) -> str:
     from search.space import ConfigError
 
@@ -149,14 +165,27 @@ def _exit(work: Callable[[], int]) -> None:
     except KeyboardInterrupt:
         code = 130
     except Exception as error:
-        from model.data import DataError
-        from search.space import ConfigError
-
-        if not isinstance(error, ConfigError | DataError):
+        said = _said(error)
+        if said is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {said}", file=sys.stderr)
         code = 2
     raise typer.Exit(code)
+
+
+def _said(error: Exception) -> str | None:
+    """The line for an error that a user can correct; None for any other."""
+    from model.data import DataError
+    from search.room import is_full
+    from search.space import ConfigError
+
+    if is_full(error):
+        return f"no room left on a disk ({' '.join(str(error).split())[:200]}); free some, then go on with --resume"
+    if isinstance(error, ConfigError | DataError):
+        return str(error)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}; see to its permissions, or choose another --out"
+    return None
 
 
 if __name__ == "__main__":

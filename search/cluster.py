@@ -3,36 +3,64 @@
 import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+from search.lock import is_live, run_lock
 from search.resources import Node
 from search.space import ConfigError
+from search.watchdog import watching
 
 START = "start it there with: ray start --head (docs/cluster.md)"
+PREFIX = "ds-"
 OBJECT_STORE_BYTES = 400 * 2**20  # the images of two data sets, and room
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[None]:
+def connected(address: str | None, on_gone: Callable[[str], None] | None = None) -> Iterator[threading.Event]:
     """Start a private Ray on this machine, or join the cluster at `address`; leave it at the end.
 
     A private one listens on loopback alone, without dashboard. A Ray that this process is connected to already is
-    used as it is, and left running. Raises ConfigError.
+    used as it is, and left running. Yields an event that is set when Ray itself is gone; then, after `on_gone`, this
+    process ends, as within Ray nothing can end tidily any more. Raises ConfigError.
     """
     quiet_environment(private=address is None)
     import ray
 
     if ray.is_initialized():
-        yield
+        yield threading.Event()
         return
-    temporary = tempfile.mkdtemp(prefix="ds-", dir="/tmp")  # short: Ray puts sockets there, whose paths are limited
+    _remove_leftovers()
+    temporary = tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")  # short: Ray puts sockets there, whose paths are limited
+    with run_lock(Path(temporary)):
+        yield from _connected(address, temporary, on_gone)
+
+
+def _connected(address: str | None, temporary: str, on_gone: Callable[[str], None] | None) -> Iterator[threading.Event]:
+    import ray
+
     try:
         _init(address, temporary)
-        yield
+
+        def leave(missing: str) -> None:
+            try:
+                if on_gone:
+                    on_gone(missing)
+            finally:
+                if address is None:
+                    _end_descendants()
+                shutil.rmtree(temporary, ignore_errors=True)
+                os._exit(1)
+
+        with watching(leave) as gone:
+            yield gone
     finally:
         ray.shutdown()
         shutil.rmtree(temporary, ignore_errors=True)
@@ -66,6 +94,29 @@ def _init(address: str | None, temporary: str) -> None:
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         reason = " ".join(str(error).split())[:160]
         raise ConfigError(f"--address {address}: no Ray cluster answers ({reason}); {START}") from None
+
+
+def _end_descendants() -> None:
+    """Kill what is left of a private Ray: all of it descends from this process."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it may end meanwhile
+            parents[int(status.parent.name)] = int(status.read_text(errors="replace").rpartition(")")[2].split()[1])
+    ours = {os.getpid()}
+    while found := {pid for pid, parent in parents.items() if parent in ours} - ours:
+        ours |= found
+    for pid in ours - {os.getpid()}:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _remove_leftovers() -> None:
+    """Remove the folders of earlier drivers of this user that were killed."""
+    for folder in Path("/tmp").glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            lock = (folder / "lock").stat()
+            if lock.st_uid == os.getuid() and time.time() - lock.st_mtime > 60 and not is_live(folder):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_address(address: str | None) -> None:

@@ -13,11 +13,11 @@ from optuna.trial import FrozenTrial, TrialState
 from model.card import ExportError, read_whole, where_it_lies
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset
-from search import study
+from search import states, study
 from search.cluster import cluster_nodes
 from search.engine import Engine, run_stage, worker_data
 from search.experiment import Experiment
-from search.ledger import Stage, delete_state
+from search.ledger import Stage
 from search.space import ConfigError, complete
 
 
@@ -38,16 +38,15 @@ class Winner:
         return statistics.fmean(self.accuracies)
 
 
-def confirm(engine: Engine, experiment: Experiment, storage: RDBStorage) -> bool:
-    """Train the best trials of the search again on fresh seeds; False if the person interrupted."""
+def confirm(engine: Engine, experiment: Experiment, storage: RDBStorage) -> None:
+    """Train the best trials of the search again on fresh seeds. Raises StoppedError."""
     runs = study.open_study(storage, study.CONFIRM)
     for params, attributes in _missing(study.open_study(storage, study.SEARCH), runs, experiment):
         runs.enqueue_trial(params, user_attrs=attributes)
     to_do = study.audit(runs, 0).to_do
-    if not to_do:
-        return True
-    engine.progress.say(f"confirmation: the best trials again on fresh seeds, {to_do} runs")
-    return not run_stage(engine, _stage(engine, experiment, runs)).interrupted
+    if to_do:
+        engine.progress.say(f"confirmation: the best trials again on fresh seeds, {to_do} runs")
+        run_stage(engine, _stage(engine, experiment, runs))
 
 
 def winner_of(storage: RDBStorage) -> Winner | None:
@@ -81,28 +80,24 @@ def is_settled(run_dir: Path, experiment: Experiment, storage: RDBStorage) -> bo
     return winner is None or _there(run_dir)[0] == _wanted(winner, experiment.export.refit)
 
 
-def export_winner(engine: Engine, experiment: Experiment, storage: RDBStorage, dataset: Dataset) -> bool:
-    """Export the winner, if there is one, scored once on the test images; False if the person interrupted.
+def export_winner(engine: Engine, experiment: Experiment, storage: RDBStorage, dataset: Dataset) -> None:
+    """Export the winner, if there is one, scored once on the test images. Raises StoppedError.
 
     An export of the same run is left as it is: the test images are not scored a second time, unless it is damaged.
     """
     winner = winner_of(storage)
     source, fault = _there(engine.run_dir)
     if winner is None or source == _wanted(winner, experiment.export.refit):
-        return True
+        return
     if fault:
         engine.progress.warn(f"{fault}; the export is written again from the winner's training state")
     run = winner.run
     if experiment.export.refit:
-        interrupted, refit = _refit(engine, experiment, storage, dataset, winner)
-        if interrupted:
-            return False
-        run = refit or run
+        run = _refit(engine, experiment, storage, dataset, winner) or run
     _write(engine, experiment, dataset, winner, run)
     for other in study.best_trials(study.open_study(storage, study.CONFIRM)):
         if other._trial_id != winner.run._trial_id:
-            delete_state(engine.run_dir, other.user_attrs["saved_state"])
-    return True
+            states.delete(engine.run_dir, other.user_attrs)
 
 
 def _missing(
@@ -129,13 +124,14 @@ def _stage(engine: Engine, experiment: Experiment, of_stage: optuna.Study) -> St
         trials=0,
         cpus=experiment.resources.cpus_per_trial,
         trial_timeout=experiment.resources.trial_timeout,
+        max_consecutive_failures=experiment.resources.max_consecutive_failures,
     )
 
 
 def _refit(
     engine: Engine, experiment: Experiment, storage: RDBStorage, dataset: Dataset, winner: Winner
-) -> tuple[bool, FrozenTrial | None]:
-    """The winner once more on all training images: whether the person interrupted, and the run if it is complete.
+) -> FrozenTrial | None:
+    """The winner once more on all training images; None if that run failed. Raises StoppedError.
 
     Its validation accuracy is over images that it has seen, so no number of it is ever reported as one.
     """
@@ -153,12 +149,11 @@ def _refit(
         cpus = experiment.resources.cpus_per_trial if any(n.gpus for n in nodes) else max(n.cpus for n in nodes)
         stage = replace(_stage(engine, experiment, refits), cpus=cpus, trial_timeout=None)
         with_all = replace(engine, data=worker_data(whole, engine.data["token"] + " refit"))
-        if run_stage(with_all, stage).interrupted:
-            return True, None
+        run_stage(with_all, stage)
     done = _refit_of(refits, winner)
     if done is None:
         engine.progress.warn("the refit failed: the best confirmed run is exported instead")
-    return False, done
+    return done
 
 
 def _refit_of(refits: optuna.Study, winner: Winner) -> FrozenTrial | None:
@@ -193,7 +188,7 @@ def _write(engine: Engine, experiment: Experiment, dataset: Dataset, winner: Win
     from model.train import predict
 
     try:
-        state = load(engine.run_dir / run.user_attrs["saved_state"]["place"], torch.device("cpu"))
+        state = load(engine.run_dir / run.user_attrs[states.NEWEST]["place"], torch.device("cpu"))
     except CheckpointError as error:
         raise ConfigError(f"the winner's training state is lost: {error}; search again under another --name") from None
     probabilities = predict(state.net, dataset.test.images, dataset.mean, dataset.std).exp()

@@ -13,10 +13,15 @@ from model.data import Dataset
 from search import study
 from search.bridge import Asker, StopWhenAsked, Teller, Watcher
 from search.cluster import cluster_nodes
-from search.ledger import Ledger, Stage
+from search.ledger import INTERRUPTED, Ledger, Stage
 from search.progress import Progress
 from search.resources import Slots, hold_spare, plan
+from search.room import is_full
 from search.trial import run_trial, to_arrays
+
+
+class StoppedError(Exception):
+    """A stage that ended before its time; the text says why. What is unfinished waits to be resumed."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Engine:
     data: dict[str, Any]
     per_gpu: int
     progress: Progress
+    gone: threading.Event  # set when Ray itself is gone
 
 
 def worker_data(dataset: Dataset, token: str) -> dict[str, Any]:
@@ -35,18 +41,24 @@ def worker_data(dataset: Dataset, token: str) -> dict[str, Any]:
 
 
 def run_stage(engine: Engine, stage: Stage) -> Ledger:
-    """Run `stage` until it is done, its time is up or the person interrupts; what is unfinished waits to be resumed."""
+    """Run `stage` until it is done or its time is up. Raises StoppedError; what is unfinished then waits."""
     nodes = cluster_nodes()
     found = study.audit(stage.study, stage.trials)
     slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=engine.per_gpu, trials=max(found.to_do, 1))
-    ledger = Ledger(stage, engine.progress)
+    ledger = Ledger(stage, engine.progress, engine.gone)
     engine.progress.begin(total=found.kept + found.to_do, done=found.kept)
     try:
         with hold_spare(slots, nodes), _interruptible(ledger):
             _tuner(engine, stage, slots, ledger).fit()
     finally:
         engine.progress.end()
-        study.requeue_interrupted(stage.study)
+        try:
+            study.requeue_interrupted(stage.study)
+        except Exception as error:
+            if not is_full(error):  # then the resumption does it
+                raise
+    if ledger.stopped:
+        raise StoppedError(ledger.stopped)
     return ledger
 
 
@@ -75,7 +87,7 @@ def _tuner(engine: Engine, stage: Stage, slots: Slots, ledger: Ledger) -> Any:
             storage_path=str(storage),
             stop=StopWhenAsked(ledger),
             callbacks=[Watcher(ledger)],
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),
@@ -90,9 +102,9 @@ def _interruptible(ledger: Ledger) -> Iterator[None]:
         return
 
     def on_signal(_number: int, _frame: Any) -> None:
-        if ledger.interrupted:
+        if ledger.stopped == INTERRUPTED:
             raise KeyboardInterrupt
-        ledger.interrupted = True
+        ledger.stopped = INTERRUPTED
         ledger.progress.warn("stopping: no new trials; unfinished ones keep their last saved state")
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -75,6 +75,7 @@ class Resources(_Table):
     trials_per_gpu: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     max_minutes: float | None = Field(None, gt=0)
     trial_timeout: float | None = Field(None, gt=0)
+    max_consecutive_failures: int = Field(10, ge=1)
 
 
 class Experiment(_Table):

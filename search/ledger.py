@@ -4,8 +4,10 @@ Every result is in the study before the engine's next step, so a search can be k
 hands the same trial numbers, with their last saved states, to new workers.
 """
 
-import shutil
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from model.hyperparameters import Hyperparameters
 from model.train import EpochMetrics, derive_seed
-from search import halving, sampling, study
+from search import pruning, sampling, states, study
 from search.experiment import Search
 from search.progress import Progress
+from search.room import is_full
 from search.space import Space, complete
 
-RETRIES = 2  # times that a trial whose worker died is tried again
+RETRIES = 2  # times in a row, without a new saved state between, that a trial whose worker died is tried again
+INTERRUPTED = "interrupted"
 STAGE_SEEDS = {study.SEARCH: 0, study.CONFIRM: 1, study.REFIT: 2}
 
 
@@ -37,6 +41,7 @@ class Stage:
     cpus: int
     trial_timeout: float | None = None
     max_seconds: float | None = None
+    max_consecutive_failures: int | None = None
     kept_states: int | None = None
 
 
@@ -53,13 +58,15 @@ class LiveTrial:
 
 
 class Ledger:
-    """The state of one stage in this process, and every decision on it."""
+    """The state of one stage in this process, and every decision on it. `stopped` says why it ended early, if so."""
 
-    def __init__(self, stage: Stage, progress: Progress) -> None:
+    def __init__(self, stage: Stage, progress: Progress, gone: threading.Event | None = None) -> None:
         self.stage = stage
         self.progress = progress
+        self.gone = gone or threading.Event()  # set when Ray itself is gone
         self.live: dict[str, LiveTrial] = {}
-        self.interrupted = False
+        self.stopped: str | None = None
+        self._failures = 0  # in a row, in this session
         self._began = time.monotonic() - study.searched_seconds(stage.study)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -73,7 +80,7 @@ class Ledger:
 
     @property
     def stopping(self) -> bool:
-        return self.interrupted or self.out_of_time
+        return self.stopped is not None or self.out_of_time or self.gone.is_set()
 
     @property
     def out_of_time(self) -> bool:
@@ -81,11 +88,12 @@ class Ledger:
 
     def next_config(self, worker: str) -> dict[str, Any] | None:
         """What `worker` (the engine's own id of a trial) should train next; None if there is nothing at present."""
-        while not self.stopping and self._anything_to_ask():
-            stage = self.stage
-            trial = sampling.ask(stage.study, stage.space.searched, stage.search.sampler, stage.search.seed)
-            if not self._settle(trial):
-                return self._hand_out(worker, trial)
+        with self._while_there_is_room():
+            while not self.stopping and self._anything_to_ask():
+                stage = self.stage
+                trial = sampling.ask(stage.study, stage.space.searched, stage.search.sampler, stage.search.seed)
+                if not self._settle(trial):
+                    return self._hand_out(worker, trial)
         return None
 
     @property
@@ -98,15 +106,18 @@ class Ledger:
         live = self.live.get(worker)
         if live is None:
             return False
-        if error := result.get("error"):
-            self._end(worker, TrialState.FAIL, error)
-        else:
-            self._record(live, result, saved_state)
-            if result["epoch"] >= live.hyperparameters.epochs:
-                self._end(worker, TrialState.COMPLETE)
-            elif self._prunes(live.trial_id, result["epoch"], live.hyperparameters.epochs):
-                self._end(worker, TrialState.PRUNED)
-        return worker in self.live
+        with self._while_there_is_room():
+            if "no_room" in result:
+                self._stop(f"trial {live.number} found its disk full ({result['no_room']}); free some room")
+            elif error := result.get("error"):
+                self._end(worker, TrialState.FAIL, error)
+            else:
+                self._record(live, result, saved_state)
+                if result["epoch"] >= live.hyperparameters.epochs:
+                    self._end(worker, TrialState.COMPLETE)
+                elif self._prunes(live.trial_id, result["epoch"], live.hyperparameters.epochs):
+                    self._end(worker, TrialState.PRUNED)
+        return worker in self.live and not self.stopping
 
     def on_death(self, worker: str, reason: str) -> None:
         """A worker ended without a word: out of time, killed, or never started. What a trial itself does wrong is
@@ -114,18 +125,17 @@ class Ledger:
         live = self.live.get(worker)
         if live is None:
             return
-        if live.timed_out:
-            limit = self.stage.trial_timeout
-            self._end(worker, TrialState.FAIL, f"ran longer than resources.trial_timeout = {limit:g} s")
-            return
-        retries = self._attributes(live.trial_id).get("retries", 0)
-        if retries >= RETRIES:
-            self._end(worker, TrialState.FAIL, f"its worker died {retries + 1} times: {reason}")
-            return
-        del self.live[worker]
-        study.set_attributes(self.stage.study, live.trial_id, retries=retries + 1)
-        study.requeue(self.stage.study, live.trial_id)
-        self.progress.say(f"trial {live.number}: its worker died; going on from its last saved state")
+        with self._while_there_is_room():
+            if live.timed_out:
+                limit = self.stage.trial_timeout
+                self._end(worker, TrialState.FAIL, f"ran longer than resources.trial_timeout = {limit:g} s")
+            elif not self.stopping and self._charge(live) > RETRIES:
+                self._end(worker, TrialState.FAIL, f"its worker died {RETRIES + 1} times: {reason}")
+            else:
+                del self.live[worker]
+                study.requeue(self.stage.study, live.trial_id)
+                if not self.stopping:
+                    self.progress.say(f"trial {live.number}: its worker died; going on from its last saved state")
 
     def on_start(self, worker: str) -> None:
         if live := self.live.get(worker):
@@ -176,15 +186,14 @@ class Ledger:
             study.set_attributes(stage.study, trial._trial_id, started=time.time(), seed=seed)
         if "ended" in attributes:  # killed between the reason of an end and the end itself
             study.set_attributes(stage.study, trial._trial_id, ended=None, error=None)
-        saved = attributes.get("saved_state")
         spent = sum(value["seconds"] for key, value in attributes.items() if key.startswith(study.EPOCH))
         self.live[worker] = LiveTrial(trial._trial_id, trial.number, hyperparameters, spent=spent)
         return {
             "number": trial.number,
             "seed": seed,
             "hyperparameters": hyperparameters.model_dump(),
-            "saved_state": str(self.stage.run_dir / saved["place"]) if saved else None,
-            "rungs": self._rungs(hyperparameters.epochs),
+            "saved_states": states.places(stage.run_dir, attributes),
+            "rungs": pruning.rungs(stage.search, hyperparameters.epochs),
             "cpus": stage.cpus,
         }
 
@@ -198,42 +207,49 @@ class Ledger:
             self.progress.warn(f"trial {live.number} has a GPU that torch can't use (no CUDA): training on the CPU")
         metrics = {name: result[name] for name in EpochMetrics.__dataclass_fields__}
         study.record_epoch(of_stage, live.trial_id, {**metrics, "clock": self.clock})
+        if "damaged" in result:
+            study.set_attributes(of_stage, live.trial_id, damaged=result["damaged"])
+            self.progress.warn(f"trial {live.number}: {result['damaged']}")
         if saved_state:
-            place = saved_state.relative_to(self.stage.run_dir.absolute())  # a run folder may be moved or copied
-            saved = {"place": str(place), "epoch": result["epoch"]}
-            study.set_attributes(of_stage, live.trial_id, saved_state=saved)
-            earlier = attributes.get("saved_state")
-            if earlier and Path(earlier["place"]).parent != place.parent:
-                delete_state(self.stage.run_dir, earlier)  # of an earlier attempt; within one, Ray keeps the newest
-
-    def _rungs(self, epochs: int) -> list[int]:
-        search = self.stage.search
-        if search.pruner != "halving":
-            return []
-        return halving.rungs(epochs, search.grace_epochs, search.reduction_factor)
+            states.remember(self.stage.run_dir, of_stage, live.trial_id, saved_state, result["epoch"])
+            if attributes.get("deaths_in_a_row"):
+                study.set_attributes(of_stage, live.trial_id, deaths_in_a_row=0)
 
     def _prunes(self, trial_id: int, epoch: int, epochs: int) -> bool:
-        """Whether the pruner stops this trial after `epoch`: a pure function of the study.
-
-        What is trained again after an interruption was decided on before: such a trial has later values already.
-        """
-        search, of_stage = self.stage.search, self.stage.study
-        trial = of_stage._storage.get_trial(trial_id)
-        if epoch < max(trial.intermediate_values):
-            return False
-        if search.pruner == "median":
-            pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=search.grace_epochs)
-            return pruner.prune(of_stage, trial)
-        if epoch not in self._rungs(epochs):
-            return False
-        others = of_stage.get_trials(deepcopy=False)
-        at_rung = [other.intermediate_values[epoch] for other in others if epoch in other.intermediate_values]
-        return not halving.survives(trial.intermediate_values[epoch], at_rung, search.reduction_factor)
+        return pruning.prunes(self.stage.search, self.stage.study, trial_id, epoch, epochs)
 
     def _end(self, worker: str, state: TrialState, error: str | None = None) -> None:
         live = self.live.pop(worker)
         study.finish(self.stage.study, live.trial_id, state, error)
         self._after_end(live.trial_id)
+        self._failures = self._failures + 1 if state == TrialState.FAIL else 0
+        if self._failures == self.stage.max_consecutive_failures:
+            self._stop(
+                f"{self._failures} trials in a row failed, the last with: {error}; correct the cause, "
+                "or raise resources.max_consecutive_failures"
+            )
+
+    def _stop(self, why: str) -> None:
+        self.stopped = self.stopped or why
+
+    @contextmanager
+    def _while_there_is_room(self) -> Iterator[None]:
+        """A full disk stops the search tidily: no trial is charged, and what could not be written is done again."""
+        try:
+            yield
+        except Exception as error:
+            if not is_full(error):
+                raise
+            self._stop(f"the disk of {self.stage.run_dir} is full; free some room")
+
+    def _charge(self, live: LiveTrial) -> int:
+        """Count a death; the number of deaths since the trial's last saved state, this one included."""
+        attributes = self._attributes(live.trial_id)
+        in_a_row = int(attributes.get("deaths_in_a_row", 0)) + 1
+        # A trial that fails at last was not tried again.
+        retries = attributes.get("retries", 0) + (in_a_row <= RETRIES)
+        study.set_attributes(self.stage.study, live.trial_id, deaths_in_a_row=in_a_row, retries=retries)
+        return in_a_row
 
     def _after_end(self, trial_id: int) -> None:
         """The line for the person, and the deletion of states that nothing can need any more."""
@@ -248,13 +264,7 @@ class Ledger:
             displaced = best[keep:]
             unneeded = displaced if trial.number in {kept.number for kept in best[:keep]} else [*displaced, trial]
         for other in unneeded:
-            if saved := other.user_attrs.get("saved_state"):
-                delete_state(self.stage.run_dir, saved)
+            states.delete(self.stage.run_dir, other.user_attrs)
 
     def _attributes(self, trial_id: int) -> dict[str, Any]:
         return dict(self.stage.study._storage.get_trial(trial_id).user_attrs)
-
-
-def delete_state(run_dir: Path, saved: dict[str, Any]) -> None:
-    """Remove a saved training state, together with Ray's folder of that attempt."""
-    shutil.rmtree((run_dir / saved["place"]).parent, ignore_errors=True)

@@ -1,7 +1,9 @@
 """A whole search: check the folder, get the data, search, confirm, export."""
 
 import json
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from search import confirm, study
 from search.cluster import check_address, cluster_nodes, connected
-from search.engine import Engine, run_stage, worker_data
+from search.engine import Engine, StoppedError, run_stage, worker_data
 from search.experiment import Experiment, differences, load_resolved, resolved
 from search.ledger import Stage
 from search.lock import run_lock
@@ -26,10 +28,10 @@ from search.space import ConfigError, largest, recipe_differences
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a search ended. `export` is the folder of the winner, if there is one."""
+    """How a search ended. `stopped`: why, if before its time; `export`: the folder of the winner, if there is one."""
 
     run_dir: Path
-    interrupted: bool
+    stopped: str | None
     export: Path | None
 
 
@@ -43,6 +45,7 @@ class _Run:
     digest: str
     progress: Progress
     address: str | None
+    on_gone: Callable[[str], None] | None
 
 
 def run_search(
@@ -53,18 +56,29 @@ def run_search(
     resume: bool = False,
     address: str | None = None,
     data: Path | None = None,
+    on_gone: Callable[[str], None] | None = None,
 ) -> Outcome:
-    """Search, confirm and export into `run_dir`. Raises ConfigError or DataError for what a user can correct."""
-    with _opened(experiment, run_dir, progress, resume=resume, address=address, data=data) as run:
+    """Search, confirm and export into `run_dir`. Raises ConfigError or DataError for what a user can correct.
+
+    Should Ray itself go, this process ends (exit code 1), after `on_gone` was called with what is missing.
+    """
+    with _opened(experiment, run_dir, progress, resume=resume, address=address, data=data, on_gone=on_gone) as run:
         return _finish(run, searching=True)
 
 
-def run_confirm(run_dir: Path, progress: Progress, *, address: str | None = None, data: Path | None = None) -> Outcome:
-    """Confirm and export what `run_dir` holds, whether its search is finished or not."""
+def run_confirm(
+    run_dir: Path,
+    progress: Progress,
+    *,
+    address: str | None = None,
+    data: Path | None = None,
+    on_gone: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Confirm and export what `run_dir` holds, whether its search is finished or not; the rest as `run_search`."""
     if not (run_dir / "study.db").exists():
         raise ConfigError(f"{run_dir}: holds no study.db, so it is not a run; name a folder such as runs/quick")
     experiment = load_resolved(run_dir)
-    with _opened(experiment, run_dir, progress, resume=True, address=address, data=data) as run:
+    with _opened(experiment, run_dir, progress, resume=True, address=address, data=data, on_gone=on_gone) as run:
         return _finish(run, searching=False)
 
 
@@ -93,7 +107,14 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None
 
 @contextmanager
 def _opened(
-    experiment: Experiment, run_dir: Path, progress: Progress, *, resume: bool, address: str | None, data: Path | None
+    experiment: Experiment,
+    run_dir: Path,
+    progress: Progress,
+    *,
+    resume: bool,
+    address: str | None,
+    data: Path | None,
+    on_gone: Callable[[str], None] | None,
 ) -> Iterator[_Run]:
     check_address(address)
     check_folder(experiment, run_dir, resume=resume)
@@ -101,6 +122,10 @@ def _opened(
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{run_dir}: can't be made ({error.strerror}); choose another --out or --name") from None
+    if (owner := run_dir.stat().st_uid) != os.getuid():
+        progress.warn(
+            f"{run_dir} belongs to another user (id {owner}): to go on with it is to trust them with this run"
+        )
     with run_lock(run_dir):
         put_back(run_dir / "export")
         if not _begun(run_dir):
@@ -116,7 +141,7 @@ def _opened(
         )
         digest = data_digest(dataset)
         _same_data(run_dir, dataset, digest)
-        run = _Run(run_dir, experiment, dataset, digest, progress, address)
+        run = _Run(run_dir, experiment, dataset, digest, progress, address, on_gone)
         write_text(run_dir / "environment.json", json.dumps(environment(experiment), indent=2))
         if not (run_dir / "experiment.toml").exists():
             write_text(run_dir / "experiment.toml", resolved(experiment, _about(run)))
@@ -137,20 +162,23 @@ def _finish(run: _Run, *, searching: bool) -> Outcome:
     if not to_do and confirm.is_settled(run.run_dir, run.experiment, storage):
         more = "raise search.trials (or --trials) to search on" if not found.to_do else f"{found.to_do} are still to do"
         run.progress.result(f"all is confirmed and exported of {found.kept} finished trials; {more}")
-        return Outcome(run.run_dir, False, confirm.exported(run.run_dir))
-    with connected(run.address):
-        engine = _engine(run, to_do)
+        return Outcome(run.run_dir, None, confirm.exported(run.run_dir))
+    with connected(run.address, run.on_gone) as gone:
+        engine = _engine(run, to_do, gone)
         _announce(run, found, engine)
-        interrupted = bool(to_do) and _search(run, of_search, engine)
-        if not interrupted and run.experiment.confirm.top:
-            interrupted = not confirm.confirm(engine, run.experiment, storage)
-        if not interrupted:
-            interrupted = not confirm.export_winner(engine, run.experiment, storage, run.dataset)
-    return Outcome(run.run_dir, interrupted, None if interrupted else confirm.exported(run.run_dir))
+        try:
+            if to_do:
+                _search(run, of_search, engine)
+            if run.experiment.confirm.top:
+                confirm.confirm(engine, run.experiment, storage)
+            confirm.export_winner(engine, run.experiment, storage, run.dataset)
+        except StoppedError as stopped:
+            return Outcome(run.run_dir, str(stopped), None)
+    return Outcome(run.run_dir, None, confirm.exported(run.run_dir))
 
 
-def _search(run: _Run, of_search: optuna.Study, engine: Engine) -> bool:
-    """Run the trials that are still to do; True if the person interrupted."""
+def _search(run: _Run, of_search: optuna.Study, engine: Engine) -> None:
+    """Run the trials that are still to do. Raises StoppedError."""
     limits = run.experiment.resources
     stage = Stage(
         run.run_dir,
@@ -161,15 +189,15 @@ def _search(run: _Run, of_search: optuna.Study, engine: Engine) -> bool:
         cpus=limits.cpus_per_trial,
         trial_timeout=limits.trial_timeout,
         max_seconds=limits.max_minutes and limits.max_minutes * 60,
+        max_consecutive_failures=limits.max_consecutive_failures,
         kept_states=1,
     )
     ended = run_stage(engine, stage)
-    if ended.out_of_time and not ended.interrupted:
+    if ended.out_of_time:
         run.progress.result(f"time is up: resources.max_minutes = {limits.max_minutes:g}; raise it to go on")
-    return ended.interrupted
 
 
-def _engine(run: _Run, to_do: int) -> Engine:
+def _engine(run: _Run, to_do: int, gone: threading.Event) -> Engine:
     """The engine for the connected cluster; what was chosen automatically goes into experiment.toml."""
     nodes, limits = cluster_nodes(), run.experiment.resources
     data = worker_data(run.dataset, run.digest)
@@ -184,7 +212,7 @@ def _engine(run: _Run, to_do: int) -> Engine:
         "concurrent_trials": slots.concurrent,
     }
     write_text(run.run_dir / "experiment.toml", resolved(run.experiment, {**_about(run), **places}))
-    return Engine(run.run_dir, data, per_gpu, run.progress)
+    return Engine(run.run_dir, data, per_gpu, run.progress, gone)
 
 
 def _announce(run: _Run, found: study.Audit, engine: Engine) -> None:

@@ -16,8 +16,10 @@ from model.checkpoint import CheckpointError, load, save
 from model.data import Dataset, Split, empty_like
 from model.hyperparameters import Hyperparameters
 from model.train import EpochMetrics, TrainingState, fit, start
+from search.room import is_full
 
-SAVE_EVERY = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
+MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
+MARGIN = 1.25  # the next epoch may be slower than this one, and writing a state takes time too
 _on_device: dict[tuple[str, str], Dataset] = {}  # the data set of this worker, kept between trials
 
 
@@ -31,18 +33,19 @@ def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
     try:
         device, gpus = _device()
         torch.set_num_threads(config["cpus"])
-        state = _begin(config, device)
+        state, damaged = _begin(config, device)
         about = {
             "node": socket.gethostname(),
             "device": torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu",
             "gpu": gpus,
             "num_parameters": sum(parameter.numel() for parameter in state.net.parameters()),
         }
-        _train(config, state, dataset_on_device(data, device), about)
+        _train(config, state, dataset_on_device(data, device), about, damaged)
     except torch.AcceleratorError:
         os._exit(1)  # its CUDA context is broken for good: a new worker takes the trial over
     except Exception as error:  # the boundary: a trial may fail in any way, the search goes on
-        tune.report({"error": _one_line(error)})
+        # A full disk is not the trial's fault, and would be the next one's too.
+        tune.report({"no_room" if is_full(error) else "error": _one_line(error)})
     finally:
         gc.collect()
         torch.cuda.empty_cache()  # does nothing where CUDA was never used
@@ -60,7 +63,9 @@ def to_arrays(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _train(config: dict[str, Any], state: TrainingState, data: Dataset, about: dict[str, Any]) -> None:
+def _train(
+    config: dict[str, Any], state: TrainingState, data: Dataset, about: dict[str, Any], damaged: str | None
+) -> None:
     from ray import tune
 
     last_saved = time.monotonic()
@@ -68,8 +73,9 @@ def _train(config: dict[str, Any], state: TrainingState, data: Dataset, about: d
         if not all(math.isfinite(value) for value in (metrics.train_loss, metrics.val_loss)):
             tune.report({"error": f"non-finite loss in epoch {metrics.epoch}: {_losses(metrics)}"})
             return
-        report = {**asdict(metrics), "about": about}
-        due = time.monotonic() - last_saved >= SAVE_EVERY
+        report = {**asdict(metrics), "about": about, **({"damaged": damaged} if damaged else {})}
+        damaged = None
+        due = time.monotonic() - last_saved + MARGIN * metrics.seconds >= MAY_BE_LOST
         if due or metrics.epoch in config["rungs"] or metrics.epoch == state.hyperparameters.epochs:
             with tempfile.TemporaryDirectory() as folder:
                 save(state, Path(folder))
@@ -79,15 +85,23 @@ def _train(config: dict[str, Any], state: TrainingState, data: Dataset, about: d
             tune.report(report)
 
 
-def _begin(config: dict[str, Any], device: torch.device) -> TrainingState:
-    """The trial's last saved state, or its beginning where there is none that can be read."""
-    if config["saved_state"]:
+def _begin(config: dict[str, Any], device: torch.device) -> tuple[TrainingState, str | None]:
+    """The trial's newest saved state that can be read, else its beginning; and what was wrong with newer ones."""
+    damaged = []
+    for place in config["saved_states"]:
         try:
-            return load(Path(config["saved_state"]), device)
-        except CheckpointError:
-            pass  # from the beginning: the same numbers, only later
+            state = load(Path(place), device)
+        except CheckpointError as error:
+            damaged.append(str(error))
+            continue
+        return state, _told(damaged, f"from epoch {state.epoch}")
     hyperparameters = Hyperparameters(**config["hyperparameters"])
-    return start(hyperparameters, seed=config["seed"], number=config["number"], device=device)
+    state = start(hyperparameters, seed=config["seed"], number=config["number"], device=device)
+    return state, _told(damaged, "from its beginning")  # the same numbers, only later
+
+
+def _told(damaged: list[str], where: str) -> str | None:
+    return f"{'; '.join(damaged)}: trained again {where}" if damaged else None
 
 
 def _device() -> tuple[torch.device, list[str]]:

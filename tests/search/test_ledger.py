@@ -54,7 +54,7 @@ def test_last_epoch_completes_and_later_results_are_ignored(of_search: optuna.St
     book = ledger(of_search)
     config = book.next_config("a")
     assert config is not None
-    assert (config["number"], config["rungs"], config["saved_state"]) == (0, [1, 2], None)
+    assert (config["number"], config["rungs"], config["saved_states"]) == (0, [1, 2], [])
     assert [book.on_result("a", result(epoch, 0.5), None) for epoch in range(1, 5)] == [True, True, True, False]
     assert book.on_result("a", result(4, 0.9), None) is False
     assert of_search.trials[0].value == 0.5
@@ -92,7 +92,7 @@ def test_a_dead_worker_hands_its_trial_to_the_next(of_search: optuna.Study, tmp_
         book.on_death(f"w{attempt}", "killed")
         again = book.next_config(f"w{attempt + 1}")
         assert again is not None
-        assert (again["number"], again["saved_state"]) == (0, str(place))
+        assert (again["number"], again["saved_states"]) == (0, [str(place)])
     book.on_death(f"w{RETRIES}", "killed")
     assert of_search.trials[0].state.name == "FAIL"
     assert of_search.trials[0].user_attrs["error"] == "its worker died 3 times: killed"
@@ -181,7 +181,7 @@ def test_time_out_is_told_once_and_fails(of_search: optuna.Study) -> None:
 
 def test_nothing_is_handed_out_once_stopping(of_search: optuna.Study) -> None:
     book = ledger(of_search)
-    book.interrupted = True
+    book.stopped = "interrupted"
     assert book.next_config("a") is None
     assert book.finished
     assert ledger(of_search, max_seconds=0.0).next_config("a") is None

@@ -48,7 +48,7 @@ def finished(two_cpus: None, tiny_root: Path, tmp_path_factory: pytest.TempPathF
     """The folder of a search that ended well; tests that change it take a `copied` one."""
     run_dir = tmp_path_factory.mktemp("runs") / "run"
     outcome = run_search(experiment(), run_dir, Progress(quiet=True), data=tiny_root)
-    assert not outcome.interrupted
+    assert outcome.stopped is None
     assert outcome.export == run_dir / "export"
     return run_dir
 
@@ -196,7 +196,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, str], None]) -> 
             for metrics in real(state, dataset):
                 yield metrics
                 if metrics.epoch == 1:
-                    act(config["number"], config["saved_state"] or "")
+                    act(config["number"], config["saved_states"][0] if config["saved_states"] else "")
 
         search.trial.fit = fit  # type: ignore[assignment]
         run_trial(config, data)
@@ -278,7 +278,7 @@ def test_time_budget_ends_the_search_and_can_be_raised(go: Callable[..., Outcome
     ended = [record for record in records if record.state == "complete"]
     assert 0 < len(ended) < 500
     assert {record.state for record in records} <= {"complete", "interrupted"}
-    assert not outcome.interrupted
+    assert outcome.stopped is None
     assert outcome.export
     total = len(records) + 1
     go(experiment(search={"trials": total}, resources={"max_minutes": 10}, **small))
@@ -298,7 +298,7 @@ def test_interruption_keeps_everything_and_resumes_to_the_same_table(
 
     def on_result(self: Ledger, *of_trial: Any) -> bool:
         results.append(1)
-        self.interrupted = len(results) in (3, 6)
+        self.stopped = "interrupted" if len(results) in (3, 6) else None
         return real(self, *of_trial)
 
     monkeypatch.setattr(Ledger, "on_result", on_result)
@@ -306,7 +306,7 @@ def test_interruption_keeps_everything_and_resumes_to_the_same_table(
     outcomes = [go(wanted, "cut")]
     left_running_as_by_a_kill(tmp_path / "cut")
     outcomes += [go(wanted, "cut"), go(wanted, "cut")]
-    assert [outcome.interrupted for outcome in outcomes] == [True, True, False]
+    assert [outcome.stopped for outcome in outcomes] == ["interrupted", "interrupted", None]
     assert numbers(tmp_path / "cut") == whole
     assert numbers(tmp_path / "cut", study.CONFIRM) == numbers(tmp_path / "whole", study.CONFIRM)
 
@@ -335,13 +335,13 @@ def test_confirmation_by_hand_on_an_interrupted_run(
 
     def on_result(self: Ledger, *of_trial: Any) -> bool:
         decision = real(self, *of_trial)
-        self.interrupted = len(study.best_trials(self.stage.study)) >= 2
+        self.stopped = "interrupted" if len(study.best_trials(self.stage.study)) >= 2 else None
         return decision
 
     with monkeypatch.context() as patched:
         patched.setattr(Ledger, "on_result", on_result)
         outcome = go(experiment(search={"trials": 9}))
-    assert outcome.interrupted
+    assert outcome.stopped == "interrupted"
     assert outcome.export is None
     by_hand = run_confirm(outcome.run_dir, Progress(quiet=True), data=tiny_root)
     assert by_hand.export
