@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from model.decode import ImageError
 from model.export import Export
-from model.image import ImageError, load_digit
+from model.image import load_digit
 
 BATCH = 1000
 

@@ -5,22 +5,13 @@ into 20x20 with its aspect ratio kept, its centre of mass in the middle of 28x28
 """
 
 import math
-import warnings
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
 from torch import Tensor
 
-from model.errors import InputError
-from model.limits import LimitError, bounded, check_file
-
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-MAX_BYTES = 50_000_000
-MAX_PIXELS = 50_000_000
-WORKING_PIXELS = 1_000_000  # more shows nothing in 20x20, and takes memory
-BITE = 4096  # bytes that are decoded at once: between two bites the limit of time is looked at
+from model.decode import ImageError, decode
 
 SIDE = 28
 BOX = 20
@@ -30,77 +21,16 @@ MIN_CONTRAST = 0.06  # of the way from black to white
 DUST = 0.0005  # so small a share of the pixels may be blacker than the ink
 
 
-class ImageError(InputError):
-    """A file that shows no digit; the text is one line that names the file, what is wrong and the remedy."""
-
-
 def load_digit(path: Path) -> Tensor:
     """The digit in the picture at `path`, white on black as in MNIST: uint8 (28, 28).
 
     Ink is what differs from the picture's border, in whatever colour, or what is drawn on transparency.
     Raises ImageError, and nothing else, for a file that cannot be read or that holds no ink.
     """
-    _check_file(path)
-    try:
-        with bounded():
-            pixels = _decode(path)
-    except ImageError:
-        raise
-    except LimitError as error:
-        raise ImageError(f"{path}: {error}; save a smaller or simpler picture") from error
-    except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{path}: not a readable picture ({reason}); use {', '.join(FORMATS)}") from error
-    ink = _without_specks(_ink(pixels))
+    ink = _without_specks(_ink(decode(path)))
     if not (ink > 0.5).any():
         raise ImageError(f"{path}: no ink found, the picture is blank; use a digit that differs from its background")
     return _centred(_fitted(_thickened(_cropped(ink, ink > 0.1))))
-
-
-def _check_file(path: Path) -> None:
-    try:
-        check_file(path, MAX_BYTES)
-        empty = path.stat().st_size == 0
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        remedy = "name the pictures in it" if isinstance(error, IsADirectoryError) else "name a picture in a file"
-        raise ImageError(f"{path}: {reason}; {remedy}") from error
-    if empty:
-        raise ImageError(f"{path}: is empty (0 bytes); save the picture again")
-
-
-def _decode(path: Path) -> Tensor:
-    """RGBA in [0, 1], (H, W, 4), upright, at most WORKING_PIXELS of them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata is no concern of the person who asks for the digit
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as image:
-            pixels = image.width * image.height
-            if pixels > MAX_PIXELS:
-                raise ImageError(f"{path}: has {pixels:,} pixels, more than {MAX_PIXELS:,}; save a smaller picture")
-            image.decodermaxblock = BITE
-            factor = math.ceil(math.sqrt(pixels / WORKING_PIXELS))
-            image.draft(None, (image.width // factor, image.height // factor))  # JPEG can decode at a smaller scale
-            upright = _rgba(ImageOps.exif_transpose(_reduced(image)))
-    values = torch.frombuffer(bytearray(upright.tobytes()), dtype=torch.uint8)
-    return values.view(upright.height, upright.width, 4).float() / 255
-
-
-def _reduced(image: Image.Image) -> Image.Image:
-    factor = math.ceil(math.sqrt(image.width * image.height / WORKING_PIXELS))
-    if factor <= 1:
-        return image
-    if image.mode not in ("L", "RGB", "CMYK") or "transparency" in image.info:
-        image = _rgba(image)  # indices and colour keys cannot be averaged
-    return image.reduce(factor)
-
-
-def _rgba(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):  # 16 and 32 bits: scanners and cameras seldom use the whole range
-        low, high = (float(extreme) for extreme in image.getextrema())  # type: ignore[arg-type]
-        scale = 255 / (high - low) if high > low else 0.0
-        image = image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
-    return image.convert("RGBA")
 
 
 def _ink(pixels: Tensor) -> Tensor:
@@ -167,8 +97,8 @@ def _without_specks(ink: Tensor) -> Tensor:
     block = max(1, max(ink.shape) // 14)
     together = F.avg_pool2d(ink[None, None], 3, stride=1, padding=1)[0, 0] > 0.1
     coarse = F.max_pool2d((ink * together > 0.5).float()[None, None], block, ceil_mode=True)[0, 0]
-    near = _widened(coarse, 3).repeat_interleave(block, dim=0).repeat_interleave(block, dim=1)
-    return ink * together * near[:height, :width]
+    near = _widened(coarse, 3)[torch.arange(height)[:, None] // block, torch.arange(width) // block]
+    return ink * together * near
 
 
 def _widened(ink: Tensor, width: int) -> Tensor:

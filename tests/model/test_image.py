@@ -11,8 +11,9 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from model.decode import MAX_BYTES, ImageError
 from model.errors import one_line
-from model.image import BOX, MAX_BYTES, ImageError, load_digit
+from model.image import BOX, load_digit
 
 DATA = os.environ.get("DIGIT_SEARCH_DATA")
 needs_data = pytest.mark.skipif(DATA is None, reason="DIGIT_SEARCH_DATA names no folder with MNIST")
@@ -173,6 +174,14 @@ def test_only_ink_decides_the_centre(save: Save) -> None:
     assert int(rows.min()) + int(rows.max()) > 2 * 14  # so the box hangs below the middle
 
 
+@pytest.mark.parametrize("size", [(1, 30_000), (300_000, 3), (40_000, 40), (2, 2), (1, 7)], ids=str)
+def test_shapes_that_no_digit_has_end_well_too(save: Save, size: tuple[int, int]) -> None:
+    image = Image.new("L", size, 255)
+    ImageDraw.Draw(image).rectangle((size[0] // 3, size[1] // 3, size[0] // 2, size[1] // 2), fill=0)
+    with contextlib.suppress(ImageError):
+        assert load_digit(save(image)).shape == (28, 28)
+
+
 @pytest.mark.parametrize(
     "image",
     [
@@ -217,6 +226,20 @@ def test_unusable_files_say_what_and_why(tmp_path: Path, save: Save) -> None:
         assert str(caught.value).startswith(one_line(f"{tmp_path / name}: "))
         assert ";" in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+def test_the_decoders_own_complaints_do_not_reach_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    seven().save(tmp_path / "digit.tif", compression="tiff_lzw")
+    content = bytearray((tmp_path / "digit.tif").read_bytes())
+    content[300:340] = b"\xff" * 40
+    (tmp_path / "digit.tif").write_bytes(content)
+    with pytest.raises(ImageError):
+        load_digit(tmp_path / "digit.tif")
+    assert capfd.readouterr() == ("", "")
+    os.write(2, b"seen again")
+    assert capfd.readouterr().err == "seen again"
 
 
 def test_damaged_files_raise_nothing_else(tmp_path: Path, save: Save) -> None:

@@ -1,0 +1,107 @@
+"""Picture files to pixels: seven formats, each checked before it is decoded, within limits of time and memory."""
+
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from model.errors import InputError
+from model.limits import LimitError, bounded, check_file
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+MAX_BYTES = 50_000_000
+MAX_PIXELS = 50_000_000
+WORKING_PIXELS, WORKING_SIDE = 1_000_000, 10_000  # more shows nothing in 20x20, and takes memory
+BITE = 4096  # bytes that are decoded at once: between two bites the limit of time is looked at
+
+
+class ImageError(InputError):
+    """A file that shows no digit; the text is one line that names the file, what is wrong and the remedy."""
+
+
+def decode(path: Path) -> Tensor:
+    """RGBA in [0, 1], (H, W, 4), upright, of about WORKING_PIXELS and WORKING_SIDE at most. Raises ImageError."""
+    _check_file(path)
+    try:
+        with bounded(), _silence():
+            return _decoded(path)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"{path}: has far more than {MAX_PIXELS:,} pixels; save a smaller picture") from error
+    except LimitError as error:
+        raise ImageError(f"{path}: {error}; save a smaller or simpler picture") from error
+    except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"{path}: not a readable picture ({reason}); use {', '.join(FORMATS)}") from error
+
+
+def _check_file(path: Path) -> None:
+    try:
+        check_file(path, MAX_BYTES)
+        empty = path.stat().st_size == 0
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        remedy = "name the pictures in it" if isinstance(error, IsADirectoryError) else "name a picture in a file"
+        raise ImageError(f"{path}: {reason}; {remedy}") from error
+    if empty:
+        raise ImageError(f"{path}: is empty (0 bytes); save the picture again")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """libtiff writes what it dislikes straight to the terminal, a dozen lines for one damaged file."""
+    terminal = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nothing)
+
+
+def _decoded(path: Path) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata is no concern of the person who asks for the digit
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=FORMATS) as image:
+            pixels = image.width * image.height
+            if pixels > MAX_PIXELS:
+                raise ImageError(f"{path}: has {pixels:,} pixels, more than {MAX_PIXELS:,}; save a smaller picture")
+            image.decodermaxblock = BITE
+            factor = _factor(image)
+            image.draft(None, (image.width // factor, image.height // factor))  # JPEG can decode at a smaller scale
+            upright = _rgba(ImageOps.exif_transpose(_reduced(image)))
+    values = torch.frombuffer(bytearray(upright.tobytes()), dtype=torch.uint8)
+    return values.view(upright.height, upright.width, 4).float() / 255
+
+
+def _factor(image: Image.Image) -> int:
+    """How much smaller the picture may be made."""
+    area = math.sqrt(image.width * image.height / WORKING_PIXELS)
+    return max(1, math.ceil(area), math.ceil(max(image.size) / WORKING_SIDE))
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    factor = _factor(image)
+    if factor == 1:
+        return image
+    if image.mode not in ("L", "RGB", "CMYK") or "transparency" in image.info:
+        image = _rgba(image)  # indices and colour keys cannot be averaged
+    return image.reduce(factor)
+
+
+def _rgba(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):  # 16 and 32 bits: scanners and cameras seldom use the whole range
+        low, high = (float(extreme) for extreme in image.getextrema())  # type: ignore[arg-type]
+        scale = 255 / (high - low) if high > low else 0.0
+        image = image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+    return image.convert("RGBA")
