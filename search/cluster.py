@@ -2,9 +2,12 @@
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -87,13 +90,45 @@ def _init(address: str | None, temporary: str) -> None:
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
         # Said outright, or RAY_ADDRESS in the environment would be taken for one.
-        ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=temporary, **quiet)
+        # Ray opens its folder to all users of the machine; the one around it stays ours.
+        within = f"{temporary}/ray"
+        ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=within, **quiet)
         return
+    _check_token(address)
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         reason = " ".join(str(error).split())[:160]
         raise ConfigError(f"--address {address}: no Ray cluster answers ({reason}); {START}") from None
+
+
+def _check_token(address: str) -> None:
+    """Refuse a cluster that is open to all, or not open to us: Ray itself would try for long, or fail trial by trial.
+
+    Raises ConfigError.
+    """
+    if os.environ["RAY_AUTH_MODE"] == "token" and _admits(address, RAY_AUTH_MODE="disabled"):
+        raise ConfigError(
+            f"--address {address}: this cluster asks for no token, so whoever reaches it can run code there; start it "
+            "with RAY_AUTH_MODE=token (docs/cluster.md), or set RAY_AUTH_MODE=disabled to use it all the same"
+        )
+    if not _admits(address):
+        raise ConfigError(
+            f"--address {address}: the cluster does not let this process in; "
+            "have RAY_AUTH_MODE=token and the file ~/.ray/auth_token here as on its head (docs/cluster.md)"
+        )
+
+
+def _admits(address: str, **environment: str) -> bool:
+    """Whether the cluster lets in who comes with this environment. Raises ConfigError where none answers.
+
+    Asked in a process of its own: Ray looks at its environment once, and ends a process that has no token at all.
+    """
+    knock = [sys.executable, "-c", "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])", address]
+    try:
+        return not subprocess.run(knock, env={**os.environ, **environment}, capture_output=True, timeout=20).returncode
+    except subprocess.TimeoutExpired:
+        raise ConfigError(f"--address {address}: no Ray cluster answers (20 s of silence); {START}") from None
 
 
 def _end_descendants() -> None:
@@ -155,10 +190,17 @@ def quiet_environment(private: bool) -> None:
         # Threads that wait for each other sleep: spinning ones slow a busy machine down up to ten times.
         "OMP_WAIT_POLICY": "PASSIVE",
         "PYTHONWARNINGS": "ignore",
+        "RAY_AUTH_MODE": "token",
     }
     if private:
-        settings["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # read when ray is imported: bind to 127.0.0.1 only
-    else:
-        settings["RAY_AUTH_MODE"] = "token"
+        settings["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # Ray's own lies in a file that others may read
     for key, value in settings.items():
         os.environ.setdefault(key, value)
+    from ray._private import ray_constants
+    from ray._raylet import Config  # type: ignore[attr-defined]
+
+    # Both were settled when ray was imported, which the bridge did before anyone knew of an address.
+    if private:
+        os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+        ray_constants.ENABLE_RAY_CLUSTER = False  # bind to 127.0.0.1 only
+    Config.initialize("")
