@@ -1,5 +1,7 @@
-"""Files made to do harm are refused, and nothing in them is ever executed."""
+"""Files made to do harm are refused, nothing in them is ever executed, and no code of ours could do so."""
 
+import ast
+import os
 import pickle
 from collections.abc import Callable
 from hashlib import sha256
@@ -16,9 +18,17 @@ from model.data import DataError, load_dataset
 from model.export import read_export, write_export
 from model.hyperparameters import Hyperparameters
 from model.network import Net
+from search import run
+from search.experiment import parse_experiment
+from search.progress import Progress
+from tests.test_architecture import sources
 
 TINY = Hyperparameters(conv1_width=2, conv2_width=2, hidden_width=4)
 HARMS = ["pickle", "legacy", "zip", "zip within weights"]
+UNPICKLING = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml", "runpy"}
+EXECUTING = {"eval", "exec", "compile", "__import__", "importlib.import_module", "os.system", "os.popen"}
+LOADING = {"torch.jit.load", "torch.export.load", "torch.hub.load", "pandas.read_pickle"}
+ASKED_FOR = {"shell", "allow_pickle"}  # what a call may only have as False
 
 
 class Harm:
@@ -98,6 +108,85 @@ def test_torchvisions_old_cache_is_never_executed(
         load_dataset("mnist", tmp_path)
     assert "\n" not in str(caught.value)
     assert not canary.exists()
+
+
+def imported(tree: ast.AST) -> dict[str, str]:
+    """What each imported name stands for, whatever it is called in this source."""
+    names = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            tops = {alias.name.partition(".")[0] for alias in node.names if alias.asname is None}
+            names |= {top: top for top in tops} | {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def dangers(source: str) -> list[str]:
+    """What in a source could execute what it reads."""
+    tree = ast.parse(source)
+    names = imported(tree)
+    found = [full for full in names.values() if full.partition(".")[0] in UNPICKLING]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name | ast.Attribute):
+            first, dot, rest = ast.unparse(node).partition(".")
+            found += {names.get(first, first) + dot + rest} & (EXECUTING | LOADING)
+        elif isinstance(node, ast.Call):
+            first, dot, rest = ast.unparse(node.func).partition(".")
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            found += [f"{name}={given[name]}" for name in ASKED_FOR & given.keys() if given[name] != "False"]
+            if names.get(first, first) + dot + rest == "torch.load" and given.get("weights_only") != "True":
+                found.append("torch.load")
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "eval(text)",
+        "run = exec",
+        "import pickle",
+        "from pickle import loads as read",
+        "import os as system; system.system(line)",
+        "from os import system; system(line)",
+        "import subprocess; subprocess.run(line, shell=True)",
+        "import numpy as np; np.load(file, allow_pickle=anything)",
+        "import pandas as pd; pd.read_pickle(file)",
+        "import torch; torch.load(file)",
+        "import torch; torch.load(file, weights_only=trusted)",
+        "from torch import load as read; read(file, weights_only=False)",
+        "import torch; torch.jit.load(file)",
+    ],
+)
+def test_dangers_are_found(source: str) -> None:
+    assert dangers(source)
+
+
+def test_no_code_of_ours_executes_what_it_reads() -> None:
+    assert dangers("import torch; torch.load(file, weights_only=True).eval(); subprocess.run(line, shell=False)") == []
+    found = {path.name: dangers(path.read_text(encoding="utf-8")) for _, path in sources()}
+    assert len(found) > 40
+    assert {name: what for name, what in found.items() if what} == {}
+
+
+def test_a_run_folder_of_another_user_is_told_in_one_line(
+    tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened, mine = [], os.getuid()
+    monkeypatch.setattr(run, "_finish", lambda opening, searching: opened.append(opening.run_dir))
+    experiment = parse_experiment({"data": {"validation_images": 100}, "search": {"trials": 1}})
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    theirs.mkdir()
+    run.run_search(experiment, ours, Progress(quiet=True), data=tiny_root)
+    if mine == 0:
+        os.chown(theirs, 65_534, -1)
+    else:
+        monkeypatch.setattr(os, "getuid", lambda: mine + 1)
+    run.run_search(experiment, theirs, Progress(quiet=True), data=tiny_root)
+    other = theirs.stat().st_uid
+    said = f"{theirs} belongs to another user (id {other}): to go on with it is to trust them with this run"
+    assert capsys.readouterr().err.splitlines() == [said]
+    assert opened == [ours, theirs]
 
 
 def write_tiny(folder: Path) -> None:
