@@ -19,7 +19,12 @@ def classify_image(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Pictures, each of one digit.")],
     model: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="An export folder. [default: the newest below runs/]", show_default=False),
+        typer.Option(
+            metavar="DIR",
+            help="An export folder. [default: the newest below runs/]",
+            show_default=False,
+            readable=False,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON array, an object per picture.")] = False,
     top: Annotated[int, typer.Option(min=1, max=10, metavar="K", help="Show the K most probable digits.")] = 1,

@@ -116,7 +116,10 @@ def _cropped(values: Tensor, mask: Tensor) -> Tensor:
 def _thickened(ink: Tensor) -> Tensor:
     """Bring hairlines to the width of a thin MNIST stroke; scaled into 20x20 they would all but vanish."""
     fine = _scaled(ink, FINE)
-    strong = F.pad((fine > 0.5).float(), (1, 1, 1, 1))
+    typical = fine[fine > 0.1 * fine.max()].median()
+    if max(ink.shape) > FINE and typical < 0.5:  # lines of one pixel among a thousand are pale by now
+        fine = (fine / typical).clamp(max=1)
+    strong = F.pad((fine > min(0.5, 0.9 * float(fine.max()))).float(), (1, 1, 1, 1))  # a lone grey dot counts too
     inner = 1 - _widened(1 - strong, 3)
     width = 2 * strong.sum() / (strong - inner).sum()  # a long stroke has area w * l and 2 * l pixels of outline
     missing = math.ceil((MIN_STROKE * FINE / BOX - float(width)) / 2)

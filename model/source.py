@@ -68,7 +68,7 @@ def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split
             train, test = (_read_split(images, labels) for images, labels in files)
     except Exception as error:  # for damaged files torchvision raises whatever its parser meets first
         raise DataError(
-            f"the files of {name} in {raw} can't be read ({_first_line(error)}); delete them to have them downloaded "
+            f"{raw}: its files of {name} can't be read ({_first_line(error)}); delete them to have them downloaded "
             "again, or name another folder with --data DIR or DIGIT_SEARCH_DATA"
         ) from error
     return name, [str(digit) for digit in range(10)] if name == "mnist" else list(kind.classes), train, test

@@ -153,11 +153,16 @@ def test_grain_artefacts_and_uneven_light_are_no_ink(save: Save, plain: Tensor) 
     assert_alike(load_digit(save(lit)), plain)
 
 
-def test_hairlines_are_thickened_and_normal_strokes_are_not(save: Save, plain: Tensor) -> None:
+def test_normal_strokes_are_not_thickened(save: Save, plain: Tensor) -> None:
     bold = load_digit(save(seven((900, 900), at=(200, 100), scale=5), "bold.png"))
     assert_alike(bold, plain)
-    thin = Image.new("L", (900, 900), 255)
-    ImageDraw.Draw(thin).line([(200, 100), (600, 100), (350, 700)], fill=0, width=2)
+
+
+@pytest.mark.parametrize(("side", "width"), [(300, 1), (600, 1), (900, 1), (900, 2), (2900, 1)])
+def test_hairlines_are_thickened_however_large_the_drawing(save: Save, side: int, width: int) -> None:
+    thin = Image.new("L", (side, side), 255)
+    corners = [(2 * side // 9, side // 9), (6 * side // 9, side // 9), (7 * side // 18, 8 * side // 9)]
+    ImageDraw.Draw(thin).line(corners, fill=0, width=width)
     digit = load_digit(save(thin))
     assert_as_mnist(digit)
     assert (digit > 128).sum() > 30
