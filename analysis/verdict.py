@@ -6,6 +6,7 @@ import re
 import pandas as pd
 
 from analysis.confirmation import confirmation
+from analysis.failures import set_apart
 from analysis.run import Run
 from analysis.summary import edges, finished, format_value, searched_fields
 from model.catalogue import FALLBACK, FALLBACK_NOTE
@@ -45,21 +46,28 @@ def verdict(run: Run) -> list[str]:
 
 
 def post_mortem(trials: pd.DataFrame) -> list[str]:
-    """One sentence per reason of failure, the most frequent first, and one on retries.
+    """One sentence per reason of failure, the most frequent first; one on retries, and one on damaged saved states.
 
     Reasons are told apart by their first line, in which numbers don't count.
     """
-    failed = trials[trials.state == "failed"]
+    failed, ended = trials[trials.state == "failed"], trials[trials.state.isin(ENDED)]
     reasons = failed.error.fillna("no reason was recorded").str.strip().str.split("\n").str[0]
     sentences = []
     for _, lines in sorted(reasons.groupby(reasons.map(_without_numbers)), key=lambda group: -len(group[1])):
-        numbers = failed.number[lines.index].tolist()
-        sentences.append(f"{_count(len(lines), 'trial')} failed ({_listed(numbers)}): {lines.iloc[0]}")
+        group = failed.loc[lines.index]
+        said = f"{_count(len(group), 'trial')} failed ({_listed(group.number)}): {lines.iloc[0]}"
+        if shared := set_apart(group, ended.drop(group.index)):
+            said = f"{said.rstrip('.')}; what they share and no other ended trial has: {', '.join(shared)}"
+        sentences.append(said)
     retried = trials[trials.retries.fillna(0) > 0]
     if len(retried):
         sentences.append(
             f"{_count(len(retried), 'trial')} went on after a worker had died ({_listed(retried.number)})."
         )
+    damaged = trials[trials.damaged.notna()]
+    if len(damaged):
+        found = f"{_count(len(damaged), 'trial')} went on after a damaged saved state ({_listed(damaged.number)})"
+        sentences.append(f"{found}: {damaged.damaged.iloc[0]}")
     return sentences
 
 

@@ -39,20 +39,14 @@ def test_values_are_those_of_the_last_epoch_their_sum_or_their_median(new_run: N
     run.epoch(trial_id, 0.9, seconds=2.0, images_per_second=100.0)
     run.epoch(trial_id, 0.96, seconds=3.0, images_per_second=400.0)
     run.epoch(trial_id, 0.94, seconds=4.5, images_per_second=300.0, val_loss=0.25)
-    set_attributes(run.study, trial_id, gpu=["2", "3"], device="H200", retries=1)
+    set_attributes(run.study, trial_id, gpu=["2", "3"], device="H200", retries=1, damaged="torn")
     run.end(trial_id, "complete")
     row = trial_table(run.run_dir).iloc[0]
     assert (row.val_accuracy, row.val_loss, row.train_loss) == (0.94, 0.25, pytest.approx(0.1))
     assert (row.epochs_run, row.seconds, row.images_per_second, row.clock) == (3, 9.5, 300.0, 6.0)
     assert (row.learning_rate, row.kernel_size, row.epochs, row.batch_size) == (0.5, 3, 3, RECIPE.batch_size)
-    assert (row.gpu, row.device, row.node, row.retries, row.seed, row.num_parameters) == (
-        "2,3",
-        "H200",
-        "here",
-        1,
-        17,
-        1000,
-    )
+    assert (row.gpu, row.device, row.node, row.seed, row.num_parameters) == ("2,3", "H200", "here", 17, 1000)
+    assert (row.retries, row.damaged) == (1, "torn")
     assert row.started == pd.Timestamp("2025-11-24T16:00:00Z")
     assert abs(row.ended - pd.Timestamp.now("UTC")) < pd.Timedelta("5min")
     assert pd.isna(row.error)
@@ -65,7 +59,8 @@ def test_what_is_not_known_is_missing_and_no_default_stands_in_for_it(new_run: N
     assert pd.isna(row.learning_rate)
     assert pd.isna(row.kernel_size)
     assert all(
-        pd.isna(row[name]) for name in ("val_accuracy", "clock", "ended", "seed", "gpu", "error", "num_parameters")
+        pd.isna(row[name])
+        for name in ("val_accuracy", "clock", "ended", "seed", "gpu", "damaged", "error", "num_parameters")
     )
     assert (row.epochs_run, row.seconds, row.retries, row.epochs) == (0, 0.0, 0, 3)
 

@@ -11,6 +11,7 @@ from analysis.run import read_run
 from analysis.verdict import differing_data, fallback_note, headline, post_mortem, verdict, winner_of
 from search.lock import run_lock
 from search.space import ConfigError
+from search.study import set_attributes
 
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "epochs": 2}
 NewRun = Callable[..., Any]
@@ -128,6 +129,31 @@ def test_failures_are_grouped_by_their_first_line_numbers_aside(new_run: NewRun)
         "2 trials failed (1, 2): loss nan in epoch 3",
         "1 trial failed (0): boom",
         "1 trial failed (3): no reason was recorded",
+    ]
+
+
+def test_what_the_failed_trials_of_one_cause_alone_have_is_told(new_run: NewRun) -> None:
+    new = new_run({"learning_rate": {"low": 0.1, "high": 3.0}, "kernel_size": [3, 5, 7], "epochs": 2})
+    for number in range(10):
+        new.trial([0.9], params={"learning_rate": 0.2 + number / 5, "kernel_size": 3 + 2 * (number % 2)})
+    for missing, rate in ((7, 0.1), (9, 3.0)):
+        error = f"OutOfMemoryError: {missing} MiB were missing."
+        new.trial([], "failed", params={"learning_rate": rate, "kernel_size": 7}, error=error)
+    new.trial([], "failed", params={"learning_rate": 2.5, "kernel_size": 3}, error="boom")
+    new.trial([], "open", params={"learning_rate": 2.6, "kernel_size": 7})  # who knows how that one ends
+    assert post_mortem(read_run(new.run_dir).trials) == [
+        "2 trials failed (10, 11): OutOfMemoryError: 7 MiB were missing; "
+        "what they share and no other ended trial has: kernel_size = 7",
+        "1 trial failed (12): boom",
+    ]
+
+
+def test_a_damaged_saved_state_is_told(new_run: NewRun) -> None:
+    new = new_run(SPACE)
+    set_attributes(new.study, new.begin(), damaged="state.bin can't be read: trained again from epoch 1")
+    new.trial([0.9, 0.95])
+    assert post_mortem(read_run(new.run_dir).trials) == [
+        "1 trial went on after a damaged saved state (0): state.bin can't be read: trained again from epoch 1"
     ]
 
 
