@@ -11,9 +11,8 @@ import pandas as pd
 from analysis.tables import epochs_of, trials_of
 from model.card import ExportError, read_card, where_it_lies
 from search.experiment import Experiment, load_resolved
-from search.lock import is_live
 from search.space import ConfigError
-from search.study import CONFIRM, SEARCH, read_trials
+from search.study import CONFIRM, SEARCH, is_driven, is_run, read_trials
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Run:
 def read_run(run_dir: Path) -> Run:
     """All of a run that a report needs. Raises ConfigError where `run_dir` is not a run."""
     # Liveness first: a search that ends while we read is then called running, never wrongly interrupted.
-    live = (run_dir / "study.db").exists() and is_live(run_dir)
+    live = is_run(run_dir) and is_driven(run_dir)
     records = read_trials(run_dir, SEARCH)
     experiment = load_resolved(run_dir)
     return Run(

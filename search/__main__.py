@@ -126,10 +126,11 @@ def _with_report(run: Callable[[Callable[[str], None]], Any], run_dir: Path, pro
 def _report(run_dir: Path, progress: Any) -> None:
     """Write the report; a report that can't be written must not hide how the search ended."""
     from analysis.report import write_report
+    from search.study import is_run
 
-    if not (run_dir / "study.db").exists():
-        return
     try:
+        if not is_run(run_dir):
+            return
         progress.result(f"report    {write_report([run_dir])}")
     except Exception as error:
         progress.warn(f"no report: {error}; try: python -m analysis {run_dir}")
@@ -176,6 +177,7 @@ def _exit(work: Callable[[], int]) -> None:
 def _said(error: Exception) -> str | None:
     """The line for an error that a user can correct; None for any other."""
     from model.data import DataError
+    from search.database import why_lost
     from search.room import is_full
     from search.space import ConfigError
 
@@ -183,6 +185,8 @@ def _said(error: Exception) -> str | None:
         return f"no room left on a disk ({' '.join(str(error).split())[:200]}); free some, then go on with --resume"
     if isinstance(error, ConfigError | DataError):
         return str(error)
+    if reason := why_lost(error):
+        return f"the study's database no longer answers ({reason}); see to it, then go on with --resume"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; see to its permissions, or choose another --out"
     return None

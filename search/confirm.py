@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from model.card import ExportError, read_whole, where_it_lies
@@ -15,6 +14,7 @@ from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset
 from search import states, study
 from search.cluster import cluster_nodes
+from search.database import RunStorage
 from search.engine import Engine, run_stage, worker_data
 from search.experiment import Experiment
 from search.ledger import Stage
@@ -38,7 +38,7 @@ class Winner:
         return statistics.fmean(self.accuracies)
 
 
-def confirm(engine: Engine, experiment: Experiment, storage: RDBStorage) -> None:
+def confirm(engine: Engine, experiment: Experiment, storage: RunStorage) -> None:
     """Train the best trials of the search again on fresh seeds. Raises StoppedError."""
     runs = study.open_study(storage, study.CONFIRM)
     for params, attributes in _missing(study.open_study(storage, study.SEARCH), runs, experiment):
@@ -49,7 +49,7 @@ def confirm(engine: Engine, experiment: Experiment, storage: RDBStorage) -> None
         run_stage(engine, _stage(engine, experiment, runs))
 
 
-def winner_of(storage: RDBStorage) -> Winner | None:
+def winner_of(storage: RunStorage) -> Winner | None:
     """The best candidate by mean over its confirmation runs, else the best trial; None if no trial is complete."""
     runs = study.best_trials(study.open_study(storage, study.CONFIRM))
     best = study.best_trials(study.open_study(storage, study.SEARCH), 1)
@@ -71,7 +71,7 @@ def exported(run_dir: Path) -> Path | None:
     return folder if where_it_lies(folder).exists() else None
 
 
-def is_settled(run_dir: Path, experiment: Experiment, storage: RDBStorage) -> bool:
+def is_settled(run_dir: Path, experiment: Experiment, storage: RunStorage) -> bool:
     """Whether nothing is left to confirm or export for the trials that are done. A damaged export is not settled."""
     runs = study.open_study(storage, study.CONFIRM)
     if _missing(study.open_study(storage, study.SEARCH), runs, experiment) or study.audit(runs, 0).to_do:
@@ -80,7 +80,7 @@ def is_settled(run_dir: Path, experiment: Experiment, storage: RDBStorage) -> bo
     return winner is None or _there(run_dir)[0] == _wanted(winner, experiment.export.refit)
 
 
-def export_winner(engine: Engine, experiment: Experiment, storage: RDBStorage, dataset: Dataset) -> None:
+def export_winner(engine: Engine, experiment: Experiment, storage: RunStorage, dataset: Dataset) -> None:
     """Export the winner, if there is one, scored once on the test images. Raises StoppedError.
 
     An export of the same run is left as it is: the test images are not scored a second time, unless it is damaged.
@@ -129,7 +129,7 @@ def _stage(engine: Engine, experiment: Experiment, of_stage: optuna.Study) -> St
 
 
 def _refit(
-    engine: Engine, experiment: Experiment, storage: RDBStorage, dataset: Dataset, winner: Winner
+    engine: Engine, experiment: Experiment, storage: RunStorage, dataset: Dataset, winner: Winner
 ) -> FrozenTrial | None:
     """The winner once more on all training images; None if that run failed. Raises StoppedError.
 

@@ -13,6 +13,7 @@ from model.data import Dataset
 from search import study
 from search.bridge import Asker, StopWhenAsked, Teller, Watcher
 from search.cluster import cluster_nodes
+from search.database import why_lost
 from search.ledger import INTERRUPTED, Ledger, Stage
 from search.progress import Progress
 from search.resources import Slots, hold_spare, plan
@@ -55,7 +56,7 @@ def run_stage(engine: Engine, stage: Stage) -> Ledger:
         try:
             study.requeue_interrupted(stage.study)
         except Exception as error:
-            if not is_full(error):  # then the resumption does it
+            if not (is_full(error) or why_lost(error)):  # then the resumption does it
                 raise
     if ledger.stopped:
         raise StoppedError(ledger.stopped)
@@ -83,7 +84,7 @@ def _tuner(engine: Engine, stage: Stage, slots: Slots, ledger: Ledger) -> Any:
             trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
-            name=f"{sum(1 for _ in storage.iterdir()):04d}-{stage.study.study_name}",
+            name=f"{sum(1 for _ in storage.iterdir()):04d}-{stage.name}",
             storage_path=str(storage),
             stop=StopWhenAsked(ledger),
             callbacks=[Watcher(ledger)],

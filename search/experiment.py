@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.catalogue import DatasetName
 from model.hyperparameters import Hyperparameters
+from search.database import check_address
 from search.space import ConfigError, Space, complete, did_you_mean, parse_space, recipe_point, size
 
 UNION_MEMBERS = ("int", "literal", "constrained-int")  # parts of an error's place that are no keys of the file
@@ -44,7 +45,7 @@ class Data(_Table):
 
 
 class Search(_Table):
-    """[search]: how many trials, who suggests them, who stops them early."""
+    """[search]: how many trials, who suggests them, who stops them early, which shared database holds them."""
 
     trials: int = Field(ge=1)
     seed: int = Field(0, ge=0, lt=2**32)
@@ -53,6 +54,7 @@ class Search(_Table):
     pruner: Literal["halving", "median", "none"] = "halving"
     grace_epochs: int = Field(1, ge=1)
     reduction_factor: int = Field(3, ge=2)
+    storage: str | None = None
 
 
 class Confirm(_Table):
@@ -202,6 +204,8 @@ def _first_difference(old: Any, new: Any, key: str = "") -> str | None:
 
 def _check_search(experiment: Experiment) -> None:
     space, search = experiment.space, experiment.search
+    if search.storage is not None:
+        check_address(search.storage)
     points = experiment.first_points
     for index, point in enumerate(points):
         if point in points[:index]:

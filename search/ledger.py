@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from model.hyperparameters import Hyperparameters
 from model.train import EpochMetrics, derive_seed
 from search import pruning, sampling, states, study
+from search.database import why_lost
 from search.experiment import Search
 from search.progress import Progress
 from search.room import is_full
@@ -43,6 +44,11 @@ class Stage:
     max_seconds: float | None = None
     max_consecutive_failures: int | None = None
     kept_states: int | None = None
+
+    @property
+    def name(self) -> str:
+        """search, confirm or refit; in a shared database the study's own name begins with the run's."""
+        return self.study.study_name.rpartition("/")[2]
 
 
 @dataclass
@@ -181,7 +187,7 @@ class Ledger:
     def _hand_out(self, worker: str, trial: FrozenTrial) -> dict[str, Any]:
         stage, attributes = self.stage, trial.user_attrs
         hyperparameters = complete(stage.space, trial.params)
-        seed = derive_seed(stage.search.seed, STAGE_SEEDS[stage.study.study_name])
+        seed = derive_seed(stage.search.seed, STAGE_SEEDS[stage.name])
         if "started" not in attributes:
             study.set_attributes(stage.study, trial._trial_id, started=time.time(), seed=seed)
         if "ended" in attributes:  # killed between the reason of an end and the end itself
@@ -234,13 +240,17 @@ class Ledger:
 
     @contextmanager
     def _while_there_is_room(self) -> Iterator[None]:
-        """A full disk stops the search tidily: no trial is charged, and what could not be written is done again."""
+        """A full disk or a lost database stops the search tidily: no trial is charged, and what could not be written
+        is done again."""
         try:
             yield
         except Exception as error:
-            if not is_full(error):
+            if reason := why_lost(error):
+                self._stop(f"the study's database no longer answers ({reason}); see to it")
+            elif is_full(error):
+                self._stop(f"the disk of {self.stage.run_dir} is full; free some room")
+            else:
                 raise
-            self._stop(f"the disk of {self.stage.run_dir} is full; free some room")
 
     def _charge(self, live: LiveTrial) -> int:
         """Count a death; the number of deaths since the trial's last saved state, this one included."""

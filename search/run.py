@@ -16,6 +16,7 @@ from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from search import confirm, study
 from search.cluster import check_address, cluster_nodes, connected
+from search.database import open_shared
 from search.engine import Engine, StoppedError, run_stage, worker_data
 from search.experiment import Experiment, differences, load_resolved, resolved
 from search.ledger import Stage
@@ -75,8 +76,7 @@ def run_confirm(
     on_gone: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Confirm and export what `run_dir` holds, whether its search is finished or not; the rest as `run_search`."""
-    if not (run_dir / "study.db").exists():
-        raise ConfigError(f"{run_dir}: holds no study.db, so it is not a run; name a folder such as runs/quick")
+    study.check_run(run_dir)
     experiment = load_resolved(run_dir)
     with _opened(experiment, run_dir, progress, resume=True, address=address, data=data, on_gone=on_gone) as run:
         return _finish(run, searching=False)
@@ -89,7 +89,7 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None
     """
     if not run_dir.is_dir() or not any(run_dir.iterdir()):
         return
-    if not any((run_dir / ours).exists() for ours in ("study.db", "lock")):
+    if not (run_dir / "lock").exists() and not study.is_run(run_dir):
         raise ConfigError(f"{run_dir}: is there and is no run of ours (no study.db); choose another --name")
     if not _begun(run_dir):
         return
@@ -118,6 +118,8 @@ def _opened(
 ) -> Iterator[_Run]:
     check_address(address)
     check_folder(experiment, run_dir, resume=resume)
+    if experiment.search.storage:
+        open_shared(experiment.search.storage, "").engine.dispose()  # before anything is written that names it
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -129,8 +131,7 @@ def _opened(
     with run_lock(run_dir):
         put_back(run_dir / "export")
         if not _begun(run_dir):
-            for leftover in ("experiment.toml", "study.db", "study.db-wal", "study.db-shm"):
-                (run_dir / leftover).unlink(missing_ok=True)
+            study.discard(run_dir)
         dataset = load_dataset(
             experiment.data.dataset,
             data_root(data),
@@ -145,7 +146,8 @@ def _opened(
         write_text(run_dir / "environment.json", json.dumps(environment(experiment), indent=2))
         if not (run_dir / "experiment.toml").exists():
             write_text(run_dir / "experiment.toml", resolved(experiment, _about(run)))
-        yield run
+        with study.sole_driver(run_dir):
+            yield run
 
 
 def _finish(run: _Run, *, searching: bool) -> Outcome:
@@ -251,7 +253,9 @@ def _same_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
 
 def _about(run: _Run) -> dict[str, Any]:
     data = run.dataset
+    shared = {"study": study.name_in_shared(run.run_dir)} if run.experiment.search.storage else {}
     return {
+        **shared,
         "dataset": data.name,
         "data_digest": run.digest,
         "train_images": len(data.train),
@@ -262,7 +266,7 @@ def _about(run: _Run) -> dict[str, Any]:
 
 def _begun(run_dir: Path) -> bool:
     """Whether any trial of this run has begun."""
-    return (run_dir / "study.db").exists() and any(trial.state != "waiting" for trial in study.read_trials(run_dir))
+    return study.is_run(run_dir) and any(trial.state != "waiting" for trial in study.read_trials(run_dir))
 
 
 def _holdings(run_dir: Path) -> str:

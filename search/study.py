@@ -1,19 +1,22 @@
 """The Optuna study on disk, which is the truth: create, open, record, audit and read. No Ray in here."""
 
 import json
-import sqlite3
+import re
+import secrets
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy
-from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from search import database
+from search.database import RunStorage
+from search.experiment import load_resolved
 from search.lock import is_live
 from search.space import ConfigError
 
@@ -45,68 +48,68 @@ class Audit:
     to_do: int
 
 
-def study_url(run_dir: Path) -> str:
-    return f"sqlite:///{run_dir.absolute() / 'study.db'}"
+def is_run(run_dir: Path) -> bool:
+    """Whether `run_dir` is a run: its study lies there, or in the database that its configuration names."""
+    return (run_dir / "study.db").exists() or _shared(run_dir) is not None
 
 
-def open_storage(run_dir: Path) -> RDBStorage:
-    """The database of a run, created if absent. WAL survives killed processes and is ten times as fast.
-
-    Raises ConfigError for a database that is damaged.
-    """
-    path = run_dir.absolute() / "study.db"
-    if path.exists():
-        _check_whole(path)
-    else:
-        _create(path)
-    storage = RDBStorage(study_url(run_dir), engine_kwargs={"connect_args": {"timeout": 30}})
-
-    def on_connect(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    storage.engine.dispose()
-    sqlalchemy.event.listen(storage.engine, "connect", on_connect)
-    return storage
+def check_run(run_dir: Path) -> None:
+    """Raises ConfigError where `run_dir` is not the folder of a run."""
+    if not is_run(run_dir):
+        raise ConfigError(f"{run_dir}: holds no study.db, so it is not a run; name a folder such as runs/quick")
 
 
-def _create(path: Path) -> None:
-    """All tables or no file: an empty one is then damage, never what a search left that was killed as it began."""
-    new = path.with_name(".study.db.new")
-    new.unlink(missing_ok=True)
-    RDBStorage(f"sqlite:///{new}").engine.dispose()
-    new.replace(path)
+def name_in_shared(run_dir: Path) -> str:
+    """What the names of a run's studies begin with in a shared database: made once, then kept in experiment.toml."""
+    shared = _shared(run_dir)
+    readable = re.sub(r"[^\w.-]", "-", run_dir.absolute().name)
+    return shared[1] if shared else f"{readable}-{secrets.token_hex(4)}"
 
 
-def _check_whole(path: Path) -> None:
-    """Refuse a file that lost its end or is torn inside. Raises ConfigError.
-
-    SQLite itself takes an empty file for a new database, and fills what is missing of the last page with zeros, for
-    good as soon as anyone who may write closes it.
-    """
-    size = path.stat().st_size
-    try:
-        if not size:
-            raise sqlite3.DatabaseError("it is empty")
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=30, uri=True)) as connection:
-            [(found,)] = connection.execute("PRAGMA quick_check(1)")
-            [(page,)] = connection.execute("PRAGMA page_size")
-        if found != "ok" or size % page:
-            raise sqlite3.DatabaseError(found if found != "ok" else "its end is missing")
-    except sqlite3.DatabaseError as error:
-        raise _unreadable(path, error) from error
+def _shared(run_dir: Path) -> tuple[str, str] | None:
+    """The shared database of a run and the run's name in it; None for a run with a study.db of its own."""
+    if (run_dir / "study.db").exists() or not (run_dir / "experiment.toml").exists():
+        return None
+    experiment = load_resolved(run_dir)
+    return (experiment.search.storage, str(experiment.automatic.get("study"))) if experiment.search.storage else None
 
 
-def _unreadable(path: Path, error: BaseException) -> ConfigError:
-    reason = str(error).splitlines()[0]
-    return ConfigError(f"{path}: can't be read ({reason}); restore it from a copy, or search under another --name")
+def open_storage(run_dir: Path) -> RunStorage:
+    """The database of a run, created if absent. Raises ConfigError."""
+    shared = _shared(run_dir)
+    return database.open_shared(*shared) if shared else database.open_file(run_dir / "study.db")
 
 
-def open_study(storage: RDBStorage, name: str) -> optuna.Study:
+def sole_driver(run_dir: Path) -> AbstractContextManager[None]:
+    """Refuse, with ConfigError, a second driver of the same study in a shared database: its folder may be copied."""
+    shared = _shared(run_dir)
+    return database.locked(*shared) if shared else nullcontext()
+
+
+def is_driven(run_dir: Path) -> bool:
+    """Whether a driver is at work on the run at this moment, on any machine if its database is shared."""
+    shared = _shared(run_dir)
+    return is_live(run_dir) or (shared is not None and database.is_locked(*shared))
+
+
+def discard(run_dir: Path) -> None:
+    """Remove the study of a run in which no trial has begun, and its configuration."""
+    if _shared(run_dir):
+        with sole_driver(run_dir):
+            storage = open_storage(run_dir)
+            for name in (SEARCH, CONFIRM, REFIT):
+                with suppress(KeyError):
+                    optuna.delete_study(study_name=storage.prefix + name, storage=storage)
+            storage.engine.dispose()
+    for leftover in ("experiment.toml", "study.db", "study.db-wal", "study.db-shm"):
+        (run_dir / leftover).unlink(missing_ok=True)
+
+
+def open_study(storage: RunStorage, name: str) -> optuna.Study:
     """The study `name` of a run's database, created if absent. One objective: validation accuracy, to be maximised."""
     return optuna.create_study(
         storage=storage,
-        study_name=name,
+        study_name=storage.prefix + name,
         direction="maximize",
         load_if_exists=True,
         # Never asked: search/sampling.py draws, with a sampler seeded per trial.
@@ -179,21 +182,18 @@ def read_trials(run_dir: Path, name: str = SEARCH) -> list[TrialRecord]:
 
     Works on a running, interrupted or finished run, and while another process writes. Raises ConfigError.
     """
-    if not (run_dir / "study.db").exists():
-        raise ConfigError(f"{run_dir}: holds no study.db, so it is not a run; name a folder such as runs/quick")
-    _check_whole(run_dir / "study.db")
-    engine = sqlalchemy.create_engine(study_url(run_dir), connect_args={"timeout": 30})
-    try:
-        with engine.connect() as connection:
-            return _read(connection, name, live=is_live(run_dir))
-    except (sqlalchemy.exc.DatabaseError, ValueError, KeyError) as error:
-        raise _unreadable(run_dir / "study.db", error.__cause__ or error) from error
-    finally:
-        engine.dispose()
+    check_run(run_dir)
+    live, shared = is_driven(run_dir), _shared(run_dir)
+    if shared is None:
+        with database.reading_file(run_dir / "study.db") as connection:
+            return _read(connection, name, live)
+    url, own = shared
+    with database.reading_shared(url) as connection:
+        begun = sqlalchemy.inspect(connection).has_table("studies")
+        return _read(connection, f"{own}/{name}", live) if begun else []
 
 
 def _read(connection: sqlalchemy.Connection, name: str, live: bool) -> list[TrialRecord]:
-    connection.exec_driver_sql("BEGIN")  # all queries see one moment, whatever a running search writes meanwhile
     of_study = "FROM {} t JOIN trials USING (trial_id) JOIN studies USING (study_id) WHERE study_name = :name"
 
     def rows(columns: str, table: str) -> Iterator[Any]:

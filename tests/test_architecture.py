@@ -68,7 +68,7 @@ def test_imports_run_one_way(package: str, path: Path) -> None:
 
 
 def test_study_and_space_know_nothing_of_ray() -> None:
-    for name in ("study", "space", "experiment", "halving", "sampling", "progress", "ledger", "provenance"):
+    for name in ("study", "database", "space", "experiment", "halving", "sampling", "progress", "ledger", "provenance"):
         assert "ray" not in {module.partition(".")[0] for module in imports(ROOT / "search" / f"{name}.py")}
 
 
