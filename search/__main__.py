@@ -178,11 +178,12 @@ def _said(error: Exception) -> str | None:
     """The line for an error that a user can correct; None for any other."""
     from model.data import DataError
     from search.database import why_lost
-    from search.room import is_full
+    from search.room import causes, is_full
     from search.space import ConfigError
 
     if is_full(error):
-        return f"no room left on a disk ({' '.join(str(error).split())[:200]}); free some, then go on with --resume"
+        *_, cause = causes(error)
+        return f"no room left on a disk ({' '.join(str(cause).split())[:200]}); free some, then go on with --resume"
     if isinstance(error, ConfigError | DataError):
         return str(error)
     if reason := why_lost(error):

@@ -13,11 +13,9 @@ from model.data import Dataset
 from search import study
 from search.bridge import Asker, StopWhenAsked, Teller, Watcher
 from search.cluster import cluster_nodes
-from search.database import why_lost
 from search.ledger import INTERRUPTED, Ledger, Stage
 from search.progress import Progress
 from search.resources import Slots, hold_spare, plan
-from search.room import is_full
 from search.trial import run_trial, to_arrays
 
 
@@ -49,15 +47,15 @@ def run_stage(engine: Engine, stage: Stage) -> Ledger:
     ledger = Ledger(stage, engine.progress, engine.gone)
     engine.progress.begin(total=found.kept + found.to_do, done=found.kept)
     try:
-        with hold_spare(slots, nodes), _interruptible(ledger):
+        with hold_spare(slots, nodes), _interruptible(ledger), ledger.tidily():
             _tuner(engine, stage, slots, ledger).fit()
+    except Exception:
+        if ledger.stopped in (None, INTERRUPTED):
+            raise  # else it is what Ray trips over on its way out, when a disk is full
     finally:
         engine.progress.end()
-        try:
+        with ledger.tidily():  # if this can't be written, the resumption does it
             study.requeue_interrupted(stage.study)
-        except Exception as error:
-            if not (is_full(error) or why_lost(error)):  # then the resumption does it
-                raise
     if ledger.stopped:
         raise StoppedError(ledger.stopped)
     return ledger

@@ -94,7 +94,7 @@ class Ledger:
 
     def next_config(self, worker: str) -> dict[str, Any] | None:
         """What `worker` (the engine's own id of a trial) should train next; None if there is nothing at present."""
-        with self._while_there_is_room():
+        with self.tidily():
             while not self.stopping and self._anything_to_ask():
                 stage = self.stage
                 trial = sampling.ask(stage.study, stage.space.searched, stage.search.sampler, stage.search.seed)
@@ -112,7 +112,7 @@ class Ledger:
         live = self.live.get(worker)
         if live is None:
             return False
-        with self._while_there_is_room():
+        with self.tidily():
             if "no_room" in result:
                 self._stop(f"trial {live.number} found its disk full ({result['no_room']}); free some room")
             elif error := result.get("error"):
@@ -131,7 +131,7 @@ class Ledger:
         live = self.live.get(worker)
         if live is None:
             return
-        with self._while_there_is_room():
+        with self.tidily():
             if live.timed_out:
                 limit = self.stage.trial_timeout
                 self._end(worker, TrialState.FAIL, f"ran longer than resources.trial_timeout = {limit:g} s")
@@ -164,6 +164,20 @@ class Ledger:
 
     def tick(self) -> None:
         self.progress.tick(running=len(self.live), stopping=self.stopping)
+
+    @contextmanager
+    def tidily(self) -> Iterator[None]:
+        """A full disk or a lost database stops the search tidily: no trial is charged, and what could not be written
+        is done again."""
+        try:
+            yield
+        except Exception as error:
+            if reason := why_lost(error):
+                self._stop(f"the study's database no longer answers ({reason}); see to it")
+            elif is_full(error):
+                self._stop(f"the disk of {self.stage.run_dir} is full; free some room")
+            else:
+                raise
 
     def _anything_to_ask(self) -> bool:
         trials = self.stage.study.get_trials(deepcopy=False)
@@ -237,20 +251,6 @@ class Ledger:
 
     def _stop(self, why: str) -> None:
         self.stopped = self.stopped or why
-
-    @contextmanager
-    def _while_there_is_room(self) -> Iterator[None]:
-        """A full disk or a lost database stops the search tidily: no trial is charged, and what could not be written
-        is done again."""
-        try:
-            yield
-        except Exception as error:
-            if reason := why_lost(error):
-                self._stop(f"the study's database no longer answers ({reason}); see to it")
-            elif is_full(error):
-                self._stop(f"the disk of {self.stage.run_dir} is full; free some room")
-            else:
-                raise
 
     def _charge(self, live: LiveTrial) -> int:
         """Count a death; the number of deaths since the trial's last saved state, this one included."""

@@ -27,8 +27,8 @@ def remember(run_dir: Path, of_stage: optuna.Study, trial_id: int, place: Path, 
 
 
 def places(run_dir: Path, attributes: dict[str, Any]) -> list[str]:
-    """Where a trial's states lie, the newest first."""
-    return [str(run_dir / state["place"]) for name in (NEWEST, BEFORE) if (state := attributes.get(name))]
+    """Where a trial's states lie, the newest first; absolute, as a worker of a cluster has a directory of its own."""
+    return [str(run_dir.absolute() / state["place"]) for name in (NEWEST, BEFORE) if (state := attributes.get(name))]
 
 
 def delete(run_dir: Path, attributes: dict[str, Any]) -> None:

@@ -15,10 +15,11 @@ import torch
 from model.checkpoint import CheckpointError, load, save
 from model.data import Dataset, Split, empty_like
 from model.hyperparameters import Hyperparameters
-from model.train import EpochMetrics, TrainingState, fit, start
+from model.train import TrainingState, fit, start
 from search.room import is_full
 
 MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
+MEASURED = ("train_loss", "val_loss", "val_accuracy")
 MARGIN = 1.25  # the next epoch may be slower than this one, and writing a state takes time too
 _on_device: dict[tuple[str, str], Dataset] = {}  # the data set of this worker, kept between trials
 
@@ -30,6 +31,7 @@ def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
     """
     from ray import tune
 
+    gc.freeze()  # what lives now lives as long as the worker: looking through it again would cost 0.3 s a trial
     try:
         device, gpus = _device()
         torch.set_num_threads(config["cpus"])
@@ -70,8 +72,9 @@ def _train(
 
     last_saved = time.monotonic()
     for metrics in fit(state, data):
-        if not all(math.isfinite(value) for value in (metrics.train_loss, metrics.val_loss)):
-            tune.report({"error": f"non-finite loss in epoch {metrics.epoch}: {_losses(metrics)}"})
+        if wrong := [name for name in MEASURED if not math.isfinite(getattr(metrics, name))]:
+            reason = f"non-finite {', '.join(wrong)} in epoch {metrics.epoch}"
+            tune.report({"error": f"{reason}; a lower learning_rate may help"})
             return
         report = {**asdict(metrics), "about": about, **({"damaged": damaged} if damaged else {})}
         damaged = None
@@ -127,10 +130,6 @@ def dataset_on_device(data: dict[str, Any], device: torch.device) -> Dataset:
         statistics = (data["name"], data["classes"], data["mean"], data["std"])
         _on_device[key] = Dataset(*statistics, train, val, test=empty_like(val), rest=empty_like(train))
     return _on_device[key]
-
-
-def _losses(metrics: EpochMetrics) -> str:
-    return f"train_loss {metrics.train_loss}, val_loss {metrics.val_loss}; a lower learning_rate may help"
 
 
 def _one_line(error: BaseException) -> str:

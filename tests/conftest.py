@@ -1,11 +1,17 @@
-"""Fixtures for all tests: a tiny learnable data set in MNIST's own files, and the folder of the real one."""
+"""Fixtures for all tests: a tiny learnable data set in MNIST's own files, the folder of the real one, Ray, searches."""
 
 import os
 import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from search.experiment import Experiment
+    from search.run import Outcome
 
 
 def write_idx(folder: Path, train: int, test: int) -> None:
@@ -38,3 +44,33 @@ def mnist_root() -> Path:
     if not folder or not (Path(folder) / "MNIST").exists():
         pytest.skip("DIGIT_SEARCH_DATA names no folder that holds MNIST")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def two_cpus() -> Iterator[None]:
+    """One small private Ray for a module."""
+    from tests.searches import private_ray
+
+    with private_ray(num_cpus=2, num_gpus=0):
+        yield
+
+
+@pytest.fixture(scope="module")
+def declared_gpus() -> Iterator[None]:
+    """Eight CPUs and four GPUs that Ray only believes in."""
+    from tests.searches import private_ray
+
+    with private_ray(num_cpus=8, num_gpus=4):
+        yield
+
+
+@pytest.fixture
+def go(tiny_root: Path, tmp_path: Path) -> "Callable[..., Outcome]":
+    """Run (or resume) a search of this test."""
+    from search.progress import Progress
+    from search.run import run_search
+
+    def run(wanted: "Experiment", name: str = "run") -> "Outcome":
+        return run_search(wanted, tmp_path / name, Progress(quiet=True), resume=True, data=tiny_root)
+
+    return run

@@ -1,57 +1,22 @@
-"""The commands as a person types them: errors in one line, Ctrl-C, the offline fallback, two Ray nodes."""
+"""The commands as a person types them: errors in one line, Ctrl-C, the offline fallback."""
 
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from search import study
-
-ROOT = Path(__file__).parents[2]
-TINY = """
-[data]
-validation_images = 100
-[search]
-trials = {trials}
-sampler = "random"
-pruner = "none"
-[hyperparameters]
-epochs = {epochs}
-conv1_width = 2
-conv2_width = 2
-hidden_width = 16
-pool = "early"
-batch_size = 16
-dropout1 = {{ low = 0.0, high = 0.3 }}
-[confirm]
-top = 0
-"""
+from tests.harness import command, environment, tiny, until
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     """A working directory with a small configuration."""
-    (tmp_path / "tiny.toml").write_text(TINY.format(trials=2, epochs=2))
+    (tmp_path / "tiny.toml").write_text(tiny(trials=2, epochs=2))
     return tmp_path
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "TUNE_", "OMP_"))}
-    return {**kept, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", **more}
-
-
-def command(here: Path, *words: str, module: str = "search", **more: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", module, *words]
-    return subprocess.run(line, cwd=here, env=environment(**more), capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +37,7 @@ def command(here: Path, *words: str, module: str = "search", **more: str) -> sub
 )
 def test_mistakes_end_in_one_line(here: Path, tiny_root: Path, words: list[str], said: str) -> None:
     (here / "bad.toml").write_text("[search]\ntrials = 2\n[hyperparameters]\nlearning_rat = 1\n")
-    (here / "greedy.toml").write_text(TINY.format(trials=2, epochs=2) + "[resources]\ncpus_per_trial = 9999\n")
+    (here / "greedy.toml").write_text(tiny(trials=2, epochs=2) + "[resources]\ncpus_per_trial = 9999\n")
     (here / "runs" / "taken").mkdir(parents=True)
     (here / "runs" / "taken" / "notes.txt").write_text("mine")
     done = command(here, *words, "--data", str(tiny_root))
@@ -91,7 +56,7 @@ def test_confirm_needs_a_run(here: Path) -> None:
 
 
 def test_ctrl_c_once_then_resume(here: Path, tiny_root: Path) -> None:
-    (here / "long.toml").write_text(TINY.format(trials=3, epochs=20))
+    (here / "long.toml").write_text(tiny(trials=3, epochs=20))
     line = [sys.executable, "-m", "search", "long.toml", "--data", str(tiny_root)]
     process = subprocess.Popen(
         line, cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -103,7 +68,7 @@ def test_ctrl_c_once_then_resume(here: Path, tiny_root: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert "python -m search long.toml --resume" in out
+    assert f"go on with: python -m search long.toml --data {tiny_root} --resume" in out
     assert err.startswith("stopping: no new trials")
     assert err.count("\n") == 1
     assert (run_dir / "report" / "index.html").exists()
@@ -140,7 +105,7 @@ def test_output_is_plain_lines_and_says_where_everything_is(here: Path, tiny_roo
 
 
 def test_offline_fallback_is_told_everywhere(here: Path) -> None:
-    text = TINY.format(trials=1, epochs=1).replace("[data]\n", '[data]\nfallback = "uci-digits"\n')
+    text = tiny(trials=1, epochs=1).replace("[data]\n", '[data]\nfallback = "uci-digits"\n')
     (here / "offline.toml").write_text(text)
     unreachable = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     done = command(here, "offline.toml", "--data", str(here / "empty"), "--quiet", **unreachable)
@@ -155,53 +120,3 @@ def test_offline_fallback_is_told_everywhere(here: Path) -> None:
     assert refused.returncode == 2
     assert str(here / "empty") in refused.stderr
     assert "--data DIR or DIGIT_SEARCH_DATA" in refused.stderr
-
-
-def test_two_ray_nodes(here: Path, tiny_root: Path) -> None:
-    """A head and a second node of one CPU each; two trials that overlap in time must use both."""
-    (here / "both.toml").write_text(TINY.format(trials=4, epochs=30))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "a" * 64}
-    with ExitStack() as stack:
-        short = tempfile.TemporaryDirectory(prefix="dt-", dir="/tmp", ignore_cleanup_errors=True)
-        common = ["--num-cpus=1", "--num-gpus=0", "--object-store-memory=200000000", "--disable-usage-stats"]
-        head = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={stack.enter_context(short)}"]
-        stack.enter_context(ray_node(here, [*head, *common], token))
-        stack.enter_context(ray_node(here, [f"--address=127.0.0.1:{port}", *common], token))
-        done = command(here, "both.toml", "--address", f"127.0.0.1:{port}", "--data", str(tiny_root), **token)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("2 machines, 2 CPUs")
-    records = study.read_trials(here / "runs" / "both")
-    assert [record.state for record in records] == ["complete"] * 4
-    spans = sorted((record.attributes["started"], record.attributes["ended"]) for record in records)
-    assert spans[1][0] < spans[0][1]
-
-
-@contextmanager
-def ray_node(here: Path, words: list[str], token: dict[str, str]) -> Iterator[None]:
-    """`ray start --block`, ended with all that it started."""
-    ray = Path(sys.executable).parent / "ray"
-    with (here / "ray.log").open("a") as log:
-        process = subprocess.Popen(
-            [ray, "start", "--block", *words], env=environment(**token), stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            until(
-                lambda: (here / "ray.log").read_text().count("Ray runtime started") >= (1 if "--head" in words else 2)
-            )
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def until(condition: object, seconds: float = 180) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.2)

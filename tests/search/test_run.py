@@ -2,9 +2,7 @@
 
 import csv
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,35 +10,15 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search import engine, study
+from search import study
 from search.confirm import winner_of
-from search.experiment import Experiment, parse_experiment
 from search.ledger import Ledger
 from search.progress import Progress
 from search.run import Outcome, check_folder, run_confirm, run_search
 from search.space import ConfigError
+from tests.searches import experiment, numbers
 
 pytestmark = pytest.mark.usefixtures("two_cpus")
-
-TINY = {
-    "data": {"validation_images": 100},
-    "search": {"trials": 4, "pruner": "none", "sampler": "random"},
-    "hyperparameters": {
-        "epochs": 2,
-        "conv1_width": 2,
-        "conv2_width": 2,
-        "hidden_width": 16,
-        "pool": "early",
-        "batch_size": 16,
-        "dropout1": {"low": 0.0, "high": 0.3},
-    },
-    "confirm": {"top": 2, "seeds": 2},
-    "resources": {"cpus_per_trial": 2},  # one worker at a time: its start costs most of a tiny search
-}
-
-
-def experiment(**tables: dict[str, Any]) -> Experiment:
-    return parse_experiment({key: {**TINY.get(key, {}), **tables.get(key, {})} for key in {**TINY, **tables}})
 
 
 @pytest.fixture(scope="module")
@@ -56,30 +34,6 @@ def finished(two_cpus: None, tiny_root: Path, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def copied(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
-
-
-@pytest.fixture
-def go(tiny_root: Path, tmp_path: Path) -> Callable[..., Outcome]:
-    """Run (or resume) the search of this test."""
-
-    def run(wanted: Experiment, name: str = "run") -> Outcome:
-        return run_search(wanted, tmp_path / name, Progress(quiet=True), resume=True, data=tiny_root)
-
-    return run
-
-
-def numbers(run_dir: Path, name: str = study.SEARCH) -> list[tuple[Any, ...]]:
-    """Everything of a study's trials that is not a time, a place or a process."""
-    return [
-        (
-            record.number,
-            record.state,
-            record.value,
-            tuple(record.params.items()),
-            tuple((epoch["train_loss"], epoch["val_loss"], epoch["val_accuracy"]) for epoch in record.epochs),
-        )
-        for record in study.read_trials(run_dir, name)
-    ]
 
 
 def test_search_confirms_and_exports(finished: Path) -> None:
@@ -183,92 +137,13 @@ def test_nothing_searched_is_one_trial(go: Callable[..., Outcome]) -> None:
     assert outcome.export
 
 
-def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, str], None]) -> None:
-    """Let `act(trial number, its saved state)` happen in the worker after a trial's first epoch."""
-    from search.trial import run_trial
-
-    def poisoned(config: dict[str, Any], data: dict[str, Any]) -> None:
-        import search.trial
-
-        real = search.trial.__dict__.setdefault("_real_fit", search.trial.fit)
-
-        def fit(state: Any, dataset: Any) -> Any:
-            for metrics in real(state, dataset):
-                yield metrics
-                if metrics.epoch == 1:
-                    act(config["number"], config["saved_states"][0] if config["saved_states"] else "")
-
-        search.trial.fit = fit  # type: ignore[assignment]
-        run_trial(config, data)
-
-    monkeypatch.setattr(engine, "run_trial", poisoned)
-
-
-def test_failures_leave_the_others_as_they_were(
-    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    healthy = numbers(go(experiment(confirm={"top": 0}), "healthy").run_dir)
-
-    def act(number: int, _saved: str) -> None:
-        if number == 1:
-            raise ValueError("the first line\nand more")
-
-    poison(monkeypatch, act)
-    records = study.read_trials(go(experiment(confirm={"top": 0}), "poisoned").run_dir)
-    assert [record.state for record in records] == ["complete", "failed", "complete", "complete"]
-    assert records[1].attributes["error"] == "ValueError: the first line and more"
-    poisoned = numbers(tmp_path / "poisoned")
-    assert [row for row in poisoned if row[0] != 1] == [row for row in healthy if row[0] != 1]
-
-
 def test_non_finite_losses_fail(go: Callable[..., Outcome]) -> None:
     wild = {"optimizer": "sgd", "learning_rate": 100.0, "weight_decay": 10.0, "schedule": "constant"}
     outcome = go(experiment(search={"trials": 2}, hyperparameters=wild, confirm={"top": 0}))
     records = study.read_trials(outcome.run_dir)
     assert [record.state for record in records] == ["failed"] * 2
-    assert "non-finite loss" in records[0].attributes["error"]
+    assert "non-finite train_loss" in records[0].attributes["error"]
     assert outcome.export is None
-
-
-def test_dead_worker_is_replaced_and_the_trial_goes_on(
-    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    settings = {
-        "search": {"trials": 3, "pruner": "halving", "reduction_factor": 100},
-        "hyperparameters": {"epochs": 3},
-        "confirm": {"top": 0},
-    }
-    healthy = numbers(go(experiment(**settings), "healthy").run_dir)
-    mark = tmp_path / "died"
-
-    def act(number: int, saved: str) -> None:
-        if number == 0 and not mark.exists():
-            mark.write_text("")
-            os._exit(1)
-
-    poison(monkeypatch, act)
-    run_dir = go(experiment(**settings), "poisoned").run_dir
-    assert numbers(run_dir) == healthy
-    assert study.read_trials(run_dir)[0].attributes["retries"] == 1
-
-
-def test_worker_that_always_dies_fails_after_two_retries(
-    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    poison(monkeypatch, lambda number, _saved: os._exit(1) if number == 1 else None)
-    records = study.read_trials(go(experiment(search={"trials": 3}, confirm={"top": 0})).run_dir)
-    assert [record.state for record in records] == ["complete", "failed", "complete"]
-    assert records[1].attributes["error"].startswith("its worker died 3 times")
-
-
-def test_hung_trial_is_ended_by_its_time_out(go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
-    poison(monkeypatch, lambda number, _saved: time.sleep(600) if number == 1 else None)
-    limits = {"trial_timeout": 8}
-    began = time.monotonic()
-    records = study.read_trials(go(experiment(search={"trials": 3}, resources=limits, confirm={"top": 0})).run_dir)
-    assert time.monotonic() - began < 60
-    assert [record.state for record in records] == ["complete", "failed", "complete"]
-    assert "resources.trial_timeout = 8 s" in records[1].attributes["error"]
 
 
 def test_time_budget_ends_the_search_and_can_be_raised(go: Callable[..., Outcome]) -> None:

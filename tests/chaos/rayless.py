@@ -1,0 +1,90 @@
+"""Searches in one process without Ray, killed at random points: python rayless.py DATA KILLS CONFIG RUN_DIR ...
+
+The ledger, the study and the worker's own function are the real ones; only Ray's part, carrying reports from the one
+to the other, is done here by a plain call. So a kill can fall between any two writes, twenty of them within seconds.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from model.data import Dataset, load_dataset
+from search import study, trial
+from search.experiment import Experiment, load_experiment, resolved
+from search.ledger import Ledger, Stage
+from search.progress import Progress
+from search.provenance import write_text
+
+
+class EndedError(BaseException):
+    """The ledger wants no more of this trial; not an Exception, which the worker's function would report."""
+
+
+def search(experiment: Experiment, run_dir: Path, data: Dataset) -> None:
+    torch.set_num_threads(1)
+    storage = study.open_storage(run_dir)
+    of_search = study.open_study(storage, study.SEARCH)
+    study.requeue_interrupted(of_search)
+    if not of_search.get_trials(deepcopy=False):
+        for point in experiment.first_points:
+            of_search.enqueue_trial(point)
+    stage = Stage(
+        run_dir, of_search, experiment.space, experiment.search, trials=experiment.search.trials, cpus=1, kept_states=1
+    )
+    ledger = Ledger(stage, Progress(quiet=True))
+    arrays = {**trial.to_arrays(data), "token": "images"}
+    while config := ledger.next_config(worker := uuid.uuid4().hex):
+        tune.report = _reporter(ledger, worker, run_dir.absolute() / "ray" / worker)
+        with suppress(EndedError):
+            trial.run_trial(config, arrays)
+
+
+def _reporter(ledger: Ledger, worker: str, attempt: Path) -> Any:
+    def report(metrics: dict[str, Any], checkpoint: Any = None) -> None:
+        flat = {key: value for key, value in metrics.items() if key != "about"}
+        flat |= {f"about/{key}": value for key, value in metrics.get("about", {}).items()}
+        place = None
+        if checkpoint is not None:
+            place = attempt / f"checkpoint_{metrics['epoch']:06d}"
+            shutil.copytree(checkpoint.path, place)
+        if not ledger.on_result(worker, flat, place):
+            raise EndedError
+
+    return report
+
+
+def killed_search(config: Path, run_dir: Path, data_root: Path, kills: int) -> None:
+    """Run a search, and again after each of `kills` kills, up to its end."""
+    experiment = load_experiment(config)
+    data = load_dataset("mnist", data_root, validation_images=experiment.data.validation_images)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_text(run_dir / "experiment.toml", resolved(experiment, {"dataset": data.name}))
+    dice = random.Random(kills)
+    for struck in range(kills + 1):
+        child = os.fork()
+        if child == 0:
+            search(experiment, run_dir, data)
+            os._exit(0)
+        if struck < kills:
+            time.sleep(dice.uniform(0.05, 0.6))
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if os.WIFEXITED(status) and (struck < kills or status):
+            sys.exit(f"{run_dir}: ended with {status} after {struck} of {kills} kills")
+
+
+if __name__ == "__main__":
+    trial._device = lambda: (torch.device("cpu"), [])
+    root, count, *places = sys.argv[1:]
+    for words in zip(places[::2], places[1::2], strict=True):
+        killed_search(*map(Path, words), Path(root), int(count))

@@ -1,0 +1,78 @@
+"""Interrupted equals uninterrupted: a search killed at 20 random points ends with the table of one never killed.
+
+One trial at a time on a CPU, bit for bit in every value that is no time, place or process. The long form does the same
+once more through the real command, where the start of Ray makes every kill cost ten seconds.
+"""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
+from tests.harness import ROOT, driver, environment, log_of, tiny
+
+pytestmark = pytest.mark.chaos
+KILLS = 20
+# Times, places and processes; all other columns must be equal.
+MAY_DIFFER = {"seconds", "images_per_second", "clock", "started", "ended", "retries", "node", "device", "gpu"}
+COMBINATIONS = [(sampler, pruner) for sampler in ("tpe", "random") for pruner in ("halving", "none")]
+
+
+def tables(run_dir: Path) -> list[Any]:
+    trials = trial_table(run_dir)[[name for name in TRIAL_COLUMNS if name not in MAY_DIFFER]]
+    epochs = epoch_table(run_dir)[[name for name in EPOCH_COLUMNS if name not in MAY_DIFFER]]
+    return [trials, epochs.reset_index(drop=True)]
+
+
+def assert_equal(killed: Path, straight: Path) -> None:
+    import pandas as pd
+
+    for one, other in zip(tables(killed), tables(straight), strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    assert len(tables(straight)[0]) > 0
+
+
+def test_between_any_two_writes(tmp_path: Path, tiny_root: Path, note: Callable[[str], None]) -> None:
+    words: dict[str, list[str]] = {"straight": [], "killed": []}
+    for sampler, pruner in COMBINATIONS:
+        config = tmp_path / f"{sampler}-{pruner}.toml"
+        text = tiny(trials=40 if pruner == "halving" else 16, epochs=9, sampler=sampler, pruner=pruner)
+        config.write_text(text.replace("batch_size = 16", "batch_size = 100"))
+        for name in words:
+            words[name] += [str(config), str(tmp_path / name / config.stem)]
+    for name, kills in (("straight", 0), ("killed", KILLS)):
+        line = [sys.executable, str(ROOT / "tests/chaos/rayless.py"), str(tiny_root), str(kills), *words[name]]
+        subprocess.run(line, env=environment(), check=True, timeout=600)
+    for sampler, pruner in COMBINATIONS:
+        assert_equal(tmp_path / "killed" / f"{sampler}-{pruner}", tmp_path / "straight" / f"{sampler}-{pruner}")
+        note(f"interrupted equals uninterrupted: {sampler}, pruner {pruner}: {KILLS} kills without Ray, bit for bit")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("sampler", "pruner"), COMBINATIONS)
+def test_through_the_command(
+    tmp_path: Path, tiny_root: Path, sampler: str, pruner: str, note: Callable[[str], None]
+) -> None:
+    one_at_a_time = "[resources]\ncpus_per_trial = 2\n"
+    config = tmp_path / "tiny.toml"
+    config.write_text(tiny(trials=60, epochs=27, sampler=sampler, pruner=pruner) + one_at_a_time)
+    words = ["tiny.toml", "--resume", "--data", str(tiny_root), "--name"]
+    with driver(tmp_path, *words, "straight") as process:
+        assert process.wait(600) == 0, log_of(tmp_path)
+    dice, killed = random.Random(1), 0
+    while killed < KILLS:
+        with driver(tmp_path, *words, "killed") as process:
+            time.sleep(dice.uniform(8, 14))
+            killed += process.poll() is None
+            if process.poll() == 0:
+                break
+    with driver(tmp_path, *words, "killed") as process:
+        assert process.wait(600) == 0, log_of(tmp_path)
+    assert_equal(tmp_path / "runs" / "killed", tmp_path / "runs" / "straight")
+    note(f"interrupted equals uninterrupted: {sampler}, pruner {pruner}: {killed} kills of the command, equal")

@@ -1,0 +1,203 @@
+"""SIGKILL at random moments to the driver, a worker, the raylet, the GCS, all of Ray: nothing finished is ever lost.
+
+CHAOS_KILLS says how many kills (default 15). The search goes on after each; one that is done gets more trials.
+"""
+
+import random
+import shlex
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from model.data import load_dataset
+from model.train import fit, start
+from search import study
+from search.experiment import load_resolved
+from search.ledger import RETRIES
+from search.space import complete
+from search.study import TrialRecord
+from tests.harness import descendants, driver, environment, kill, log_of, records, tiny, title, until
+
+pytestmark = pytest.mark.chaos
+KINDS = ("worker", "worker", "worker", "driver", "worker", "raylet", "driver", "worker", "GCS", "driver", "all of Ray")
+WORDS = {"worker": "ray::ImplicitFunc", "raylet": "raylet/raylet", "GCS": "gcs_server", "all of Ray": ""}
+TRIALS, EPOCHS = 4, 250  # an epoch takes a few hundredths of a second; states are saved by time alone
+
+
+@dataclass
+class Campaign:
+    """One search, killed again and again, and what was seen of it."""
+
+    here: Path
+    data: Path
+    trials: int = TRIALS
+    done: Counter[str] = field(default_factory=Counter)
+    finished: dict[int, dict[str, Any]] = field(default_factory=dict)
+    params: dict[int, dict[str, Any]] = field(default_factory=dict)
+    lost: list[float] = field(default_factory=list)  # seconds of training, per trial that was running
+    until_training: list[float] = field(default_factory=list)  # seconds from the command to the next epoch
+    until_end: list[float] = field(default_factory=list)  # seconds from the loss of Ray to the end of the driver
+
+    @property
+    def run_dir(self) -> Path:
+        return self.here / "runs" / "tiny"
+
+    def line(self) -> list[str]:
+        return ["tiny.toml", "--resume", "--trials", str(self.trials), "--data", str(self.data)]
+
+    def look(self) -> list[TrialRecord]:
+        """What the study holds now; whatever was finished or begun before must be there unchanged, times included."""
+        found = records(self.run_dir)
+        assert [record.number for record in found] == list(range(len(found)))
+        now = {record.number: record for record in found}
+        for number, before in self.finished.items():
+            assert asdict(now[number]) == before, "a finished trial changed"
+        for number, params in self.params.items():
+            assert now[number].params == params, "a trial changed its parameters"
+        self.finished |= {r.number: asdict(r) for r in found if r.state in ("complete", "pruned", "failed")}
+        self.params |= {record.number: record.params for record in found if "started" in record.attributes}
+        return found
+
+    def charge(self, found: list[TrialRecord]) -> None:
+        """Note what each unfinished trial will have to train again."""
+        for record in found:
+            if record.state not in ("complete", "waiting") and record.epochs:
+                saved = (record.attributes.get("saved_state") or {"epoch": 0})["epoch"]
+                lost = sum(epoch["seconds"] for epoch in record.epochs if epoch["epoch"] > saved)
+                self.lost.append(lost)
+                assert lost <= max(10.0, *(epoch["seconds"] for epoch in record.epochs)), record.number
+
+
+def epochs_of(found: list[TrialRecord]) -> float:
+    """The time of the last result: it grows with every epoch."""
+    return max((epoch["clock"] for record in found for epoch in record.epochs), default=0.0)
+
+
+def test_nothing_finished_is_ever_lost(
+    tmp_path: Path, tiny_root: Path, kills: int, note: Callable[[str], None]
+) -> None:
+    (tmp_path / "tiny.toml").write_text(tiny(TRIALS, EPOCHS))
+    seen = Campaign(tmp_path, tiny_root)
+    dice = random.Random(kills)
+    kinds = [KINDS[index % len(KINDS)] for index in range(kills)]
+    while kinds:
+        _session(seen, kinds, dice)
+    _to_the_end(seen)
+    found = seen.look()
+    assert {record.state for record in found} == {"complete"}
+    raw = study.open_study(study.open_storage(seen.run_dir), study.SEARCH).get_trials(deepcopy=False)
+    assert {trial.state.name for trial in raw} == {"COMPLETE"}
+    _equals_training_without_interruption(seen, found, dice)
+    killed = ", ".join(f"{count} of {kind}" for kind, count in sorted(seen.done.items()))
+    note(f"kills: {sum(seen.done.values())} ({killed}); {len(found)} trials, 0 lost, repeated, renumbered or RUNNING")
+    note(
+        f"training lost per running trial: at most {max(seen.lost):.1f} s, median {statistics.median(seen.lost):.1f} s"
+    )
+    note(f"command to next epoch: median {statistics.median(seen.until_training):.1f} s, of which Ray's own start "
+         f"{_bare_ray():.1f} s; slowest {max(seen.until_training):.1f} s")  # fmt: skip
+    if seen.until_end:
+        note(f"Ray gone to the driver's end: at most {max(seen.until_end):.1f} s")
+
+
+def _session(seen: Campaign, kinds: list[str], dice: random.Random) -> None:
+    """One run of the command, up to the kill that ends it; or to its own end, after which it gets more trials."""
+    before = epochs_of(records(seen.run_dir))
+    began = time.monotonic()
+    with driver(seen.here, *seen.line()) as process:
+        if kinds[0] == "driver" and dice.random() < 0.3:
+            time.sleep(dice.uniform(0.5, 12))  # perhaps before the first result
+        else:
+            until(lambda: process.poll() is not None or epochs_of(records(seen.run_dir)) > before)
+            if process.poll() is None:
+                seen.until_training.append(time.monotonic() - began)
+            time.sleep(dice.uniform(0, 3))
+        while kinds and process.poll() is None:
+            if kinds[0] == "worker" and _tired(seen):
+                kinds.append(kinds.pop(0))  # one more death might rightly end a trial
+            elif _strike(seen, process, kinds[0]):
+                seen.done[kinds.pop(0)] += 1
+            time.sleep(dice.uniform(0, 3))
+        if not kinds:
+            return
+        assert process.wait(5) == 0 or seen.done.total(), log_of(seen.here)
+        seen.look()
+        if all(record.state == "complete" for record in records(seen.run_dir)):
+            seen.trials += 2
+
+
+def _strike(seen: Campaign, process: "subprocess.Popen[str]", kind: str) -> bool:
+    """Kill; then see that nothing is lost, and that what is left ends or goes on. False if there was no victim."""
+    family = descendants(process.pid)
+    victims = [process.pid] if kind == "driver" else [pid for pid in family if WORDS[kind] in title(pid)]
+    if kind == "worker":
+        victims = victims[:1]
+    if not victims or process.poll() is not None:
+        return False
+    kill(victims)
+    struck = time.monotonic()
+    if kind == "worker":
+        found = seen.look()
+        seen.charge(found)
+        before = epochs_of(found)
+        until(lambda: process.poll() is not None or epochs_of(records(seen.run_dir)) > before)
+        return True
+    code = process.wait(30)
+    if kind != "driver":
+        seen.until_end.append(time.monotonic() - struck)
+        last = log_of(seen.here)
+        assert code == 1, last
+        assert f"go on with: python -m search {shlex.join(seen.line())}" in last[last.rindex("Ray is gone") :]
+    until(lambda: not [pid for pid in family if title(pid)], 90)  # no process stays behind
+    found = seen.look()
+    seen.charge(found)
+    assert all(record.attributes.get("deaths_in_a_row", 0) <= RETRIES for record in found)
+    return True
+
+
+def _tired(seen: Campaign) -> bool:
+    """Whether a running trial has died as often in a row as it may."""
+    unfinished = [record for record in records(seen.run_dir) if record.state != "complete"]
+    return any(record.attributes.get("deaths_in_a_row", 0) >= RETRIES for record in unfinished)
+
+
+def _to_the_end(seen: Campaign) -> None:
+    with driver(seen.here, *seen.line()) as process:
+        assert process.wait(300) == 0, log_of(seen.here)
+
+
+def _equals_training_without_interruption(seen: Campaign, found: list[TrialRecord], dice: random.Random) -> None:
+    """Some of the trials, the most battered first, trained again in one go: every number bit for bit."""
+    experiment = load_resolved(seen.run_dir)
+    data = load_dataset("mnist", seen.data, validation_images=100, seed=experiment.search.seed)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    battered = sorted(found, key=lambda record: (-record.attributes.get("retries", 0), dice.random()))
+    for record in battered[:4]:
+        hyperparameters = complete(experiment.space, record.params)
+        state = start(hyperparameters, seed=record.attributes["seed"], number=record.number, device=torch.device("cpu"))
+        expected = [(epoch.train_loss, epoch.val_loss, epoch.val_accuracy) for epoch in fit(state, data)]
+        numbers = [(epoch["train_loss"], epoch["val_loss"], epoch["val_accuracy"]) for epoch in record.epochs]
+        assert numbers == expected
+    torch.set_num_threads(threads)
+
+
+def _bare_ray() -> float:
+    """Seconds that Ray alone takes to start and to answer from one worker."""
+    began = time.monotonic()
+    code = (
+        "from search.cluster import connected\n"
+        "with connected(None):\n"
+        "    import ray\n"
+        "    ray.get(ray.remote(lambda: 1).remote())\n"
+    )
+    subprocess.run([sys.executable, "-c", code], env=environment(), check=True, capture_output=True)
+    return time.monotonic() - began

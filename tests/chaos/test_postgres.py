@@ -1,0 +1,250 @@
+"""A search whose study lies in a real PostgreSQL: killed, cut off from it, resumed, and the same as one on SQLite.
+
+The server is Debian's package, started and stopped here on a socket of its own; without its programs all is skipped.
+"""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import sqlalchemy
+from optuna.trial import TrialState
+
+from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
+from search import database, study
+from search.experiment import load_resolved, parse_experiment, resolved
+from search.sampling import ask
+from search.space import ConfigError
+from search.study import TrialRecord
+from tests.harness import command, descendants, driver, kill, log_of, tiny, until
+
+pytestmark = pytest.mark.chaos
+TRIALS, EPOCHS = 6, 60
+OF_TIME = {"s", "images/s", "UTC"}  # units of what may differ between two runs of the same search
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL of our own, which listens on a socket in its folder alone."""
+
+    programs: Path
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"{database.SHARED}postgres@/postgres?host={self.folder}"
+
+    def run(self, program: str, *words: str) -> None:
+        """As another user where we are root, as whom PostgreSQL refuses to run."""
+        nobody = pwd.getpwnam("nobody")
+        other: dict[str, Any] = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        line = [self.programs / program, "--pgdata", self.folder / "data", *words]
+        subprocess.run(line, cwd=self.folder, check=True, timeout=60, **(other if os.getuid() == 0 else {}))
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off"
+        self.run("pg_ctl", "start", "--silent", "--wait", "--log", f"{self.folder}/log", "--options", options)
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "stop", "--silent", "--wait", "--mode", "immediate")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    places = [os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
+    found = shutil.which("pg_ctl", path=os.pathsep.join(places))
+    if found is None:
+        pytest.skip("PostgreSQL is not here; on Debian or Ubuntu: apt install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # short: the paths of sockets are limited
+    if os.getuid() == 0:
+        shutil.chown(folder, "nobody")
+    server = Server(Path(found).resolve().parent, folder)
+    try:
+        server.run(
+            "initdb",
+            "--username=postgres",
+            "--auth=trust",
+            "--no-sync",
+            "--no-instructions",
+            "--no-locale",
+            "--encoding=UTF8",
+        )
+        server.start()
+        yield server
+        server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def run_dir(server: Server, tmp_path: Path) -> Path:
+    """A run folder whose study is to lie in the server; nothing has begun."""
+    return folder_of(server.url, tmp_path / "run")
+
+
+def folder_of(url: str, run_dir: Path) -> Path:
+    run_dir.mkdir()
+    table = {"search": {"trials": 9, "storage": url}, "hyperparameters": {"dropout1": {"low": 0.0, "high": 0.3}}}
+    text = resolved(parse_experiment(table), {"study": study.name_in_shared(run_dir)})
+    (run_dir / "experiment.toml").write_text(text)
+    return run_dir
+
+
+def opened(run_dir: Path) -> optuna.Study:
+    return study.open_study(study.open_storage(run_dir), study.SEARCH)
+
+
+def begin(run_dir: Path, of_search: optuna.Study) -> int:
+    trial_id = ask(of_search, load_resolved(run_dir).space.searched, "random", 0)._trial_id
+    study.set_attributes(of_search, trial_id, started=1.0)
+    return trial_id
+
+
+def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, tiny_root: Path) -> None:
+    alone = tiny(TRIALS, EPOCHS)
+    (tmp_path / "alone.toml").write_text(alone)
+    (tmp_path / "shared.toml").write_text(alone.replace("[search]", f'[search]\nstorage = "{server.url}"'))
+    line, run_dir = ["shared.toml", "--resume", "--data", str(tiny_root)], tmp_path / "runs" / "shared"
+
+    with driver(tmp_path, *line) as process:
+        until(lambda: some_are_done_and_some_run(process, run_dir))
+        family = descendants(process.pid)
+        process.kill()
+        process.wait()
+        kill(family)
+    killed = study.read_trials(run_dir)
+    assert "interrupted" in {record.state for record in killed}
+    assert set(trial_table(run_dir).state) == {"complete", "interrupted"}
+
+    with driver(tmp_path, *line) as process:
+        until(lambda: some_are_done_and_some_run(process, run_dir, more_than=len(finished(killed))))
+        server.stop()
+        assert process.wait(60) == 1
+    server.start()
+    said = log_of(tmp_path).splitlines()
+    assert "the study's database no longer answers (" in said[-1]
+    assert said[-1].endswith(f"go on with: python -m search {' '.join(line)}")
+    assert not any("Traceback" in words for words in said)
+    cut_off = study.read_trials(run_dir)
+    unchanged(killed, cut_off)
+    assert "failed" not in {record.state for record in cut_off}
+
+    done = command(tmp_path, *line)
+    assert (done.returncode, done.stderr) == (0, "")
+    records = study.read_trials(run_dir)
+    unchanged(cut_off, records)
+    assert [record.number for record in records] == list(range(TRIALS))
+    assert {record.state for record in records} == {"complete"}
+    assert {trial.state for trial in opened(run_dir).get_trials()} == {TrialState.COMPLETE}
+    assert not (run_dir / "study.db").exists()
+    assert "complete" in (run_dir / "report" / "index.html").read_text()
+
+    assert command(tmp_path, "alone.toml", "--data", str(tiny_root)).returncode == 0
+    for table, columns in ((trial_table, TRIAL_COLUMNS), (epoch_table, EPOCH_COLUMNS)):
+        same = [name for name, column in columns.items() if column.unit not in OF_TIME]
+        assert table(run_dir)[same].equals(table(tmp_path / "runs" / "alone")[same])
+
+
+def some_are_done_and_some_run(process: "subprocess.Popen[str]", run_dir: Path, more_than: int = 0) -> bool:
+    assert process.poll() is None, "it ended before it could be stopped"
+    records = study.read_trials(run_dir) if study.is_run(run_dir) else []
+    return len(finished(records)) > more_than and any(r.state == "running" and len(r.epochs) > 2 for r in records)
+
+
+def finished(records: list[TrialRecord]) -> list[TrialRecord]:
+    return [record for record in records if record.state == "complete"]
+
+
+def unchanged(before: list[TrialRecord], after: list[TrialRecord]) -> None:
+    """What was finished is as it was, times included; what had begun has kept its number and its parameters."""
+    assert finished(before) == [record for record in after if record.number in {r.number for r in finished(before)}]
+    assert [record.params for record in before] == [record.params for record in after[: len(before)]]
+
+
+def test_runs_share_a_database_and_are_apart(server: Server, run_dir: Path, tmp_path: Path) -> None:
+    other = folder_of(server.url, tmp_path / "run two")
+    begin(run_dir, opened(run_dir))
+    begin(other, opened(other))
+    begin(other, opened(other))
+    assert [len(study.read_trials(folder)) for folder in (run_dir, other)] == [1, 2]
+    assert study.read_trials(run_dir, study.CONFIRM) == []
+    assert study.name_in_shared(other).startswith("run-two-")
+
+
+def test_the_reader_agrees_with_optuna(run_dir: Path) -> None:
+    of_search = opened(run_dir)
+    for number in range(4):
+        trial_id = begin(run_dir, of_search)
+        study.record_epoch(of_search, trial_id, {"epoch": 1, "val_accuracy": number / 7, "clock": 1.0})
+        study.finish(of_search, trial_id, TrialState.COMPLETE)
+    theirs = [(trial.number, trial.params, trial.value) for trial in of_search.get_trials()]
+    assert [(record.number, record.params, record.value) for record in study.read_trials(run_dir)] == theirs
+
+
+def test_a_reader_sees_one_moment(server: Server, run_dir: Path) -> None:
+    of_search = opened(run_dir)
+    count = sqlalchemy.text("SELECT count(*) FROM trials")
+    with database.reading_shared(server.url) as connection:
+        before = connection.scalar(count)
+        begin(run_dir, of_search)
+        assert connection.scalar(count) == before
+
+
+def test_a_second_driver_is_refused_and_the_first_is_seen_from_a_copy(run_dir: Path, tmp_path: Path) -> None:
+    begin(run_dir, opened(run_dir))
+    copy = Path(shutil.copytree(run_dir, tmp_path / "copy"))
+    with study.sole_driver(run_dir):
+        assert study.read_trials(copy)[0].state == "running"
+        with pytest.raises(ConfigError, match="another search is at work on run-[0-9a-f]{8} "), study.sole_driver(copy):
+            pass
+    assert study.read_trials(copy)[0].state == "interrupted"
+    with study.sole_driver(copy):
+        pass
+
+
+def test_what_was_killed_before_its_first_trial_is_discarded_alone(
+    server: Server, run_dir: Path, tmp_path: Path
+) -> None:
+    other = folder_of(server.url, tmp_path / "other")
+    opened(other).enqueue_trial({"dropout1": 0.1})
+    assert study.read_trials(run_dir) == []  # killed before the study was made
+    opened(run_dir).enqueue_trial({"dropout1": 0.1})
+    name = f"{study.name_in_shared(run_dir)}/search"
+    study.discard(run_dir)
+    assert not study.is_run(run_dir)
+    assert name not in optuna.get_all_study_names(study.open_storage(other))
+    assert [record.state for record in study.read_trials(other)] == ["waiting"]
+
+
+def new_database(server: Server, name: str) -> str:
+    with sqlalchemy.create_engine(server.url, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    return server.url.replace("/postgres?", f"/{name}?")
+
+
+def test_searches_that_begin_at_once_in_an_empty_database(server: Server) -> None:
+    url = new_database(server, "crowded")
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(lambda number: database.open_shared(url, f"run-{number}"), range(4)))) == 4
+
+
+def test_databases_of_others_are_refused_and_an_empty_one_has_no_trials(server: Server, tmp_path: Path) -> None:
+    empty, older = new_database(server, "empty"), new_database(server, "older")
+    with sqlalchemy.create_engine(older).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num varchar(32))")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('v0.0.0')")
+        connection.exec_driver_sql("CREATE USER guest")
+    with pytest.raises(ConfigError, match=r"its tables can't be used \(The runtime optuna version"):
+        database.open_shared(older, "run")
+    with pytest.raises(ConfigError, match=r"its tables can't be used \(permission denied"):
+        database.open_shared(empty.replace("postgres@", "guest@"), "run")
+    assert study.read_trials(folder_of(empty, tmp_path / "run")) == []

@@ -1,0 +1,132 @@
+"""Real processes for tests: the command, nodes of Ray, what descends from them, and a study watched from outside."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from search import study
+from search.study import TrialRecord
+
+ROOT = Path(__file__).parents[1]
+TINY = """
+[data]
+validation_images = 100
+[search]
+trials = {trials}
+sampler = "{sampler}"
+pruner = "{pruner}"
+[hyperparameters]
+epochs = {epochs}
+conv1_width = 2
+conv2_width = 2
+hidden_width = 16
+pool = "early"
+batch_size = 16
+dropout1 = {{ low = 0.0, high = 0.3 }}
+[confirm]
+top = 0
+"""
+
+
+def tiny(trials: int, epochs: int, sampler: str = "random", pruner: str = "none") -> str:
+    """A configuration whose epochs take a few hundredths of a second."""
+    return TINY.format(trials=trials, epochs=epochs, sampler=sampler, pruner=pruner)
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "TUNE_", "OMP_"))}
+    return {**kept, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", **more}
+
+
+def command(here: Path, *words: str, module: str = "search", **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of ours to its end, in `here`."""
+    line = [sys.executable, "-m", module, *words]
+    return subprocess.run(line, cwd=here, env=environment(**more), capture_output=True, text=True, timeout=300)
+
+
+@contextmanager
+def driver(here: Path, *words: str, **more: str) -> Iterator["subprocess.Popen[str]"]:
+    """`python -m search` in the background, in `here`; killed at the end if it still runs, with all it started."""
+    line = [sys.executable, "-m", "search", *words]
+    with (here / "driver.log").open("a") as log:
+        process = subprocess.Popen(line, cwd=here, env=environment(**more), stdout=log, stderr=log, text=True)
+    try:
+        yield process
+    finally:
+        family = descendants(process.pid)
+        process.kill()
+        process.wait()
+        kill(family)
+
+
+@contextmanager
+def ray_node(log: Path, words: list[str], env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """`ray start --block`, in a process group of its own, ended with all that it started."""
+    ray = Path(sys.executable).parent / "ray"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [ray, "start", "--block", *words],
+            env=environment(**env),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        until(lambda: "Ray runtime started" in log.read_text())
+        yield process
+    finally:
+        family = descendants(process.pid)
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(15)
+        kill([process.pid, *family])
+        process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """All living processes that descend from `pid`."""
+    parents: dict[int, int] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = status.read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if state != "Z":
+                parents[int(status.parent.name)] = int(parent)
+    found = [pid]
+    for above in found:
+        found += [child for child, parent in parents.items() if parent == above]
+    return found[1:]
+
+
+def title(pid: int) -> str:
+    """The command line of a process; nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def records(run_dir: Path) -> list[TrialRecord]:
+    """The trials of a run; none while it has not begun."""
+    return study.read_trials(run_dir) if (run_dir / "study.db").exists() else []
+
+
+def until(condition: Callable[[], object], seconds: float = 180) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def log_of(here: Path) -> str:
+    return (here / "driver.log").read_text()
