@@ -137,6 +137,8 @@ def _scaled(ink: Tensor, side: int) -> Tensor:
     """(H, W) to a longer side of `side`, the aspect ratio kept."""
     longer = max(ink.shape)
     size = [max(1, round(length * side / longer)) for length in ink.shape]
+    if size[1] == 1 < size[0]:  # torch 2.15 would make all rows of a single column alike
+        return _scaled(ink.T.contiguous(), side).T
     return F.interpolate(ink[None, None], size, mode="bilinear", antialias=True, align_corners=False)[0, 0]
 
 

@@ -168,6 +168,15 @@ def test_hairlines_are_thickened_however_large_the_drawing(save: Save, side: int
     assert (digit > 128).sum() > 30
 
 
+def test_a_stroke_of_one_column_keeps_its_rows(save: Save) -> None:
+    image = Image.new("L", (100, 700), 255)
+    ImageDraw.Draw(image).rectangle((50, 20, 52, 680), fill=0)
+    ImageDraw.Draw(image).rectangle((50, 100, 52, 300), fill=255)
+    digit = load_digit(save(image))
+    assert_as_mnist(digit)
+    assert (digit > 128).any(dim=1).sum() < 18  # of 20: the gap is there
+
+
 def test_only_ink_decides_the_centre(save: Save) -> None:
     image = Image.new("L", (100, 100), 255)
     drawing = ImageDraw.Draw(image)
