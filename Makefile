@@ -4,13 +4,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: search test check format
+.PHONY: search test chaos check format
 
 search: $(INSTALLED)
 	$(BIN)/python -m search configs/quick.toml --resume
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+# The long form of the fault and bad-input tests, about an hour; its figures are printed at the end.
+chaos: $(INSTALLED)
+	CHAOS_KILLS=150 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m 'chaos or long' --durations=0
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

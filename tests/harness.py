@@ -118,14 +118,14 @@ def kill(pids: list[int]) -> None:
 
 def records(run_dir: Path) -> list[TrialRecord]:
     """The trials of a run; none while it has not begun."""
-    return study.read_trials(run_dir) if (run_dir / "study.db").exists() else []
+    return study.read_trials(run_dir) if study.is_run(run_dir) else []
 
 
 def until(condition: Callable[[], object], seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
+        time.sleep(0.2)
 
 
 def log_of(here: Path) -> str:

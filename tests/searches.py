@@ -36,7 +36,7 @@ def private_ray(**resources: int) -> Iterator[None]:
     quiet_environment(private=True)
     import ray
 
-    temporary = tempfile.mkdtemp(prefix="dt-", dir="/tmp")
+    temporary = tempfile.mkdtemp(prefix="dt-", dir="/tmp")  # short: Ray puts sockets there
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
     ray.init(_temp_dir=temporary, object_store_memory=OBJECT_STORE_BYTES, **quiet, **resources)
     try:

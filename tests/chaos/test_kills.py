@@ -30,7 +30,7 @@ from tests.harness import descendants, driver, environment, kill, log_of, record
 pytestmark = pytest.mark.chaos
 KINDS = ("worker", "worker", "worker", "driver", "worker", "raylet", "driver", "worker", "GCS", "driver", "all of Ray")
 WORDS = {"worker": "ray::ImplicitFunc", "raylet": "raylet/raylet", "GCS": "gcs_server", "all of Ray": ""}
-TRIALS, EPOCHS = 4, 250  # an epoch takes a few hundredths of a second; states are saved by time alone
+TRIALS, EPOCHS = 3, 250  # an epoch takes a few hundredths of a second; states are saved by time alone
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Campaign:
     params: dict[int, dict[str, Any]] = field(default_factory=dict)
     lost: list[float] = field(default_factory=list)  # seconds of training, per trial that was running
     until_training: list[float] = field(default_factory=list)  # seconds from the command to the next epoch
+    families: list[int] = field(default_factory=list)  # processes of drivers that have ended
     until_end: list[float] = field(default_factory=list)  # seconds from the loss of Ray to the end of the driver
 
     @property
@@ -92,6 +93,7 @@ def test_nothing_finished_is_ever_lost(
     while kinds:
         _session(seen, kinds, dice)
     _to_the_end(seen)
+    until(lambda: not [pid for pid in seen.families if "ray" in title(pid)], 90)  # Ray's agents take a minute to notice
     found = seen.look()
     assert {record.state for record in found} == {"complete"}
     raw = study.open_study(study.open_storage(seen.run_dir), study.SEARCH).get_trials(deepcopy=False)
@@ -156,7 +158,7 @@ def _strike(seen: Campaign, process: "subprocess.Popen[str]", kind: str) -> bool
         last = log_of(seen.here)
         assert code == 1, last
         assert f"go on with: python -m search {shlex.join(seen.line())}" in last[last.rindex("Ray is gone") :]
-    until(lambda: not [pid for pid in family if title(pid)], 90)  # no process stays behind
+    seen.families += family
     found = seen.look()
     seen.charge(found)
     assert all(record.attributes.get("deaths_in_a_row", 0) <= RETRIES for record in found)
@@ -181,7 +183,7 @@ def _equals_training_without_interruption(seen: Campaign, found: list[TrialRecor
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     battered = sorted(found, key=lambda record: (-record.attributes.get("retries", 0), dice.random()))
-    for record in battered[:4]:
+    for record in battered[:3]:
         hyperparameters = complete(experiment.space, record.params)
         state = start(hyperparameters, seed=record.attributes["seed"], number=record.number, device=torch.device("cpu"))
         expected = [(epoch.train_loss, epoch.val_loss, epoch.val_accuracy) for epoch in fit(state, data)]
