@@ -1,0 +1,53 @@
+"""Configuration files that people and accidents change: what is accepted works, the rest is one clear line."""
+
+import random
+import tomllib
+from pathlib import Path
+
+import optuna
+import pytest
+import tomli_w
+import torch
+
+from model.network import Net
+from search.experiment import check_cpus, differences, load_experiment, resolved, with_trials
+from search.sampling import ask
+from search.space import ConfigError, complete, largest
+from tests.fuzz.mutation import INPUTS, altered, mutated
+from tests.fuzz.survival import survived
+
+ORIGINALS = [path.read_bytes() for path in sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))]
+
+
+@pytest.mark.parametrize("kind", ["bytes", "tables"])
+def test_mutated_configurations(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "changed.toml"
+    accepted = 0
+    for number in range(INPUTS):
+        generator = random.Random(f"{kind} {number}")
+        original = generator.choice(ORIGINALS)
+        if kind == "bytes":
+            path.write_bytes(mutated(original, generator))
+        else:
+            path.write_text(tomli_w.dumps(altered(tomllib.loads(original.decode()), generator)))
+        with survived(ConfigError, f"configuration {kind} {number}", path):
+            use(path, generator.choice((*[None] * 8, 0, 20)))
+            accepted += 1
+    assert 0 < accepted < INPUTS
+
+
+def use(path: Path, trials: int | None) -> None:
+    """All that a search does with a configuration before it needs data or Ray, and its first draw."""
+    experiment = with_trials(load_experiment(path), trials)
+    check_cpus(experiment, str(path))
+    written = path.with_suffix(".resolved")
+    written.write_text(resolved(experiment, {"dataset": "mnist"}))
+    assert differences(load_experiment(written), experiment) is None
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for point in experiment.first_points[:1]:
+        study.enqueue_trial(point)
+    for _ in range(2):
+        complete(experiment.space, ask(study, experiment.space.searched, "random", seed=0).params)
+    with torch.device("meta"):  # without memory, however wide
+        net = Net(**largest(experiment.space).architecture())
+        assert net(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
