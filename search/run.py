@@ -14,7 +14,7 @@ import optuna
 from model.card import put_back
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
-from search import confirm, study
+from search import confirm, sampling, study
 from search.cluster import check_address, cluster_nodes, connected
 from search.database import open_shared
 from search.engine import Engine, StoppedError, run_stage, worker_data
@@ -156,9 +156,8 @@ def _finish(run: _Run, *, searching: bool) -> Outcome:
     for name in (study.SEARCH, study.CONFIRM, study.REFIT):
         study.requeue_interrupted(study.open_study(storage, name))  # what a killed driver left running
     of_search = study.open_study(storage, study.SEARCH)
-    if searching and not of_search.get_trials(deepcopy=False):
-        for point in run.experiment.first_points:
-            of_search.enqueue_trial(point)
+    if searching:
+        sampling.enqueue(of_search, run.experiment.first_points)
     found = study.audit(of_search, run.experiment.search.trials)
     to_do = found.to_do if searching else 0
     if not to_do and confirm.is_settled(run.run_dir, run.experiment, storage):

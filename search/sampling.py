@@ -29,6 +29,12 @@ def make_sampler(name: str, seed: int, number: int, attempt: int) -> BaseSampler
     return RandomSampler(seed=drawn)
 
 
+def enqueue(study: optuna.Study, points: list[dict[str, Any]]) -> None:
+    """Put the listed points in line, as the first trials; those that are still missing if a kill came between."""
+    for point in points[len(study.get_trials(deepcopy=False)) :]:
+        study.enqueue_trial(point)
+
+
 def ask(study: optuna.Study, searched: dict[str, BaseDistribution], sampler: str, seed: int) -> FrozenTrial:
     """The next trial, RUNNING: a waiting one (interrupted, or listed) with its number and values, else a new one."""
     trial_id = study.ask()._trial_id

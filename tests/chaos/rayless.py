@@ -19,7 +19,7 @@ import torch
 from ray import tune
 
 from model.data import Dataset, load_dataset
-from search import study, trial
+from search import sampling, study, trial
 from search.experiment import Experiment, load_experiment, resolved
 from search.ledger import Ledger, Stage
 from search.progress import Progress
@@ -35,9 +35,7 @@ def search(experiment: Experiment, run_dir: Path, data: Dataset) -> None:
     storage = study.open_storage(run_dir)
     of_search = study.open_study(storage, study.SEARCH)
     study.requeue_interrupted(of_search)
-    if not of_search.get_trials(deepcopy=False):
-        for point in experiment.first_points:
-            of_search.enqueue_trial(point)
+    sampling.enqueue(of_search, experiment.first_points)
     stage = Stage(
         run_dir, of_search, experiment.space, experiment.search, trials=experiment.search.trials, cpus=1, kept_states=1
     )

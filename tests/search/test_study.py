@@ -8,7 +8,7 @@ from optuna.trial import TrialState
 
 from search import study
 from search.lock import run_lock
-from search.sampling import ask
+from search.sampling import ask, enqueue
 from search.space import ConfigError, parse_space
 
 SEARCHED = parse_space(
@@ -141,3 +141,11 @@ def test_folders_that_are_no_run(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_bytes(b"no database" * 100)
     with pytest.raises(ConfigError, match="can't be read"):
         study.read_trials(tmp_path)
+
+
+def test_points_that_a_kill_left_out_are_still_put_in_line(of_search: optuna.Study) -> None:
+    points = [{"learning_rate": rate, "kernel_size": 3, "dropout1": 0.25} for rate in (1.0, 0.5, 0.2)]
+    enqueue(of_search, points[:1])
+    for _ in range(2):
+        enqueue(of_search, points)
+    assert [trial.system_attrs["fixed_params"] for trial in of_search.trials] == points
