@@ -104,7 +104,7 @@ def _split(
     levels = torch.arange(256, dtype=torch.float64) / 255
     mean = float((counts * levels).sum() / counts.sum())
     std = float(((counts * (levels - mean) ** 2).sum() / counts.sum()).sqrt())
-    if not std:
+    if len(counts.nonzero()) < 2:
         raise DataError(f"the training images of {name} are all of one colour; put the real files in their place")
     return Dataset(
         name,

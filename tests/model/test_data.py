@@ -1,5 +1,6 @@
 """Data sets: what is read, how it is split, and what is said when there is nothing to read."""
 
+import shutil
 import socket
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from model.data import DataError, batches, data_root, load_dataset
+from tests.conftest import write_idx
 
 
 @pytest.fixture
@@ -91,6 +93,33 @@ def test_damaged_files_are_named(tmp_path: Path, tiny_root: Path, no_network: No
 def test_too_large_a_validation_split_is_refused(tiny_root: Path) -> None:
     with pytest.raises(DataError, match="at most 500"):
         load_dataset("mnist", tiny_root, validation_images=550)
+
+
+def test_a_class_with_a_single_image_is_no_error(tmp_path: Path, no_network: None) -> None:
+    write_idx(tmp_path / "MNIST" / "raw", train=300, test=20)
+    labels = tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte"
+    labels.write_bytes(labels.read_bytes()[:8] + bytes([7] + [3] * 299))
+    data = load_dataset("mnist", tmp_path, validation_images=100, train_images=150)
+    assert (len(data.train), len(data.val), len(data.rest)) == (150, 100, 50)
+
+
+def test_files_that_can_teach_nothing_are_refused(tmp_path: Path, no_network: None) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    write_idx(raw, train=199, test=20)
+    with pytest.raises(DataError, match="mnist has only 199 training images, fewer than 200"):
+        load_dataset("mnist", tmp_path, validation_images=100)
+    shutil.rmtree(raw)
+    write_idx(raw, train=300, test=20)
+    images = raw / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:16] + bytes([9]) * (300 * 28 * 28))
+    with pytest.raises(DataError, match="are all of one colour"):
+        load_dataset("mnist", tmp_path, validation_images=100)
+
+
+def test_an_unknown_home_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGIT_SEARCH_DATA", "~nobody-of-that-name/data")
+    with pytest.raises(DataError, match="no such person's home folder"):
+        data_root()
 
 
 def test_root_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

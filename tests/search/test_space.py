@@ -34,6 +34,7 @@ def test_shapes_decide() -> None:
         ({"learning_rat": 1.0}, "did you mean 'learning_rate'?"),
         ({"epochs": {"low": 1, "hihg": 3}}, "did you mean 'high'?"),
         ({"epochs": {"low": 1}}, "high is missing"),
+        ({"epochs": {}}, "low is missing"),
         ({"epochs": {"low": 5, "high": 2}}, "low 5 must be below high 2"),
         ({"epochs": {"low": 1, "high": 8, "step": 3}}, "use high = 7"),
         ({"epochs": {"low": 1, "high": 8, "step": 0}}, "a whole number above 0"),
@@ -95,13 +96,16 @@ def test_listed_points_name_what_differs() -> None:
     assert recipe_point(space, {"dropout1": 0.3}) == {"dropout1": 0.3, "kernel_size": 3}
     with pytest.raises(ConfigError, match="outside the space, which holds 0.0 to 0.5 in steps of 0.1"):
         recipe_point(space, {"dropout1": 0.35})
-    for nonsense in (float("nan"), float("inf"), True):
+    for nonsense in (float("nan"), float("inf"), True, False, 10**400, [0.1], {}):
         with pytest.raises(ConfigError, match="outside the space"):
             recipe_point(space, {"dropout1": nonsense})
     with pytest.raises(ConfigError, match="not a searched hyperparameter"):
         recipe_point(space, {"epochs": 3})
     with pytest.raises(ConfigError, match="outside the space"):
         recipe_point(space, {"kernel_size": "three"})
+    with pytest.raises(ConfigError, match=r"kernel_size = \(a value too large to show\): outside the space"):
+        recipe_point(space, {"kernel_size": 10**5000})
+    assert recipe_point(space, {"dropout1": 0, "kernel_size": 5.0}) == {"dropout1": 0.0, "kernel_size": 5}
 
 
 def test_nearest_respects_steps() -> None:
