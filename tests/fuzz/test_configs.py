@@ -16,7 +16,16 @@ from search.space import ConfigError, complete, largest
 from tests.fuzz.mutation import INPUTS, altered, mutated
 from tests.fuzz.survival import survived
 
-ORIGINALS = [path.read_bytes() for path in sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))]
+EVERY_KEY = b"""
+[data]\ndataset = "kmnist"\nfallback = "uci-digits"\nvalidation_images = 1000\ntrain_images = 500
+[search]\ntrials = 9\nseed = 3\nsampler = "gp"\nrecipe_first = false\npruner = "median"\ngrace_epochs = 2
+reduction_factor = 4\nstorage = "postgresql+psycopg://me@host:5432/studies"
+[hyperparameters]\nepochs = [3, 5]\nbatch_size = { low = 16, high = 64, step = 16 }\nmomentum = 0.5\noptimizer = "sgd"
+[[points]]\nepochs = 3\nbatch_size = 32
+[confirm]\ntop = 2\nseeds = 2\n[export]\nrefit = true
+[resources]\ncpus_per_trial = 1\ntrials_per_gpu = 2\nmax_minutes = 5.5\ntrial_timeout = 60\nmax_consecutive_failures = 4
+"""
+ORIGINALS = [path.read_bytes() for path in sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))] + [EVERY_KEY]
 
 
 @pytest.mark.parametrize("kind", ["bytes", "tables"])
