@@ -53,6 +53,7 @@ def _connected(address: str | None, temporary: str, on_gone: Callable[[str], Non
         _init(address, temporary)
 
         def leave(missing: str) -> None:
+            threading.Timer(20, os._exit, (1,)).start()  # should even that hang
             try:
                 if on_gone:
                     on_gone(missing)
@@ -92,7 +93,10 @@ def _init(address: str | None, temporary: str) -> None:
         # Said outright, or RAY_ADDRESS in the environment would be taken for one.
         # Ray opens its folder to all users of the machine; the one around it stays ours.
         within = f"{temporary}/ray"
+        before = os.environ.get("TMPDIR")
+        os.environ["TMPDIR"] = temporary  # for the workers: what one of them leaves when killed goes with this folder
         ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=within, **quiet)
+        os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
         return
     _check_token(address)
     try:
@@ -193,6 +197,7 @@ def quiet_environment(private: bool) -> None:
         "RAY_AUTH_MODE": "token",
     }
     if private:
+        settings["RAY_gcs_rpc_server_reconnect_timeout_s"] = "20"  # how long agents of a killed driver's Ray linger
         settings["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # Ray's own lies in a file that others may read
     for key, value in settings.items():
         os.environ.setdefault(key, value)

@@ -20,6 +20,8 @@ from search.experiment import Experiment
 from search.ledger import Stage
 from search.space import ConfigError, complete
 
+OVERTAKEN = "another trial won meanwhile"
+
 
 @dataclass(frozen=True)
 class Winner:
@@ -77,7 +79,7 @@ def is_settled(run_dir: Path, experiment: Experiment, storage: RunStorage) -> bo
     if _missing(study.open_study(storage, study.SEARCH), runs, experiment) or study.audit(runs, 0).to_do:
         return False
     winner = winner_of(storage)
-    return winner is None or _there(run_dir)[0] == _wanted(winner, experiment.export.refit)
+    return winner is None or _there(run_dir)[0] == _wanted(winner, _to_refit(experiment, storage, winner))
 
 
 def export_winner(engine: Engine, experiment: Experiment, storage: RunStorage, dataset: Dataset) -> None:
@@ -87,12 +89,12 @@ def export_winner(engine: Engine, experiment: Experiment, storage: RunStorage, d
     """
     winner = winner_of(storage)
     source, fault = _there(engine.run_dir)
-    if winner is None or source == _wanted(winner, experiment.export.refit):
+    if winner is None or source == _wanted(winner, _to_refit(experiment, storage, winner)):
         return
     if fault:
         engine.progress.warn(f"{fault}; the export is written again from the winner's training state")
     run = winner.run
-    if experiment.export.refit:
+    if _to_refit(experiment, storage, winner):
         run = _refit(engine, experiment, storage, dataset, winner) or run
     _write(engine, experiment, dataset, winner, run)
     for other in study.best_trials(study.open_study(storage, study.CONFIRM)):
@@ -138,7 +140,7 @@ def _refit(
     refits = study.open_study(storage, study.REFIT)
     for trial in refits.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         if trial.user_attrs["candidate"] != winner.candidate:
-            study.finish(refits, trial._trial_id, TrialState.FAIL, "another trial won meanwhile")
+            study.finish(refits, trial._trial_id, TrialState.FAIL, OVERTAKEN)
     if _refit_of(refits, winner) is None:
         if not study.audit(refits, 0).to_do:
             refits.enqueue_trial(winner.run.params, user_attrs={"candidate": winner.candidate, "refit": True})
@@ -148,12 +150,21 @@ def _refit(
         nodes = cluster_nodes()
         cpus = experiment.resources.cpus_per_trial if any(n.gpus for n in nodes) else max(n.cpus for n in nodes)
         stage = replace(_stage(engine, experiment, refits), cpus=cpus, trial_timeout=None)
+        stage = replace(stage, max_consecutive_failures=None)  # its failure has an answer: the confirmed run
         with_all = replace(engine, data=worker_data(whole, engine.data["token"] + " refit"))
         run_stage(with_all, stage)
     done = _refit_of(refits, winner)
     if done is None:
         engine.progress.warn("the refit failed: the best confirmed run is exported instead")
     return done
+
+
+def _to_refit(experiment: Experiment, storage: RunStorage, winner: Winner) -> bool:
+    """Whether to export a refit of the winner: asked for, and not tried in vain before."""
+    refits = study.open_study(storage, study.REFIT)
+    failed = refits.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    in_vain = any(t.user_attrs["candidate"] == winner.candidate and t.user_attrs["error"] != OVERTAKEN for t in failed)
+    return experiment.export.refit and not in_vain
 
 
 def _refit_of(refits: optuna.Study, winner: Winner) -> FrozenTrial | None:

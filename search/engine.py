@@ -56,6 +56,8 @@ def run_stage(engine: Engine, stage: Stage) -> Ledger:
         engine.progress.end()
         with ledger.tidily():  # if this can't be written, the resumption does it
             study.requeue_interrupted(stage.study)
+    if engine.gone.is_set():
+        raise StoppedError("Ray is gone")
     if ledger.stopped:
         raise StoppedError(ledger.stopped)
     return ledger

@@ -123,6 +123,8 @@ class Ledger:
                     self._end(worker, TrialState.COMPLETE)
                 elif self._prunes(live.trial_id, result["epoch"], live.hyperparameters.epochs):
                     self._end(worker, TrialState.PRUNED)
+                elif saved_state:  # decided: going on from this state must not judge it again, by later peers
+                    study.set_attributes(self.stage.study, live.trial_id, passed=result["epoch"])
         return worker in self.live and not self.stopping
 
     def on_death(self, worker: str, reason: str) -> None:
@@ -192,8 +194,11 @@ class Ledger:
         if last == 0 or saved["epoch"] != last:
             return False  # what lies between the saved state and the last value is trained again
         state = TrialState.COMPLETE if last >= hyperparameters.epochs else TrialState.PRUNED
-        if state == TrialState.PRUNED and not self._prunes(trial._trial_id, last, hyperparameters.epochs):
+        if state == TrialState.PRUNED and (
+            trial.user_attrs.get("passed") == last or not self._prunes(trial._trial_id, last, hyperparameters.epochs)
+        ):
             return False
+        study.set_attributes(self.stage.study, trial._trial_id, error=None)  # of an end that a kill cut short
         study.finish(self.stage.study, trial._trial_id, state)
         self._after_end(trial._trial_id)
         return True
@@ -245,8 +250,8 @@ class Ledger:
         self._failures = self._failures + 1 if state == TrialState.FAIL else 0
         if self._failures == self.stage.max_consecutive_failures:
             self._stop(
-                f"{self._failures} trials in a row failed, the last with: {error}; correct the cause, "
-                "or raise resources.max_consecutive_failures"
+                f"{self._failures} trials in a row failed, the last with: {error}; correct the cause (failed "
+                "trials are not tried again), or raise resources.max_consecutive_failures"
             )
 
     def _stop(self, why: str) -> None:

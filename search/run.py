@@ -91,6 +91,11 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None
         return
     if not (run_dir / "lock").exists() and not study.is_run(run_dir):
         raise ConfigError(f"{run_dir}: is there and is no run of ours (no study.db); choose another --name")
+    if not study.is_run(run_dir) and any((run_dir / ours).exists() for ours in ("ray", "export", "study.db-wal")):
+        raise ConfigError(
+            f"{run_dir}: its study is gone (no study.db, or no experiment.toml), other files of it are there; "
+            "restore it from a copy, or choose another --name"
+        )
     if not _begun(run_dir):
         return
     if not resume:

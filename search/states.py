@@ -4,12 +4,13 @@ Two are kept while a trial runs, so that a damaged newest one costs a few epochs
 """
 
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import optuna
 
 from search import study
+from search.space import ConfigError
 
 NEWEST, BEFORE = "saved_state", "state_before"  # attributes: {"place": path below the run folder, "epoch": number}
 
@@ -39,5 +40,11 @@ def delete(run_dir: Path, attributes: dict[str, Any]) -> None:
 
 
 def _attempt(run_dir: Path, state: dict[str, Any]) -> Path:
-    """The folder of one attempt at a trial; it holds the states of that attempt alone."""
-    return (run_dir / str(state["place"])).parent
+    """The folder of one attempt at a trial; it holds the states of that attempt alone.
+
+    Raises ConfigError for a place that is none of ours: whoever may write to the study must not delete files with it.
+    """
+    place = PurePosixPath(str(state["place"]))
+    if place.parts[:1] != ("ray",) or len(place.parts) < 3 or ".." in place.parts:
+        raise ConfigError(f"{run_dir}: its study names {str(place)!r} as a saved state, which lies outside ray/")
+    return (run_dir / place).parent

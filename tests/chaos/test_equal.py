@@ -42,7 +42,7 @@ def test_between_any_two_writes(tmp_path: Path, tiny_root: Path, note: Callable[
     words: dict[str, list[str]] = {"straight": [], "killed": []}
     for sampler, pruner in COMBINATIONS:
         config = tmp_path / f"{sampler}-{pruner}.toml"
-        text = tiny(trials=40 if pruner == "halving" else 16, epochs=9, sampler=sampler, pruner=pruner)
+        text = tiny(trials=24 if pruner == "halving" else 14, epochs=9, sampler=sampler, pruner=pruner)
         config.write_text(text.replace("batch_size = 16", "batch_size = 100"))
         for name in words:
             words[name] += [str(config), str(tmp_path / name / config.stem)]
@@ -72,6 +72,7 @@ def test_through_the_command(
             killed += process.poll() is None
             if process.poll() == 0:
                 break
+    assert killed == KILLS, "the search was over too soon"
     with driver(tmp_path, *words, "killed") as process:
         assert process.wait(600) == 0, log_of(tmp_path)
     assert_equal(tmp_path / "runs" / "killed", tmp_path / "runs" / "straight")

@@ -40,6 +40,7 @@ class Campaign:
     here: Path
     data: Path
     trials: int = TRIALS
+    ended_by_us: bool = False
     done: Counter[str] = field(default_factory=Counter)
     finished: dict[int, dict[str, Any]] = field(default_factory=dict)
     params: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -112,25 +113,26 @@ def test_nothing_finished_is_ever_lost(
 
 def _session(seen: Campaign, kinds: list[str], dice: random.Random) -> None:
     """One run of the command, up to the kill that ends it; or to its own end, after which it gets more trials."""
+    seen.ended_by_us = False
     before = epochs_of(records(seen.run_dir))
     began = time.monotonic()
     with driver(seen.here, *seen.line()) as process:
         if kinds[0] == "driver" and dice.random() < 0.3:
-            time.sleep(dice.uniform(0.5, 12))  # perhaps before the first result
+            time.sleep(dice.uniform(0.5, 10))  # perhaps before the first result
         else:
             until(lambda: process.poll() is not None or epochs_of(records(seen.run_dir)) > before)
             if process.poll() is None:
                 seen.until_training.append(time.monotonic() - began)
-            time.sleep(dice.uniform(0, 3))
+            time.sleep(dice.uniform(0, 2))
         while kinds and process.poll() is None:
             if kinds[0] == "worker" and _tired(seen):
                 kinds.append(kinds.pop(0))  # one more death might rightly end a trial
             elif _strike(seen, process, kinds[0]):
                 seen.done[kinds.pop(0)] += 1
-            time.sleep(dice.uniform(0, 3))
+            time.sleep(dice.uniform(0, 1))
         if not kinds:
             return
-        assert process.wait(5) == 0 or seen.done.total(), log_of(seen.here)
+        assert process.wait(5) == 0 or seen.ended_by_us, log_of(seen.here)
         seen.look()
         if all(record.state == "complete" for record in records(seen.run_dir)):
             seen.trials += 2
@@ -153,6 +155,7 @@ def _strike(seen: Campaign, process: "subprocess.Popen[str]", kind: str) -> bool
         until(lambda: process.poll() is not None or epochs_of(records(seen.run_dir)) > before)
         return True
     code = process.wait(30)
+    seen.ended_by_us = True
     if kind != "driver":
         seen.until_end.append(time.monotonic() - struck)
         last = log_of(seen.here)
@@ -161,7 +164,8 @@ def _strike(seen: Campaign, process: "subprocess.Popen[str]", kind: str) -> bool
     seen.families += family
     found = seen.look()
     seen.charge(found)
-    assert all(record.attributes.get("deaths_in_a_row", 0) <= RETRIES for record in found)
+    # Charged were the deaths of workers alone; one may die between two trials, or unnoticed before the driver does.
+    assert sum(record.attributes.get("retries", 0) for record in found) <= seen.done["worker"]
     return True
 
 

@@ -38,7 +38,7 @@ def _more_than_allowed() -> None:
 def test_every_poison_ends_as_a_failure_with_its_reason(
     go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, note: Callable[[str], None]
 ) -> None:
-    wanted = experiment(search={"trials": 9}, confirm=ALONE, resources={"trial_timeout": 12})
+    wanted = experiment(search={"trials": 9}, confirm=ALONE, resources={"trial_timeout": 9})
     healthy = numbers(go(wanted, "healthy").run_dir)
 
     def act(number: int, metrics: Any, _saved: list[str]) -> Any:
@@ -68,7 +68,7 @@ def test_every_poison_ends_as_a_failure_with_its_reason(
         "non-finite train_loss in epoch 1",
         "non-finite val_accuracy in epoch 1",
         "can't allocate memory",
-        "ran longer than resources.trial_timeout = 12 s",
+        "ran longer than resources.trial_timeout = 9 s",
         "its worker died 3 times",
         "its worker died 3 times",
     ]

@@ -7,11 +7,11 @@ from typing import Any
 import optuna
 import pytest
 
-from search import study
+from search import states, study
 from search.experiment import Search
 from search.ledger import RETRIES, Ledger, Stage
 from search.progress import Progress
-from search.space import parse_space
+from search.space import ConfigError, parse_space
 
 SPACE = parse_space({"epochs": 4, "dropout1": {"low": 0.0, "high": 0.5}})
 HALVING = Search(trials=3, grace_epochs=1, reduction_factor=2, sampler="random")  # rungs at epochs 1 and 2
@@ -199,3 +199,24 @@ def test_median_pruner_stops_what_lies_below_the_median(of_search: optuna.Study)
     book.next_config("high")
     assert book.on_result("high", result(1, 0.95), None)
     assert book.on_result("high", result(2, 0.95), None)
+
+
+def test_a_rung_that_was_survived_is_not_judged_again_by_later_peers(of_search: optuna.Study, tmp_path: Path) -> None:
+    book = ledger(of_search)
+    book.next_config("early")
+    assert book.on_result("early", result(1, 0.5), state(tmp_path, "early", 1))  # the first at its rung
+    book.next_config("late")
+    assert book.on_result("late", result(1, 0.9), None)
+    book.on_death("early", "killed")
+    again = book.next_config("early again")
+    assert again is not None
+    assert (again["number"], of_search.trials[0].state.name) == (0, "RUNNING")
+
+
+def test_a_study_can_not_have_other_folders_deleted(of_search: optuna.Study, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for place in (str(mine / "x"), "../mine/x", "mine/x", "ray/../mine/x", "ray/x"):
+        with pytest.raises(ConfigError, match="outside ray/"):
+            states.delete(tmp_path, {"saved_state": {"place": place, "epoch": 1}})
+    assert mine.exists()
