@@ -6,14 +6,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from model.errors import InputError
 from model.hyperparameters import Hyperparameters
+from model.limits import read_file
 
 FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # those that SHA256SUMS speaks of
 MAX_SUMS_BYTES, MAX_CARD_BYTES = 10_000, 1_000_000
+MAX_BYTES = 5_000_000_000  # the weights of the largest network that the hyperparameters allow
 REMEDY = "name an export folder that is whole, or write this one again: python -m search.confirm RUN_DIR"
 
 
-class ExportError(Exception):
+class ExportError(InputError):
     """An export folder that cannot be used; the text is one line: the fault (where and what is wrong), the remedy."""
 
     def __init__(self, fault: str, remedy: str = REMEDY) -> None:
@@ -63,7 +66,7 @@ def read_whole(folder: Path) -> ModelCard:
     return read_card(folder)
 
 
-def read_verified(folder: Path, name: str, limit: int | None = None) -> bytes:
+def read_verified(folder: Path, name: str, limit: int = MAX_BYTES) -> bytes:
     """The contents of the file `name` of an export, at most `limit` bytes. Raises ExportError."""
     folder = where_it_lies(folder)
     contents = _read(folder / name, limit)
@@ -87,7 +90,7 @@ def where_it_lies(folder: Path) -> Path:
 def set_aside(folder: Path) -> Path:
     """The name of the older export while a newer one takes its place."""
     folder = folder.absolute()
-    return folder.with_name(f".{folder.name}.old")
+    return folder.parent / f".{folder.name}.old"
 
 
 def put_back(folder: Path) -> None:
@@ -100,12 +103,8 @@ def _line(name: str, contents: bytes) -> bytes:
     return f"{sha256(contents).hexdigest()}  {name}".encode()
 
 
-def _read(path: Path, limit: int | None) -> bytes:
+def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            contents = file.read(-1 if limit is None else limit + 1)
+        return read_file(path, limit)
     except OSError as error:
         raise ExportError(f"{path}: cannot be read ({error.strerror})") from error
-    if limit is not None and len(contents) > limit:
-        raise ExportError(f"{path}: has more than {limit:,} bytes")
-    return contents

@@ -26,7 +26,10 @@ from torch import Tensor
 from model import network
 from model.card import ExportError, ModelCard, Normalisation, read_card, read_verified, set_aside, sums, where_it_lies
 from model.hyperparameters import Hyperparameters
+from model.limits import MEMORY, bounded
 from model.network import Net
+
+MAX_OVERHEAD = 100_000  # bytes of mnist_cnn.pt that are not weights
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def read_export(folder: Path) -> Export:
     """Read an export folder; nothing in it is ever executed. Raises ExportError for a missing or damaged one."""
     folder = where_it_lies(folder)
     card, path = read_card(folder), folder / "mnist_cnn.pt"
-    stored = read_verified(folder, "mnist_cnn.pt")
+    numbers = sum(tensor.numel() for tensor in _blank(card.hyperparameters).state_dict().values())
+    stored = read_verified(folder, "mnist_cnn.pt", 4 * numbers + MAX_OVERHEAD)
     found = sha256(stored).hexdigest()
     if found != card.sha256:
         raise ExportError(f"{path}: SHA-256 is {found[:12]}…, model.json says {card.sha256[:12]}…")
@@ -118,7 +122,8 @@ def newest_export(runs: Path) -> Path:
 def _load(stored: bytes) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a strange file gets one line, from us
-        return torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
+        with bounded(memory=2 * len(stored) + MEMORY):  # it is a ZIP file: zeros could be packed a thousandfold
+            return torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
 
 
 def _plain(tensor: Tensor) -> Tensor:
@@ -126,10 +131,15 @@ def _plain(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", torch.float32).clone(memory_format=torch.contiguous_format)
 
 
+def _blank(hyperparameters: Hyperparameters) -> Net:
+    """The network without weights: it takes no memory, whatever the widths say."""
+    with torch.device("meta"):
+        return Net(**hyperparameters.architecture())
+
+
 def _net(hyperparameters: Hyperparameters, weights: dict[str, Tensor]) -> Net:
     """The network with these weights, in evaluation mode. Raises ValueError where they do not fit."""
-    with torch.device("meta"):  # takes no memory, whatever the widths say
-        net = Net(**hyperparameters.architecture())
+    net = _blank(hyperparameters)
     expected = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
     if not isinstance(weights, dict) or weights.keys() != expected.keys():
         raise ValueError(f"names must be {', '.join(expected)}")

@@ -13,15 +13,17 @@ confirm_app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_ex
 
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster, as HOST:PORT. Default: this machine alone.")]
 Data = Annotated[
-    Path | None, typer.Option(help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.")
+    Path | None,
+    typer.Option(help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.", readable=False),
 ]
+# readable=False: what may not be read is told in one line below, not in typer's four.
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print the last lines only.")]
 
 
 @app.command()
 def search(
-    config: Annotated[Path, typer.Argument(help="A TOML file; those in configs/ are commented.")],
-    out: Annotated[Path, typer.Option(help="Folder that holds the runs.")] = Path("runs"),
+    config: Annotated[Path, typer.Argument(help="A TOML file; those in configs/ are commented.", readable=False)],
+    out: Annotated[Path, typer.Option(help="Folder that holds the runs.", readable=False)] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run. Default: the configuration's file name.")] = None,
     trials: Annotated[int | None, typer.Option(help="Number of trials, instead of search.trials.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Begin, continue or extend the run of that name.")] = False,
@@ -35,7 +37,7 @@ def search(
         from search.experiment import check_cpus, load_experiment, with_trials
         from search.progress import Progress
 
-        run_dir = out / _checked_name(name or config.stem)
+        run_dir = _run_dir(out, name or config.stem)
         experiment = with_trials(load_experiment(config), trials)
         if address is None:
             check_cpus(experiment, str(config))
@@ -57,7 +59,7 @@ def search(
 
 @confirm_app.command()
 def confirm(
-    run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or interrupted.")],
+    run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or interrupted.", readable=False)],
     address: Address = None,
     data: Data = None,
     quiet: Quiet = False,
@@ -151,12 +153,15 @@ def _command(module: str, *more: str) -> str:
     return shlex.join(["python", "-m", module, *sys.argv[1:], *more])
 
 
-def _checked_name(name: str) -> str:
+def _run_dir(out: Path, name: str) -> Path:
     from search.space import ConfigError
 
     if not name or name in (".", "..") or "/" in name or "\0" in name:
         raise ConfigError(f"--name {name}: must be the name of one folder, without '/'")
-    return name
+    place = str((out / name).absolute())
+    if "\n" in place or place.encode("utf-8", "replace").decode() != place:  # the study's address can't hold it
+        raise ConfigError(f"{place}: a run's folder needs a name on one line, in UTF-8; choose another --out or --name")
+    return out / name
 
 
 def _exit(work: Callable[[], int]) -> None:
@@ -169,7 +174,9 @@ def _exit(work: Callable[[], int]) -> None:
         said = _said(error)
         if said is None:
             raise
-        print(f"error: {said}", file=sys.stderr)
+        from model.errors import one_line
+
+        print(f"error: {one_line(said)}", file=sys.stderr)
         code = 2
     raise typer.Exit(code)
 

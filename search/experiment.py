@@ -10,14 +10,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.catalogue import DatasetName
+from model.errors import shown
 from model.hyperparameters import Hyperparameters
+from model.limits import LimitError, bounded, read_file
 from search.database import check_address
 from search.space import ConfigError, Space, complete, did_you_mean, parse_space, recipe_point, size
 
+MAX_BYTES = 1_000_000
 UNION_MEMBERS = ("int", "literal", "constrained-int")  # parts of an error's place that are no keys of the file
 REMEDIES = {
     "greater_than": "raise it",
     "greater_than_equal": "raise it",
+    "less_than": "lower it",
+    "less_than_equal": "lower it",
     "literal_error": "write one of these, in quotes",
     "int_type": "write a whole number, without quotes",
     "int_from_float": "write a whole number",
@@ -31,6 +36,9 @@ REMEDIES = {
 DIGEST = "# sha256 "  # begins the last line of a resolved configuration; the SHA-256 is of all lines before it
 
 
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -40,28 +48,28 @@ class Data(_Table):
 
     dataset: DatasetName = "mnist"
     fallback: Literal["uci-digits"] | None = None
-    validation_images: int = Field(10_000, ge=100)
-    train_images: int | None = Field(None, ge=100)
+    validation_images: int = Field(10_000, ge=100, le=1_000_000)
+    train_images: int | None = Field(None, ge=100, le=1_000_000)
 
 
 class Search(_Table):
     """[search]: how many trials, who suggests them, who stops them early, which shared database holds them."""
 
-    trials: int = Field(ge=1)
+    trials: Count
     seed: int = Field(0, ge=0, lt=2**32)
     sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
     recipe_first: bool = True
     pruner: Literal["halving", "median", "none"] = "halving"
-    grace_epochs: int = Field(1, ge=1)
-    reduction_factor: int = Field(3, ge=2)
+    grace_epochs: Count = 1
+    reduction_factor: int = Field(3, ge=2, le=1_000_000)
     storage: str | None = None
 
 
 class Confirm(_Table):
     """[confirm]: how many of the best are trained again, on how many fresh seeds; top = 0 for none."""
 
-    top: int = Field(3, ge=0)
-    seeds: int = Field(3, ge=1)
+    top: int = Field(3, ge=0, le=1_000_000)
+    seeds: Count = 3
 
 
 class Export(_Table):
@@ -73,11 +81,11 @@ class Export(_Table):
 class Resources(_Table):
     """[resources]: what a search may use. With `search.trials` the only part that may change on resume."""
 
-    cpus_per_trial: int = Field(1, ge=1)
-    trials_per_gpu: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
-    max_minutes: float | None = Field(None, gt=0)
-    trial_timeout: float | None = Field(None, gt=0)
-    max_consecutive_failures: int = Field(10, ge=1)
+    cpus_per_trial: Count = 1
+    trials_per_gpu: Annotated[int, Field(ge=1, le=100)] | Literal["auto"] = "auto"
+    max_minutes: float | None = Field(None, gt=0, le=1e9)
+    trial_timeout: float | None = Field(None, gt=0, le=1e9)
+    max_consecutive_failures: Count = 10
 
 
 class Experiment(_Table):
@@ -106,16 +114,23 @@ class Experiment(_Table):
 def load_experiment(path: Path) -> Experiment:
     """Read and check a configuration. Raises ConfigError, one line that begins with the file's name."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        return parse_experiment(table)
+        with bounded(seconds=2, memory=2**28):  # an ordinary one takes a millisecond
+            return parse_experiment(tomllib.loads(read_file(path, MAX_BYTES).decode("utf-8-sig")))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; the configurations that come along are in configs/") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read as a text file ({error}); name a TOML file") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: can't be read as a text file ({reason}); name a TOML file") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML ({error}); correct that line") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+    except LimitError as error:
+        raise ConfigError(f"{path}: {error}; shorten its keys and lists") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deeply; write it as docs/configuration.md shows") from None
+    except ValueError:  # Python reads no decimal integer of more than 4,300 digits
+        raise ConfigError(f"{path}: holds a number of thousands of digits; write a shorter one") from None
 
 
 def parse_experiment(table: dict[str, Any]) -> Experiment:
@@ -209,8 +224,9 @@ def _check_search(experiment: Experiment) -> None:
     points = experiment.first_points
     for index, point in enumerate(points):
         if point in points[:index]:
-            known = "the article's recipe, which comes first" if search.recipe_first else "an earlier one"
-            raise ConfigError(f"points: {point!r}: the same point as {known} or another; list each once")
+            recipe = search.recipe_first and point == points[0]
+            known = "the article's recipe, which comes first" if recipe else "an earlier one"
+            raise ConfigError(f"points: {shown(point)}: the same point as {known}; list each once")
     if len(points) > search.trials:
         raise ConfigError(
             f"search.trials = {search.trials}: fewer than the {len(points)} points to try first; raise it or list fewer"
@@ -236,21 +252,25 @@ def _place_of(key: str, known: list[str]) -> str:
     for section, model in sections.items():
         if key in model.model_fields:
             return f"it belongs under [{section}]"
+    if "gpu" in key.lower():
+        return "a search takes all GPUs that there are; resources.trials_per_gpu says how many trials share one"
     return did_you_mean(key, [name for name in known if name != "automatic"])
 
 
 def _one_line(error: ValidationError) -> str:
     # A misspelt key is told before the key that is missing because of it.
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    path = [str(part) for part in first["loc"] if not str(part).startswith(UNION_MEMBERS)]
-    key, value, kind = ".".join(path), first["input"], first["type"]
+    kind, path = first["type"], [str(part) for part in first["loc"]]
+    if kind != "extra_forbidden":  # whose place is made of the file's own keys alone
+        path = [part for part in path if not part.startswith(UNION_MEMBERS)]
+    key, value = ".".join(path), shown(first["input"])
     if kind == "missing":
         return f"{key}: missing; add it" + (", as in trials = 20 under [search]" if path[0] == "search" else "")
     if kind == "extra_forbidden":
         model: type[BaseModel] = Experiment
         for part in path[:-1]:
             model = model.model_fields[part].annotation  # type: ignore[assignment]
-        return f"{key} = {value!r}: unknown key; {_place_of(path[-1], list(model.model_fields))}"
+        return f"{key} = {value}: unknown key; {_place_of(path[-1], list(model.model_fields))}"
     # A value that may be of several kinds has an error for each.
     rules = [
         found["msg"].removeprefix("Input ")
@@ -258,4 +278,4 @@ def _one_line(error: ValidationError) -> str:
         if found["loc"][: len(path)] == first["loc"][: len(path)]
     ]
     rule = " or ".join(rule[0].lower() + rule[1:] for rule in dict.fromkeys(rules))
-    return f"{key} = {value!r}: {rule}; {REMEDIES.get(kind, 'change it')} (docs/configuration.md)"
+    return f"{key} = {value}: {rule}; {REMEDIES.get(kind, 'change it')} (docs/configuration.md)"

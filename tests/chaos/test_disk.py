@@ -13,7 +13,7 @@ from analysis.tables import trial_table
 from tests.harness import command, records, tiny
 
 pytestmark = pytest.mark.chaos
-SIZE = 4 * 2**20
+SIZE = 16 * 2**20
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_full_disk(small_disk: Path, tiny_root: Path, tmp_path: Path, note: Callable[[str], None]) -> None:
     """No room to begin, then room for a part of the search, then room again."""
-    (tmp_path / "tiny.toml").write_text(tiny(trials=6, epochs=27, pruner="halving"))
+    (tmp_path / "tiny.toml").write_text(tiny(trials=6, epochs=27) + "[resources]\ncpus_per_trial = 2\n")
     ballast, run_dir = small_disk / "ballast", small_disk / "tiny"
     words = ["tiny.toml", "--out", str(small_disk), "--data", str(tiny_root), "--resume"]
     for room in (180_000, 1_500_000):

@@ -1,0 +1,135 @@
+"""What a person is told for each mistake in a configuration: the whole line, and only that line."""
+
+import os
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import torch
+
+from model.hyperparameters import Hyperparameters
+from model.network import Net
+from search.experiment import check_cpus, load_experiment
+from search.space import ConfigError
+from tests.fuzz.survival import survived
+
+SEARCH = "[search]\ntrials = 2\npruner = 'none'\n"
+SPACE = "[hyperparameters]\ndropout1 = { low = 0.0, high = 0.5 }\n"
+FIELDS = (
+    "known are batch_size, conv1_width, conv2_width, dropout1, dropout2, epochs, gamma, hidden_width, kernel_size, "
+    "label_smoothing, learning_rate, momentum, optimizer, pool, schedule, weight_decay"
+)
+GPUS = "a search takes all GPUs that there are; resources.trials_per_gpu says how many trials share one"
+MANY = "should be less than or equal to 1000000; lower it (docs/configuration.md)"
+WHOLE = "should be a valid integer; write a whole number, without quotes (docs/configuration.md)"
+MISTAKES = {
+    # unknown keys, with the nearest known one
+    "[search]\ntrails = 2": "search.trails = 2: unknown key; did you mean 'trials'?",
+    "[search]\ntrials = 2\ninterval = 3": "search.interval = 3: unknown key; did you mean 'trials'?",
+    "integer = 3": "integer = 3: unknown key; "
+    "known are confirm, data, export, hyperparameters, points, resources, search",
+    SEARCH + "[reources]\nseed = 1": "reources = {'seed': 1}: unknown key; did you mean 'resources'?",
+    SEARCH + "[confirm]\nrefit = true": "confirm.refit = True: unknown key; it belongs under [export]",
+    SEARCH + SPACE + "zzz = 1": f"hyperparameters.zzz = 1: no such hyperparameter; {FIELDS}",
+    SEARCH + SPACE + '"a\\nb" = 1': f"hyperparameters.a\\nb = 1: no such hyperparameter; {FIELDS}",
+    SEARCH + SPACE + "[[points]]\ndropot1 = 0.1": "points: dropot1 = 0.1: not a searched hyperparameter; "
+    "only searched fields may be named; did you mean 'dropout1'?",
+    # wrong types
+    "[search]\ntrials = '2'": f"search.trials = '2': {WHOLE}",
+    "[search]\ntrials = 2.5": f"search.trials = 2.5: {WHOLE}",
+    "[search]\ntrials = 2\nrecipe_first = 1": "search.recipe_first = 1: should be a valid boolean; "
+    "write true or false, without quotes (docs/configuration.md)",
+    SEARCH + SPACE + "learning_rate = 2020-01-31": "hyperparameters.learning_rate = datetime.date(2020, 1, 31): "
+    "should be a valid number; use a number > 0.0 and <= 100.0",
+    SEARCH + SPACE + "[[points]]\ndropout1 = false": "points: dropout1 = False: outside the space, "
+    "which holds 0.0 to 0.5; widen it or move the point",
+    # ranges
+    SEARCH + "[hyperparameters]\ndropout1 = { low = 0.5, high = 0.1 }": "hyperparameters.dropout1 = "
+    "{'low': 0.5, 'high': 0.1}: low 0.5 must be below high 0.1; swap them, or fix the value",
+    SEARCH + "[hyperparameters]\nepochs = {}": "hyperparameters.epochs = {}: "
+    "a range needs low and high, low is missing; add it",
+    SEARCH + "[hyperparameters]\nweight_decay = { low = 0.0, high = 0.1, log = true }": "hyperparameters."
+    "weight_decay.low = 0.0: a logarithmic range starts above 0; raise low or drop log",
+    SEARCH + "[hyperparameters]\nlearning_rate = { low = 0, high = 0.1, log = true }": "hyperparameters."
+    "learning_rate.low = 0: should be greater than 0; use a number > 0.0 and <= 100.0",
+    SEARCH + "[hyperparameters]\ndropout1 = { low = 0, high = 0.5, step = 5e-300 }": "hyperparameters."
+    "dropout1.step = 5e-300: is too small to count the steps; drop it",
+    # pixels
+    SEARCH + "[hyperparameters]\nkernel_size = [3, 9]": "hyperparameters.kernel_size = 9: "
+    "should be 3, 5 or 7; choose one of [3, 5, 7]",
+    # GPUs and CPUs
+    "[search]\ntrials = 1\n[resources]\ngpus = 8": f"resources.gpus = 8: unknown key; {GPUS}",
+    "[search]\ntrials = 1\n[resources]\ngpus_per_trial = 2": f"resources.gpus_per_trial = 2: unknown key; {GPUS}",
+    "[search]\ntrials = 1\n[resources]\ntrials_per_gpu = 1_000_000_000": "resources.trials_per_gpu = 1000000000: "
+    "should be less than or equal to 100 or should be 'auto'; lower it (docs/configuration.md)",
+    "[search]\ntrials = 1\n[resources]\ncpus_per_trial = 100_000": "resources.cpus_per_trial = 100000: "
+    f"this machine has {os.cpu_count()}; use at most {os.cpu_count()}",
+    # spaces with nothing in them, too little or the same twice
+    SEARCH: "search.trials = 2: nothing is searched; use trials = 1 or search more in [hyperparameters]",
+    SEARCH + "[hyperparameters]\nepochs = []": "hyperparameters.epochs = []: a choice needs two values or more; "
+    "write a single value as epochs = VALUE",
+    "[search]\ntrials = 3\n[hyperparameters]\nkernel_size = [3, 5]": "search.trials = 3: "
+    "the space holds only 2 points; use trials = 2 or search more in [hyperparameters]",
+    SEARCH + "[hyperparameters]\ndropout1 = [0, 0.0]": "hyperparameters.dropout1 = [0, 0.0]: "
+    "0.0 stands there twice; keep one",
+    SEARCH + SPACE + "[[points]]\ndropout1 = 0.25": "points: {'dropout1': 0.25}: "
+    "the same point as the article's recipe, which comes first; list each once",
+    SEARCH + SPACE + "[[points]]\ndropout1 = 0.1\n[[points]]\ndropout1 = 0.1": "points: {'dropout1': 0.1}: "
+    "the same point as an earlier one; list each once",
+    # numbers of trials
+    "[search]\ntrials = 0": "search.trials = 0: should be greater than or equal to 1; raise it (docs/configuration.md)",
+    "[search]\ntrials = 1_000_000_000_000": f"search.trials = 1000000000000: {MANY}",
+    f"[search]\ntrials = 0x{'f' * 5000}": f"search.trials = (a value too large to show): {MANY}",
+    f"[search]\ntrials = {'9' * 5000}": "holds a number of thousands of digits; write a shorter one",
+    f"[search]\ntrials = 1\nsampler = '{'tpe' * 1000}'": f"search.sampler = '{'tpe' * 33}...: "
+    "should be 'tpe', 'random', 'qmc' or 'gp'; write one of these, in quotes (docs/configuration.md)",
+    SEARCH + "[resources]\nmax_minutes = inf": "resources.max_minutes = inf: should be a finite number; "
+    "leave the key out for no limit (docs/configuration.md)",
+    SEARCH + SPACE + "learning_rate = nan": "hyperparameters.learning_rate = nan: should be less than or equal to 100; "
+    "use a number > 0.0 and <= 100.0",
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES, ids=lambda text: text[-60:].replace("\n", " "))
+def test_the_whole_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        check_cpus(load_experiment(path), str(path))
+    assert str(caught.value) == f"{path}: {MISTAKES[text]}"
+
+
+HARMFUL = {
+    "100,000 brackets": "a = " + "[" * 100_000,
+    "brackets that close": "a = " + "[" * 200 + "]" * 200,
+    "100,000 parts in a key": "a." * 100_000 + "a = 1",
+    "20,000 parts in a field": SEARCH + "[hyperparameters]\nepochs." + "a." * 20_000 + "a = 1",
+    "20,000 parts in a header": "[" + "a." * 20_000 + "a]",
+    "10 MB of one key": "a" * 10_000_000 + " = 1",
+    "1 MB of one key": "a" * 990_000 + " = 1",
+    "30,000 points": SEARCH + SPACE + "[[points]]\ndropout1 = 0.1\n" * 30_000,
+    "a point of 5,000 digits": SEARCH + SPACE + f"[[points]]\ndropout1 = 0x{'f' * 5000}",
+    "a choice of 500 digits": SEARCH
+    + f"[hyperparameters]\nkernel_size = [3, 5]\n[[points]]\nkernel_size = 0x{'f' * 500}",
+    "an infinite point": SEARCH + SPACE + "[[points]]\ndropout1 = inf",
+    "a point that is no number": SEARCH + SPACE + "[[points]]\ndropout1 = nan",
+    "terminal codes": '[search]\ntrials = "\\u001b[2J\\u0007\\u202e"',
+}
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_texts_made_to_do_harm(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "harm.toml"
+    path.write_text(HARMFUL[name])
+    with survived(ConfigError, name, path):
+        load_experiment(path)
+        pytest.fail("accepted")
+
+
+@pytest.mark.parametrize("kernel_size", get_args(Hyperparameters.model_fields["kernel_size"].annotation))
+@pytest.mark.parametrize("pool", get_args(Hyperparameters.model_fields["pool"].annotation))
+def test_every_allowed_kernel_and_pooling_leaves_pixels(kernel_size: int, pool: str) -> None:
+    """The bounds of the fields see to it: a configuration that leaves none can't be written."""
+    net = Net(conv1_width=1, conv2_width=1, kernel_size=kernel_size, hidden_width=1, pool=pool)
+    assert net(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
+    assert net.fc1.in_features >= 1
