@@ -12,7 +12,7 @@ search: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
-# The long form of the fault and bad-input tests, about an hour; its figures are printed at the end.
+# The long form of the fault and bad-input tests; its figures are printed at the end.
 chaos: $(INSTALLED)
 	CHAOS_KILLS=150 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m '' tests/chaos tests/fuzz tests/test_security.py --durations=30
 
