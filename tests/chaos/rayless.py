@@ -83,6 +83,7 @@ def killed_search(config: Path, run_dir: Path, data_root: Path, kills: int) -> N
 
 if __name__ == "__main__":
     trial._device = lambda: (torch.device("cpu"), [])
+    trial.MAY_BE_LOST = 0.0  # a state after every epoch: most kills are then followed by going on from one
     root, count, *places = sys.argv[1:]
     for words in zip(places[::2], places[1::2], strict=True):
         killed_search(*map(Path, words), Path(root), int(count))
