@@ -208,7 +208,8 @@ class Ledger:
         hyperparameters = complete(stage.space, trial.params)
         seed = derive_seed(stage.search.seed, STAGE_SEEDS[stage.name])
         if "started" not in attributes:
-            study.set_attributes(stage.study, trial._trial_id, started=time.time(), seed=seed)
+            # `started` last: it says that the trial has begun, and a kill may fall between the two.
+            study.set_attributes(stage.study, trial._trial_id, seed=seed, started=time.time())
         if "ended" in attributes:  # killed between the reason of an end and the end itself
             study.set_attributes(stage.study, trial._trial_id, ended=None, error=None)
         spent = sum(value["seconds"] for key, value in attributes.items() if key.startswith(study.EPOCH))
