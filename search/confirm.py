@@ -17,8 +17,8 @@ from search.cluster import cluster_nodes
 from search.database import RunStorage
 from search.engine import Engine, run_stage, worker_data
 from search.experiment import Experiment
-from search.ledger import Stage
 from search.space import ConfigError, complete
+from search.stage import Stage
 
 OVERTAKEN = "another trial won meanwhile"
 

@@ -12,43 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from model.hyperparameters import Hyperparameters
-from model.train import EpochMetrics, derive_seed
+from model.train import EpochMetrics
 from search import pruning, sampling, states, study
 from search.database import why_lost
-from search.experiment import Search
 from search.progress import Progress
 from search.room import is_full
-from search.space import Space, complete
+from search.space import complete
+from search.stage import Stage
 
 RETRIES = 2  # times in a row, without a new saved state between, that a trial whose worker died is tried again
 INTERRUPTED = "interrupted"
-STAGE_SEEDS = {study.SEARCH: 0, study.CONFIRM: 1, study.REFIT: 2}
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What one call of the engine works through: a study, its space, and the limits. `kept_states` is how many of the
-    best finished trials keep their training state on disk (None: all)."""
-
-    run_dir: Path
-    study: optuna.Study
-    space: Space
-    search: Search
-    trials: int
-    cpus: int
-    trial_timeout: float | None = None
-    max_seconds: float | None = None
-    max_consecutive_failures: int | None = None
-    kept_states: int | None = None
-
-    @property
-    def name(self) -> str:
-        """search, confirm or refit; in a shared database the study's own name begins with the run's."""
-        return self.study.study_name.rpartition("/")[2]
 
 
 @dataclass
@@ -206,17 +182,16 @@ class Ledger:
     def _hand_out(self, worker: str, trial: FrozenTrial) -> dict[str, Any]:
         stage, attributes = self.stage, trial.user_attrs
         hyperparameters = complete(stage.space, trial.params)
-        seed = derive_seed(stage.search.seed, STAGE_SEEDS[stage.name])
         if "started" not in attributes:
             # `started` last: it says that the trial has begun, and a kill may fall between the two.
-            study.set_attributes(stage.study, trial._trial_id, seed=seed, started=time.time())
+            study.set_attributes(stage.study, trial._trial_id, seed=stage.seed, started=time.time())
         if "ended" in attributes:  # killed between the reason of an end and the end itself
             study.set_attributes(stage.study, trial._trial_id, ended=None, error=None)
         spent = sum(value["seconds"] for key, value in attributes.items() if key.startswith(study.EPOCH))
         self.live[worker] = LiveTrial(trial._trial_id, trial.number, hyperparameters, spent=spent)
         return {
             "number": trial.number,
-            "seed": seed,
+            "seed": stage.seed,
             "hyperparameters": hyperparameters.model_dump(),
             "saved_states": states.places(stage.run_dir, attributes),
             "rungs": pruning.rungs(stage.search, hyperparameters.epochs),

@@ -1,7 +1,6 @@
 """A whole search: check the folder, get the data, search, confirm, export."""
 
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +17,15 @@ from search import confirm, sampling, study
 from search.cluster import check_address, cluster_nodes, connected
 from search.database import open_shared
 from search.engine import Engine, StoppedError, run_stage, worker_data
-from search.experiment import Experiment, differences, load_resolved, resolved
-from search.ledger import Stage
+from search.experiment import Experiment
+from search.folder import check_data, check_folder, check_owner, has_begun
 from search.lock import run_lock
 from search.progress import Progress
 from search.provenance import data_digest, environment, write_text
+from search.resolved import load_resolved, resolved
 from search.resources import measured_per_gpu, plan
 from search.space import ConfigError, largest, recipe_differences
+from search.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -82,34 +83,6 @@ def run_confirm(
         return _finish(run, searching=False)
 
 
-def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None:
-    """Refuse a folder that holds something else, or the same search without --resume. Raises ConfigError.
-
-    A search that ended before its first trial began (no cluster at --address, say) left nothing to resume.
-    """
-    if not run_dir.is_dir() or not any(run_dir.iterdir()):
-        return
-    if not (run_dir / "lock").exists() and not study.is_run(run_dir):
-        raise ConfigError(f"{run_dir}: is there and is no run of ours (no study.db); choose another --name")
-    if not study.is_run(run_dir) and any((run_dir / ours).exists() for ours in ("ray", "export", "study.db-wal")):
-        raise ConfigError(
-            f"{run_dir}: its study is gone (no study.db, or no experiment.toml), other files of it are there; "
-            "restore it from a copy, or choose another --name"
-        )
-    if not _begun(run_dir):
-        return
-    if not resume:
-        raise ConfigError(
-            f"{run_dir}: a search of that name exists ({_holdings(run_dir)}); "
-            "continue it with --resume or choose another --name"
-        )
-    if changed := differences(load_resolved(run_dir), experiment):
-        raise ConfigError(
-            f"{run_dir}: its search had another configuration: {changed}; undo that or choose another --name "
-            "(only search.trials and [resources] may change)"
-        )
-
-
 @contextmanager
 def _opened(
     experiment: Experiment,
@@ -129,13 +102,10 @@ def _opened(
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{run_dir}: can't be made ({error.strerror}); choose another --out or --name") from None
-    if (owner := run_dir.stat().st_uid) != os.getuid():
-        progress.warn(
-            f"{run_dir} belongs to another user (id {owner}): to go on with it is to trust them with this run"
-        )
+    check_owner(run_dir, progress)
     with run_lock(run_dir):
         put_back(run_dir / "export")
-        if not _begun(run_dir):
+        if not has_begun(run_dir):
             study.discard(run_dir)
         dataset = load_dataset(
             experiment.data.dataset,
@@ -146,7 +116,7 @@ def _opened(
             fallback=experiment.data.fallback is not None,
         )
         digest = data_digest(dataset)
-        _same_data(run_dir, dataset, digest)
+        check_data(run_dir, dataset, digest)
         run = _Run(run_dir, experiment, dataset, digest, progress, address, on_gone)
         write_text(run_dir / "environment.json", json.dumps(environment(experiment), indent=2))
         if not (run_dir / "experiment.toml").exists():
@@ -243,18 +213,6 @@ def _announce(run: _Run, found: study.Audit, engine: Engine) -> None:
         say("trial 0 is the article's recipe" + (f", but for {words}" if words else ""))
 
 
-def _same_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
-    """A search must not go on with other images than it began with. Raises ConfigError."""
-    if not (run_dir / "experiment.toml").exists():
-        return
-    before = load_resolved(run_dir).automatic
-    if before.get("data_digest", digest) != digest:
-        raise ConfigError(
-            f"{run_dir}: began with other images ({before.get('dataset')}, now {dataset.name}); "
-            "make those available again, or choose another --name"
-        )
-
-
 def _about(run: _Run) -> dict[str, Any]:
     data = run.dataset
     shared = {"study": study.name_in_shared(run.run_dir)} if run.experiment.search.storage else {}
@@ -266,13 +224,3 @@ def _about(run: _Run) -> dict[str, Any]:
         "validation_images": len(data.val),
         "test_images": len(data.test),
     }
-
-
-def _begun(run_dir: Path) -> bool:
-    """Whether any trial of this run has begun."""
-    return study.is_run(run_dir) and any(trial.state != "waiting" for trial in study.read_trials(run_dir))
-
-
-def _holdings(run_dir: Path) -> str:
-    states = [trial.state for trial in study.read_trials(run_dir) if trial.state != "waiting"]
-    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))

@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import database
 from search.database import RunStorage
-from search.experiment import load_resolved
 from search.lock import is_live
+from search.resolved import load_resolved
 from search.space import ConfigError
 
 SEARCH, CONFIRM, REFIT = "search", "confirm", "refit"

@@ -74,3 +74,14 @@ def go(tiny_root: Path, tmp_path: Path) -> "Callable[..., Outcome]":
         return run_search(wanted, tmp_path / name, Progress(quiet=True), resume=True, data=tiny_root)
 
     return run
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Pictures are small: on a busy machine threads would wait for each other longer than they work."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -20,6 +20,7 @@ ALLOWED = {
         "search.study",
         "search.lock",
         "search.experiment",
+        "search.resolved",
         "search.space",
         "model.card",
         "model.hyperparameters",

@@ -22,10 +22,12 @@ from ray import tune
 
 from model.data import Dataset, load_dataset
 from search import sampling, study, trial
-from search.experiment import Experiment, load_experiment, resolved
-from search.ledger import Ledger, Stage
+from search.experiment import Experiment, load_experiment
+from search.ledger import Ledger
 from search.progress import Progress
 from search.provenance import write_text
+from search.resolved import resolved
+from search.stage import Stage
 from search.states import NEWEST
 
 

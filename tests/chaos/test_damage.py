@@ -25,9 +25,11 @@ from model.data import Dataset, load_dataset
 from model.export import read_export
 from model.train import start
 from search import confirm, study
-from search.experiment import Experiment, load_resolved, parse_experiment, resolved
+from search.experiment import Experiment, parse_experiment
+from search.folder import check_folder
 from search.progress import Progress
-from search.run import check_folder, run_search
+from search.resolved import load_resolved, resolved
+from search.run import run_search
 from search.sampling import ask
 from search.space import ConfigError, complete
 

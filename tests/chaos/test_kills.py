@@ -21,8 +21,8 @@ import torch
 from model.data import load_dataset
 from model.train import fit, start
 from search import study
-from search.experiment import load_resolved
 from search.ledger import RETRIES
+from search.resolved import load_resolved
 from search.space import complete
 from search.study import TrialRecord
 from tests.harness import descendants, driver, environment, kill, log_of, records, tiny, title, until

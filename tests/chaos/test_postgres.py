@@ -21,7 +21,8 @@ from optuna.trial import TrialState
 
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
 from search import database, study
-from search.experiment import load_resolved, parse_experiment, resolved
+from search.experiment import parse_experiment
+from search.resolved import load_resolved, resolved
 from search.sampling import ask
 from search.space import ConfigError
 from search.study import TrialRecord

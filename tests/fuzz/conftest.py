@@ -23,20 +23,12 @@ def peak() -> int:
 
 
 @pytest.fixture(autouse=True)
-def _bounded_memory() -> Iterator[None]:
+def _bounded_memory(one_thread: None) -> Iterator[None]:
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = peak()
     yield
     assert peak() - before < MEMORY
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

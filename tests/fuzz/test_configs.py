@@ -10,7 +10,8 @@ import tomli_w
 import torch
 
 from model.network import Net
-from search.experiment import check_cpus, differences, load_experiment, resolved, with_trials
+from search.experiment import check_cpus, load_experiment, with_trials
+from search.resolved import differences, resolved
 from search.sampling import ask
 from search.space import ConfigError, complete, largest
 from tests.fuzz.mutation import INPUTS, altered, mutated

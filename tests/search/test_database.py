@@ -11,11 +11,13 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from search import database, study
 from search.database import PATIENCE, open_shared, why_lost
-from search.experiment import differences, load_resolved, parse_experiment, resolved
-from search.ledger import STAGE_SEEDS, Ledger, Stage
+from search.experiment import parse_experiment
+from search.ledger import Ledger
 from search.progress import Progress
+from search.resolved import differences, load_resolved, resolved
 from search.room import is_full
 from search.space import ConfigError
+from search.stage import SEEDS, Stage
 
 URL = "postgresql+psycopg://me@127.0.0.1:1/digits"
 SECRET = "swordfish"
@@ -92,7 +94,7 @@ def test_seeds_do_not_depend_on_the_name_of_a_run(tmp_path: Path) -> None:
     storage = study.open_storage(tmp_path)
     storage.prefix = "run-12345678/"
     search = parse_experiment(table()).search
-    for name in STAGE_SEEDS:
+    for name in SEEDS:
         of_stage = study.open_study(storage, name)
         assert of_stage.study_name == f"run-12345678/{name}"
         assert Stage(tmp_path, of_stage, parse_experiment(table()).space, search, trials=1, cpus=1).name == name

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from search.experiment import differences, load_experiment, load_resolved, parse_experiment, resolved, with_trials
+from search.experiment import load_experiment, parse_experiment, with_trials
+from search.resolved import differences, load_resolved, resolved
 from search.space import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))

@@ -12,9 +12,10 @@ from optuna.trial import TrialState
 
 from search import study
 from search.confirm import winner_of
+from search.folder import check_folder
 from search.ledger import Ledger
 from search.progress import Progress
-from search.run import Outcome, check_folder, run_confirm, run_search
+from search.run import Outcome, run_confirm, run_search
 from search.space import ConfigError
 from tests.searches import experiment, numbers
 

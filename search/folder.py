@@ -1,0 +1,69 @@
+"""What a run's folder must be before a search may work in it: ours, whole, of the same search and the same images."""
+
+import os
+from pathlib import Path
+
+from model.data import Dataset
+from search import study
+from search.experiment import Experiment
+from search.progress import Progress
+from search.resolved import differences, load_resolved
+from search.space import ConfigError
+
+
+def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None:
+    """Refuse a folder that holds something else, or the same search without --resume. Raises ConfigError.
+
+    A search that ended before its first trial began (no cluster at --address, say) left nothing to resume.
+    """
+    if not run_dir.is_dir() or not any(run_dir.iterdir()):
+        return
+    if not (run_dir / "lock").exists() and not study.is_run(run_dir):
+        raise ConfigError(f"{run_dir}: is there and is no run of ours (no study.db); choose another --name")
+    if not study.is_run(run_dir) and any((run_dir / ours).exists() for ours in ("ray", "export", "study.db-wal")):
+        raise ConfigError(
+            f"{run_dir}: its study is gone (no study.db, or no experiment.toml), other files of it are there; "
+            "restore it from a copy, or choose another --name"
+        )
+    if not has_begun(run_dir):
+        return
+    if not resume:
+        raise ConfigError(
+            f"{run_dir}: a search of that name exists ({_holdings(run_dir)}); "
+            "continue it with --resume or choose another --name"
+        )
+    if changed := differences(load_resolved(run_dir), experiment):
+        raise ConfigError(
+            f"{run_dir}: its search had another configuration: {changed}; undo that or choose another --name "
+            "(only search.trials and [resources] may change)"
+        )
+
+
+def check_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
+    """A search must not go on with other images than it began with. Raises ConfigError."""
+    if not (run_dir / "experiment.toml").exists():
+        return
+    before = load_resolved(run_dir).automatic
+    if before.get("data_digest", digest) != digest:
+        raise ConfigError(
+            f"{run_dir}: began with other images ({before.get('dataset')}, now {dataset.name}); "
+            "make those available again, or choose another --name"
+        )
+
+
+def check_owner(run_dir: Path, progress: Progress) -> None:
+    """Say so where the folder belongs to another user."""
+    if (owner := run_dir.stat().st_uid) != os.getuid():
+        progress.warn(
+            f"{run_dir} belongs to another user (id {owner}): to go on with it is to trust them with this run"
+        )
+
+
+def has_begun(run_dir: Path) -> bool:
+    """Whether any trial of this run has begun."""
+    return study.is_run(run_dir) and any(trial.state != "waiting" for trial in study.read_trials(run_dir))
+
+
+def _holdings(run_dir: Path) -> str:
+    states = [trial.state for trial in study.read_trials(run_dir) if trial.state != "waiting"]
+    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))

@@ -1,0 +1,65 @@
+"""experiment.toml in a run's folder: the configuration with all that was chosen for it, signed against damage."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from search.experiment import Experiment, load_experiment
+from search.space import ConfigError
+
+DIGEST = "# sha256 "  # begins the last line of a resolved configuration; the SHA-256 is of all lines before it
+
+
+def differences(old: Experiment, new: Experiment) -> str | None:
+    """The first key in which `new` is another search than `old`: all but number of trials and resources counts."""
+    exempt: dict[str, Any] = {"resources": True, "automatic": True, "search": {"trials"}}
+    return _first_difference(_comparable(old, exempt), _comparable(new, exempt))
+
+
+def resolved(experiment: Experiment, automatic: dict[str, Any]) -> str:
+    """The TOML text of the whole configuration: all defaults and automatic choices written out, and their SHA-256."""
+    import tomli_w
+
+    table = experiment.model_dump(exclude_none=True)
+    table["hyperparameters"] = {**experiment.space.fixed, **experiment.hyperparameters}
+    table["automatic"] = automatic
+    return _signed(tomli_w.dumps({key: value for key, value in table.items() if value not in ([], {})}))
+
+
+def load_resolved(run_dir: Path) -> Experiment:
+    """The configuration that a run was made with, as `resolved` wrote it. Raises ConfigError where it is not that."""
+    path = run_dir / "experiment.toml"
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{run_dir}: holds no experiment.toml, so its trials can't be read; restore it from a copy"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read as a text file ({error}); restore it from a copy") from None
+    if text != _signed(text.rpartition(DIGEST)[0]):
+        raise ConfigError(
+            f"{path}: damaged or edited (its last line is not the SHA-256 of the others); put back what the search "
+            "wrote, as report/index.html shows it; to change a search edit your own CONFIG"
+        )
+    return load_experiment(path)
+
+
+def _signed(text: str) -> str:
+    return f"{text}{DIGEST}{sha256(text.encode()).hexdigest()}\n"
+
+
+def _comparable(experiment: Experiment, exempt: dict[str, Any]) -> dict[str, Any]:
+    table = experiment.model_dump(exclude=exempt)
+    table["hyperparameters"] = {**experiment.space.fixed, **experiment.hyperparameters}
+    return table
+
+
+def _first_difference(old: Any, new: Any, key: str = "") -> str | None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(name for name in new if name not in old)]:
+            below = f"{key}.{name}" if key else str(name)
+            if found := _first_difference(old.get(name), new.get(name), below):
+                return found
+        return None
+    return None if old == new else f"{key} was {old!r} and is now {new!r}"
