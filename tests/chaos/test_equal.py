@@ -1,4 +1,4 @@
-"""Interrupted equals uninterrupted: a search killed at 20 random points ends with the table of one never killed.
+"""Interrupted equals uninterrupted: a run killed at 20 random points ends with the tables of one never killed.
 
 One trial at a time on a CPU, bit for bit in every value that is no time, place or process. The long form does the same
 once more through the real command, where the start of Ray makes every kill cost ten seconds.
@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
+from model.card import read_whole
+from search.study import CONFIRM, REFIT, SEARCH
 from tests.harness import ROOT, driver, environment, log_of, tiny
 
 pytestmark = pytest.mark.chaos
@@ -24,17 +26,18 @@ MAY_DIFFER = {"seconds", "images_per_second", "clock", "started", "ended", "retr
 COMBINATIONS = [(sampler, pruner) for sampler in ("tpe", "random") for pruner in ("halving", "none")]
 
 
-def tables(run_dir: Path) -> list[Any]:
-    trials = trial_table(run_dir)[[name for name in TRIAL_COLUMNS if name not in MAY_DIFFER]]
-    epochs = epoch_table(run_dir)[[name for name in EPOCH_COLUMNS if name not in MAY_DIFFER]]
-    return [trials, epochs.reset_index(drop=True)]
+def tables(run_dir: Path) -> list[pd.DataFrame]:
+    """Search, confirmation and refit: all that must be equal."""
+    found = []
+    for name in (SEARCH, CONFIRM, REFIT):
+        found.append(trial_table(run_dir, name)[[column for column in TRIAL_COLUMNS if column not in MAY_DIFFER]])
+        found.append(epoch_table(run_dir, name)[[column for column in EPOCH_COLUMNS if column not in MAY_DIFFER]])
+    return found
 
 
 def assert_equal(killed: Path, straight: Path) -> None:
-    import pandas as pd
-
     for one, other in zip(tables(killed), tables(straight), strict=True):
-        pd.testing.assert_frame_equal(one, other, check_exact=True)
+        pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True), check_exact=True)
     assert len(tables(straight)[0]) > 0
 
 
@@ -43,12 +46,17 @@ def test_between_any_two_writes(tmp_path: Path, tiny_root: Path, note: Callable[
     for sampler, pruner in COMBINATIONS:
         config = tmp_path / f"{sampler}-{pruner}.toml"
         text = tiny(trials=24 if pruner == "halving" else 14, epochs=9, sampler=sampler, pruner=pruner)
+        text = text.replace("top = 0", "top = 2\nseeds = 2\n[export]\nrefit = true")
         config.write_text(text.replace("batch_size = 16", "batch_size = 100"))
         configs.append(str(config))
     line = [sys.executable, str(ROOT / "tests/chaos/rayless.py"), str(tiny_root), str(KILLS), *configs]
     subprocess.run(line, env=environment(), check=True, timeout=600)
     for sampler, pruner in COMBINATIONS:
-        assert_equal(tmp_path / "killed" / f"{sampler}-{pruner}", tmp_path / "straight" / f"{sampler}-{pruner}")
+        killed, straight = (tmp_path / how / f"{sampler}-{pruner}" for how in ("killed", "straight"))
+        assert_equal(killed, straight)
+        assert len(trial_table(straight, CONFIRM)) == 4
+        one, other = (read_whole(run_dir / "export") for run_dir in (killed, straight))
+        assert (one.sha256, one.metrics) == (other.sha256, other.metrics)
         note(f"interrupted equals uninterrupted: {sampler}, pruner {pruner}: {KILLS} kills without Ray, bit for bit")
 
 
