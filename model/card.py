@@ -1,5 +1,7 @@
 """What an export folder says of its model, believed only where SHA256SUMS agrees. No torch: a report reads it too."""
 
+import os
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -93,10 +95,46 @@ def set_aside(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.old"
 
 
-def put_back(folder: Path) -> None:
-    """Give an export that a kill left set aside its own name again. Only the holder of the run's lock may."""
-    if (lying := where_it_lies(folder)) != folder:
-        lying.rename(folder)
+def in_the_making(folder: Path) -> Path:
+    """The name of a newer export before it takes its place."""
+    folder = folder.absolute()
+    return folder.parent / f".{folder.name}.new"
+
+
+def replace_by_newer(folder: Path) -> None:
+    """Put the export in the making in the place of the older one if it is whole, else the older one in its own place.
+
+    Done again after a kill it ends what was cut short, so that no test images are scored twice for it. Only the holder
+    of the run's lock may.
+    """
+    new, old = in_the_making(folder), set_aside(folder)
+    if _is_whole(new):
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        new.rename(folder)
+        flush(folder.parent)
+    elif old.exists() and not folder.exists():
+        old.rename(folder)
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def flush(folder: Path) -> None:
+    """Have the disk keep which names a folder holds."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        read_whole(folder)
+    except ExportError:
+        return False
+    return True
 
 
 def _line(name: str, contents: bytes) -> bytes:

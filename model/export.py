@@ -24,7 +24,18 @@ import torch
 from torch import Tensor
 
 from model import network
-from model.card import ExportError, ModelCard, Normalisation, read_card, read_verified, set_aside, sums, where_it_lies
+from model.card import (
+    ExportError,
+    ModelCard,
+    Normalisation,
+    flush,
+    in_the_making,
+    read_card,
+    read_verified,
+    replace_by_newer,
+    sums,
+    where_it_lies,
+)
 from model.hyperparameters import Hyperparameters
 from model.limits import MEMORY, bounded
 from model.network import Net
@@ -181,7 +192,7 @@ def _predictions(labels: Tensor, probabilities: Tensor) -> str:
 
 def _replace(folder: Path, files: dict[str, bytes]) -> None:
     """Write the files beside `folder` and rename them into place, so that a crash leaves the old ones or the new."""
-    new, old = folder.with_name(f".{folder.name}.new"), set_aside(folder)
+    new = in_the_making(folder)
     shutil.rmtree(new, ignore_errors=True)  # what a crash left
     new.mkdir(parents=True)
     for name, contents in files.items():
@@ -189,21 +200,8 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
             file.write(contents)
             file.flush()
             os.fsync(file.fileno())
-    _flush(new)
-    if folder.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        folder.rename(old)
-    new.rename(folder)
-    _flush(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    flush(new)
+    replace_by_newer(folder)
 
 
 def _line(error: Exception) -> str:

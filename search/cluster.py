@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from search.lock import is_live, run_lock
-from search.resources import Node
 from search.space import ConfigError
 from search.watchdog import watching
 
@@ -68,17 +67,6 @@ def _connected(address: str | None, temporary: str, on_gone: Callable[[str], Non
     finally:
         ray.shutdown()
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def cluster_nodes() -> list[Node]:
-    """The living machines of the connected cluster and what they declare."""
-    import ray
-
-    return [
-        Node(node["NodeID"], int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
 
 
 def _init(address: str | None, temporary: str) -> None:

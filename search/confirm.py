@@ -13,10 +13,10 @@ from model.card import ExportError, read_whole, where_it_lies
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset
 from search import states, study
-from search.cluster import cluster_nodes
 from search.database import RunStorage
 from search.engine import Engine, run_stage, worker_data
 from search.experiment import Experiment
+from search.resources import cluster_nodes
 from search.space import ConfigError, complete
 from search.stage import Stage
 
@@ -97,9 +97,10 @@ def export_winner(engine: Engine, experiment: Experiment, storage: RunStorage, d
     if _to_refit(experiment, storage, winner):
         run = _refit(engine, experiment, storage, dataset, winner) or run
     _write(engine, experiment, dataset, winner, run)
-    for other in study.best_trials(study.open_study(storage, study.CONFIRM)):
-        if other._trial_id != winner.run._trial_id:
-            states.delete(engine.run_dir, other.user_attrs)
+    for name in (study.CONFIRM, study.REFIT):
+        for other in study.best_trials(study.open_study(storage, name)):
+            if other._trial_id not in (winner.run._trial_id, run._trial_id):
+                states.delete(engine.run_dir, other.user_attrs)
 
 
 def _missing(

@@ -12,10 +12,9 @@ from typing import Any
 from model.data import Dataset
 from search import study
 from search.bridge import Asker, StopWhenAsked, Teller, Watcher
-from search.cluster import cluster_nodes
 from search.ledger import INTERRUPTED, Ledger
 from search.progress import Progress
-from search.resources import Slots, hold_spare, plan
+from search.resources import Slots, cluster_nodes, hold_spare, plan
 from search.stage import Stage
 from search.trial import run_trial, to_arrays
 

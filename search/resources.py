@@ -1,8 +1,9 @@
 """How many trials share a GPU, and which GPU each gets."""
 
 import math
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from search.space import ConfigError
 MOST_PER_GPU = 8  # above that trials on one GPU only wait for each other
 CONTEXT_BYTES = 600 * 2**20  # what CUDA itself takes in each process: about 500 MB on recent cards
 MEMORY_SHARE = 0.9  # of a GPU's memory that trials may fill
+PERIOD = 3.0  # seconds between two looks at whether all machines are still there
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,17 @@ class Slots:
     def gpu_fraction(self) -> float:
         """1/k of a GPU in Ray's own precision of 1/10000, rounded down so that k of them always fit."""
         return math.floor(10_000 / self.per_gpu) / 10_000 if self.per_gpu else 0.0
+
+
+def cluster_nodes() -> list[Node]:
+    """The living machines of the connected cluster and what they declare."""
+    import ray
+
+    return [
+        Node(node["NodeID"], int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
 
 
 def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -> Slots:
@@ -77,7 +90,8 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[None]:
     """Reserve the places that stay empty, spread over the GPUs of their nodes, while the context lasts.
 
     Ray gives a fraction to the fullest GPU that has room. So per GPU: reserve the empty places, then fill the rest of
-    that GPU, so that the next reservation meets another one; at last let go of what filled the rest.
+    that GPU, so that the next reservation meets another one; at last let go of what filled the rest. Once a machine
+    is lost all are let go: its trials need a place elsewhere, and Ray would move its reservations there too.
     """
     from ray.util import placement_group, remove_placement_group
 
@@ -88,8 +102,18 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[None]:
             raise ConfigError("GPUs of the cluster are taken by others; wait, or set resources.trials_per_gpu = 1")
         return group
 
+    def let_go_when_one_is_lost() -> None:
+        while not over.wait(PERIOD):
+            with suppress(Exception):  # the cluster may be too busy to answer
+                if {node.id for node in nodes} - {node.id for node in cluster_nodes()}:
+                    while held:
+                        remove_placement_group(held.pop())
+                    return
+
     gpus = {node.id: node.gpus for node in nodes}
     held, rest = [], []
+    over = threading.Event()
+    watch = threading.Thread(target=let_go_when_one_is_lost, name="spare places", daemon=True)
     try:
         for node, spare in slots.spare:
             for gpu in range(gpus[node]):
@@ -101,8 +125,13 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[None]:
         for group in rest:
             remove_placement_group(group)
         rest = []
+        if held:
+            watch.start()
         yield
     finally:
+        over.set()
+        if watch.is_alive():
+            watch.join()
         for group in [*held, *rest]:
             remove_placement_group(group)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import optuna
 
-from model.card import put_back
+from model.card import replace_by_newer
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from search import confirm, sampling, study
-from search.cluster import check_address, cluster_nodes, connected
+from search.cluster import check_address, connected
 from search.database import open_shared
 from search.engine import Engine, StoppedError, run_stage, worker_data
 from search.experiment import Experiment
@@ -23,7 +23,7 @@ from search.lock import run_lock
 from search.progress import Progress
 from search.provenance import data_digest, environment, write_text
 from search.resolved import load_resolved, resolved
-from search.resources import measured_per_gpu, plan
+from search.resources import cluster_nodes, measured_per_gpu, plan
 from search.space import ConfigError, largest, recipe_differences
 from search.stage import Stage
 
@@ -104,7 +104,7 @@ def _opened(
         raise ConfigError(f"{run_dir}: can't be made ({error.strerror}); choose another --out or --name") from None
     check_owner(run_dir, progress)
     with run_lock(run_dir):
-        put_back(run_dir / "export")
+        replace_by_newer(run_dir / "export")
         if not has_begun(run_dir):
             study.discard(run_dir)
         dataset = load_dataset(

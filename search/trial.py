@@ -19,6 +19,7 @@ from model.train import TrainingState, fit, start
 from search.room import is_full
 
 MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
+CLEAN_UP = 60  # seconds that a stopped trial has to come to its end
 MEASURED = ("train_loss", "val_loss", "val_accuracy")
 MARGIN = 1.25  # the next epoch may be slower than this one, and writing a state takes time too
 _on_device: dict[tuple[str, str], Dataset] = {}  # the data set of this worker, kept between trials
@@ -51,6 +52,23 @@ def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
     finally:
         gc.collect()
         torch.cuda.empty_cache()  # does nothing where CUDA was never used
+
+
+class Reused:
+    """What Ray's class around `run_trial` does when a worker is to take another trial.
+
+    Where the one before does not come to its end, Ray by itself would wait for 2 s, then give up the new trial and
+    tell nobody. Here the worker ends, which is told as a death.
+    """
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(CLEAN_UP)
+        if not super().reset_config(new_config):  # type: ignore[misc]
+            os._exit(1)
+        return True
+
+
+run_trial.__mixins__ = (Reused,)  # type: ignore[attr-defined]
 
 
 def to_arrays(data: Dataset) -> dict[str, Any]:

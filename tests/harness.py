@@ -77,7 +77,8 @@ def ray_node(log: Path, words: list[str], env: dict[str, str]) -> Iterator["subp
             start_new_session=True,
         )
     try:
-        until(lambda: "Ray runtime started" in log.read_text())
+        until(lambda: "Ray runtime started" in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
         yield process
     finally:
         family = descendants(process.pid)

@@ -84,4 +84,5 @@ def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, Any, list[str]],
         search.trial.fit = fit  # type: ignore[assignment]
         run_trial(config, data)
 
+    poisoned.__mixins__ = run_trial.__mixins__  # type: ignore[attr-defined]
     monkeypatch.setattr(engine, "run_trial", poisoned)

@@ -6,14 +6,15 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.harness import descendants, driver, log_of, ray_node, records, tiny, until
+from tests.harness import descendants, driver, kill, log_of, ray_node, records, tiny, title, until
 
 pytestmark = pytest.mark.chaos
-COMMON = ["--num-cpus=1", "--num-gpus=0", "--object-store-memory=200000000", "--disable-usage-stats"]
+COMMON = ["--num-cpus=1", "--object-store-memory=200000000", "--disable-usage-stats"]
 EPOCHS = 160  # about 10 s: a state is saved on the way
 
 
@@ -29,8 +30,8 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[s
     env |= {f"RAY_health_check_{name}": value for name, value in health.items()}
     log = tmp_path_factory.mktemp("head") / "ray.log"
     with tempfile.TemporaryDirectory(prefix="dt-", dir="/tmp", ignore_cleanup_errors=True) as short:
-        words = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={short}", *COMMON]
-        with ray_node(log, words, env):
+        words = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={short}", "--num-gpus=0"]
+        with ray_node(log, [*words, *COMMON], env):
             yield f"127.0.0.1:{port}", env
 
 
@@ -47,7 +48,7 @@ def test_trials_of_a_lost_node_go_on_elsewhere(
     run_dir = tmp_path / "runs" / "tiny"
     words = ["tiny.toml", "--address", address, "--data", str(tiny_root)]
     with (
-        ray_node(tmp_path / "second.log", [f"--address={address}", *COMMON], env) as second,
+        ray_node(tmp_path / "second.log", [f"--address={address}", "--num-gpus=0", *COMMON], env) as second,
         driver(tmp_path, *words, **env) as process,
     ):
         # Both nodes train, and both trials have a saved state to go on from.
@@ -64,3 +65,25 @@ def test_trials_of_a_lost_node_go_on_elsewhere(
     for record in moved:
         assert record.epochs[0]["clock"] < struck < record.epochs[-1]["clock"]  # not begun again
     note(f"node lost ({blow.name}): {len(moved)} trial(s) moved to the other node and went on from their last states")
+
+
+def test_a_place_held_empty_on_another_node_is_let_go(
+    head: tuple[str, dict[str, str]], tmp_path: Path, tiny_root: Path
+) -> None:
+    """One trial for two nodes with a (declared) GPU each: the second GPU is reserved, until the first node is lost."""
+    address, env = head
+    (tmp_path / "tiny.toml").write_text(tiny(trials=1, epochs=2 * EPOCHS) + "[resources]\ntrials_per_gpu = 1\n")
+    run_dir = tmp_path / "runs" / "tiny"
+    with ExitStack() as stack:
+        words = [f"--address={address}", "--num-gpus=1", *COMMON]
+        with_gpu = {**env, "CUDA_VISIBLE_DEVICES": "0"}
+        nodes = [stack.enter_context(ray_node(tmp_path / f"{name}.log", words, with_gpu)) for name in ("2nd", "3rd")]
+        words = ["tiny.toml", "--address", address, "--data", str(tiny_root)]
+        process = stack.enter_context(driver(tmp_path, *words, **env))
+        until(lambda: any("saved_state" in record.attributes for record in records(run_dir)))
+        families = [[node.pid, *descendants(node.pid)] for node in nodes]
+        [at_work] = [family for family in families if any("ImplicitFunc" in title(pid) for pid in family)]
+        kill(at_work)
+        assert process.wait(120) == 0, log_of(tmp_path)
+    [record] = records(run_dir)
+    assert (record.state, record.attributes["retries"]) == ("complete", 1)

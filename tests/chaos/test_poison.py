@@ -1,6 +1,7 @@
 """Trials that go wrong in every way there is: each fails with its reason, the others' results are as without it."""
 
 import dataclasses
+import gc
 import html
 import os
 import resource
@@ -95,6 +96,25 @@ def test_failures_in_a_row_stop_the_search(go: Callable[..., Outcome], monkeypat
     states = [record.state for record in study.read_trials(outcome.run_dir)]
     assert states[:6] == ["failed", "failed", "complete", "failed", "failed", "failed"]
     assert set(states[6:]) <= {"waiting", "interrupted"}
+
+
+def test_a_worker_that_does_not_come_free_is_replaced(
+    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clean-up takes too long; Ray alone would give up the next trial, and tell nobody."""
+
+    def act(number: int, _metrics: Any, _saved: list[str]) -> None:
+        import search.trial
+
+        if number == 0:
+            search.trial.CLEAN_UP = 1
+            gc.collect = lambda *_: time.sleep(600) or 0  # type: ignore[assignment]
+
+    poison(monkeypatch, act)
+    outcome = go(experiment(search={"trials": 3}, confirm=ALONE))
+    records = study.read_trials(outcome.run_dir)
+    assert [record.state for record in records] == ["complete"] * 3
+    assert records[1].attributes["retries"] == 1
 
 
 def test_dead_worker_is_replaced_and_the_trial_goes_on(

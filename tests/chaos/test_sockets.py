@@ -38,7 +38,11 @@ class Socket:
     protocol: str
     address: IPv4Address | IPv6Address
     port: int
-    holder: str
+    holder: str  # its whole command line, which may be long: the programs of Ray lie deep in a virtual environment
+
+    @property
+    def program(self) -> str:
+        return Path(self.holder.partition(" ")[0]).name
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class Running:
             for line in (Path("/proc/net") / protocol).read_text().splitlines()[1:]:
                 _, local, _, state, *_, inode = line.split()[:10]
                 if inode in holders and state == (LISTENING if protocol.startswith("tcp") else UNCONNECTED):
-                    found.append(Socket(protocol, *place(local), title(holders[inode])[:80]))
+                    found.append(Socket(protocol, *place(local), title(holders[inode])))
         return found
 
     @property
@@ -69,8 +73,8 @@ class Running:
         return found
 
     def door(self, word: str) -> str:
-        """Where the process with `word` in its title listens, as HOST:PORT."""
-        return next(f"127.0.0.1:{socket.port}" for socket in self.sockets if word in socket.holder)
+        """Where the program with `word` in its name listens, as HOST:PORT."""
+        return next(f"127.0.0.1:{socket.port}" for socket in self.sockets if word in socket.program)
 
     @property
     def token(self) -> str:
@@ -114,7 +118,7 @@ def running(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def test_nothing_listens_beyond_loopback(running: Running) -> None:
     found = running.sockets
-    assert {"gcs_server", "raylet"} <= {Path(socket.holder.split()[0]).name for socket in found}, found
+    assert {"gcs_server", "raylet"} <= {socket.program for socket in found}, found
     assert [socket for socket in found if not socket.address.is_loopback] == []
 
 

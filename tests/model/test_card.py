@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.card import FILES, ExportError, ModelCard, Normalisation, put_back, read_card, read_whole, sums
+from model.card import FILES, ExportError, ModelCard, Normalisation, read_card, read_whole, replace_by_newer, sums
 from model.hyperparameters import RECIPE
 
 CARD = ModelCard(
@@ -76,15 +76,15 @@ def test_every_file_counts_for_the_whole(folder: Path, name: str) -> None:
 def test_a_folder_set_aside_is_read_there_and_put_back(folder: Path) -> None:
     folder.rename(folder.with_name(".export.old"))
     assert read_whole(folder) == CARD
-    put_back(folder)
-    put_back(folder)
+    replace_by_newer(folder)
+    replace_by_newer(folder)
     assert [path.name for path in folder.parent.iterdir()] == ["export"]
     assert read_whole(folder) == CARD
 
 
 def test_an_older_copy_never_takes_the_place_of_the_newer(folder: Path) -> None:
     folder.with_name(".export.old").mkdir()  # what a kill left before the older one was deleted
-    put_back(folder)
+    replace_by_newer(folder)
     assert read_whole(folder) == CARD
 
 

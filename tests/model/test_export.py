@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.card import FILES, ExportError, put_back, sums
+from model.card import FILES, ExportError, replace_by_newer, sums
 from model.export import newest_export, read_export, write_export
 from model.hyperparameters import Hyperparameters
 from model.network import Net
@@ -149,7 +149,7 @@ def test_an_older_export_is_replaced_whole(folder: Path, net: Net, probabilities
 
 
 @pytest.mark.parametrize("renames", [0, 1])
-def test_a_crash_leaves_the_older_export(
+def test_a_crash_leaves_the_older_export_until_the_newer_is_put_in_its_place(
     folder: Path, net: Net, probabilities: Tensor, monkeypatch: pytest.MonkeyPatch, renames: int
 ) -> None:
     rename = Path.rename
@@ -168,8 +168,17 @@ def test_a_crash_leaves_the_older_export(
     assert folder.exists() == (renames == 0)
     assert read_export(folder).metrics["val_accuracy"] == 0.99
     assert read_export(newest_export(folder.parent.parent)).metrics["val_accuracy"] == 0.99
-    put_back(folder)
-    assert folder.exists()
+    replace_by_newer(folder)
+    assert read_export(folder).metrics["val_accuracy"] == 0.5
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_newer_export_that_was_not_yet_whole_is_left_out(folder: Path, net: Net, probabilities: Tensor) -> None:
+    new = folder.with_name(".export.new")
+    shutil.copytree(folder, new)
+    (new / "SHA256SUMS").unlink()  # the last to be written
+    folder.rename(folder.with_name(".export.old"))
+    replace_by_newer(folder)
     assert read_export(folder).metrics["val_accuracy"] == 0.99
     write(folder, net, probabilities, metrics={"val_accuracy": 0.5})
     assert read_export(folder).metrics == {"val_accuracy": 0.5}

@@ -1,5 +1,7 @@
 """The run folder's lock against real processes: held, refused with a name, freed by the kernel."""
 
+import errno
+import fcntl
 import os
 import platform
 import signal
@@ -37,5 +39,26 @@ def test_second_driver_is_refused_by_name_and_a_killed_one_blocks_nobody(tmp_pat
     assert str(holder.pid) in (tmp_path / "lock").read_text()  # a stale name is left, and means nothing
     assert not is_live(tmp_path)
     with run_lock(tmp_path):
+        assert is_live(tmp_path)
         assert (tmp_path / "lock").read_text() == f"process {os.getpid()} on {platform.node()}\n"
     assert not is_live(tmp_path)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    named = r"its file system has no locks \(.*\), so .* choose an --out"
+    with pytest.raises(ConfigError, match=named), run_lock(tmp_path):
+        pass
+    monkeypatch.undo()
+    with run_lock(tmp_path):  # what the attempt left blocks nobody
+        assert is_live(tmp_path)
+
+
+def test_an_error_of_the_search_is_not_taken_for_one_of_the_lock(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No locks available"), run_lock(tmp_path):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

@@ -7,7 +7,7 @@ import pytest
 
 from search.experiment import parse_experiment
 from search.progress import Progress
-from search.resources import Node, plan, trials_that_fit
+from search.resources import Node, cluster_nodes, hold_spare, plan, trials_that_fit
 from search.run import run_search
 from search.space import ConfigError
 from search.study import read_trials
@@ -88,9 +88,6 @@ def test_each_trial_of_a_search_sees_one_gpu_of_its_own(
 def test_declared_gpus_are_used_evenly(declared_gpus: None, trials: int, loads: list[int]) -> None:
     """As many actors as trials, each with its fraction, all at once: what each GPU then carries."""
     import ray
-
-    from search.cluster import cluster_nodes
-    from search.resources import hold_spare
 
     nodes = cluster_nodes()
     slots = plan(nodes, cpus_per_trial=1, per_gpu=4, trials=trials)

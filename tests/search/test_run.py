@@ -131,6 +131,21 @@ def test_refit_uses_all_images_and_claims_no_validation(go: Callable[..., Outcom
     assert card["metrics"]["val_accuracy"] in [pytest.approx(sum(pair) / 2) for pair in (runs[:2], runs[2:])]
 
 
+def test_the_state_of_an_overtaken_refit_goes(copied: Path, go: Callable[..., Outcome]) -> None:
+    place = copied / "ray" / "0000-refit" / "00000-attempt" / "checkpoint_000001"
+    place.mkdir(parents=True)
+    refits = study.open_study(study.open_storage(copied), study.REFIT)
+    refits.enqueue_trial({"dropout1": 0.1}, user_attrs={"candidate": 99, "refit": True})
+    trial_id = refits.ask()._trial_id
+    study.record_epoch(refits, trial_id, {"epoch": 1, "val_accuracy": 0.5, "clock": 1.0})
+    study.set_attributes(refits, trial_id, saved_state={"place": str(place.relative_to(copied)), "epoch": 1})
+    study.finish(refits, trial_id, TrialState.COMPLETE)
+    shutil.rmtree(copied / "export")
+    assert go(experiment()).export
+    assert not place.parent.exists()
+    assert len(list((copied / "ray").glob("**/state.bin"))) == 2
+
+
 def test_nothing_searched_is_one_trial(go: Callable[..., Outcome]) -> None:
     wanted = experiment(search={"trials": 1}, hyperparameters={"dropout1": 0.1}, confirm={"top": 0})
     outcome = go(wanted)
