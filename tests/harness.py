@@ -1,5 +1,6 @@
 """Real processes for tests: the command, nodes of Ray, what descends from them, and a study watched from outside."""
 
+import math
 import os
 import signal
 import subprocess
@@ -9,7 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import torch
+
+from model.data import load_dataset
+from model.train import fit, start
 from search import study
+from search.experiment import load_experiment
+from search.space import complete
 from search.study import TrialRecord
 
 ROOT = Path(__file__).parents[1]
@@ -36,6 +43,20 @@ top = 0
 def tiny(trials: int, epochs: int, sampler: str = "random", pruner: str = "none") -> str:
     """A configuration whose epochs take a few hundredths of a second."""
     return TINY.format(trials=trials, epochs=epochs, sampler=sampler, pruner=pruner)
+
+
+def epochs_lasting(seconds: float, data: Path, tmp_path: Path) -> int:
+    """How many epochs of a `tiny` trial fill so many seconds here, in one thread of an idle machine."""
+    (tmp_path / "measure.toml").write_text(tiny(trials=1, epochs=20))
+    space = load_experiment(tmp_path / "measure.toml").space
+    hyperparameters = complete(space, {"dropout1": 0.1})
+    state = start(hyperparameters, seed=0, number=0, device=torch.device("cpu"))
+    images = load_dataset("mnist", data, validation_images=100)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    fastest = min(metrics.seconds for metrics in fit(state, images))
+    torch.set_num_threads(threads)
+    return math.ceil(seconds / fastest)
 
 
 def environment(**more: str) -> dict[str, str]:
