@@ -9,6 +9,7 @@ SHA256SUMS            of these four, for `sha256sum -c SHA256SUMS`
 
 import ast
 import csv
+import errno
 import inspect
 import io
 import os
@@ -202,6 +203,8 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
             os.fsync(file.fileno())
     flush(new)
     replace_by_newer(folder)
+    if new.exists():
+        raise OSError(errno.EIO, "reads otherwise than it was written", str(new))
 
 
 def _line(error: Exception) -> str:

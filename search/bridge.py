@@ -3,16 +3,20 @@
 Stock searchers don't see the result that stops a trial, so asking and telling are two hooks on one ledger.
 """
 
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.ledger import Ledger
+from search.resources import PERIOD, Slots, cluster_nodes, fits
 
 
 class Asker(Searcher):
@@ -57,10 +61,12 @@ class Teller(FIFOScheduler):
 
 
 class Watcher(Callback):
-    """What must happen as time passes: time-outs and the live line."""
+    """What must happen as time passes: time-outs, machines that are lost, the live line."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, slots: Slots) -> None:
         self.ledger = ledger
+        self.slots = slots
+        self.looked = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.ledger.on_start(trial.trial_id)
@@ -71,7 +77,18 @@ class Watcher(Callback):
             if trial.trial_id in overdue and trial.temporary_state.ray_actor:
                 # Only killing the worker frees its place; a stopped one would hang on for ten minutes.
                 ray.kill(trial.temporary_state.ray_actor)
+        self._look_for_machines()
         self.ledger.tick()
+
+    def _look_for_machines(self) -> None:
+        """Ray would wait for ever, and say nothing, for a machine that can take a trial."""
+        if time.monotonic() - self.looked < PERIOD:
+            return
+        self.looked = time.monotonic()
+        with suppress(RayError):  # the cluster may be too busy to answer
+            if not fits(self.slots, nodes := cluster_nodes()):
+                needs = f"{self.slots.cpus} CPUs" + (" and a GPU" if self.slots.per_gpu else "")
+                self.ledger.stop(f"of {len(nodes)} machines that are left none has {needs}, as its trials need")
 
 
 class StopWhenAsked(Stopper):

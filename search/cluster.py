@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from search.lock import is_live, run_lock
+from search.room import is_full
 from search.space import ConfigError
 from search.watchdog import watching
 
 START = "start it there with: ray start --head (docs/cluster.md)"
 PREFIX = "ds-"
+OWN_TOKEN = secrets.token_hex(32)  # of this process: Ray reads its environment once
 OBJECT_STORE_BYTES = 400 * 2**20  # the images of two data sets, and room
 
 
@@ -83,8 +85,16 @@ def _init(address: str | None, temporary: str) -> None:
         within = f"{temporary}/ray"
         before = os.environ.get("TMPDIR")
         os.environ["TMPDIR"] = temporary  # for the workers: what one of them leaves when killed goes with this folder
-        ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, _temp_dir=within, **quiet)
-        os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
+        quiet |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES, "_temp_dir": within}
+        try:
+            ray.init("local", **quiet)
+        except Exception as error:  # of a dozen types, where one of its processes is killed or has no room
+            if is_full(error):
+                raise
+            reason = " ".join(str(error).split())[:160]
+            raise ConfigError(f"Ray did not start ({reason}); type the same command again, with --resume") from error
+        finally:
+            os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
         return
     _check_token(address)
     try:
@@ -176,6 +186,7 @@ def quiet_environment(private: bool) -> None:
         "TUNE_WARN_THRESHOLD_S": "1000",
         "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
         "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+        "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # or Ray tries such a trial again, besides the ledger
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "GLOG_minloglevel": "3",
@@ -186,7 +197,7 @@ def quiet_environment(private: bool) -> None:
     }
     if private:
         settings["RAY_gcs_rpc_server_reconnect_timeout_s"] = "20"  # how long agents of a killed driver's Ray linger
-        settings["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # Ray's own lies in a file that others may read
+        os.environ["RAY_AUTH_TOKEN"] = OWN_TOKEN  # Ray's own lies in a file, and a cluster's is known to others
     for key, value in settings.items():
         os.environ.setdefault(key, value)
     from ray._private import ray_constants

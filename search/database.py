@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import sqlalchemy
@@ -19,6 +20,7 @@ EXAMPLE = f"{SHARED}USER@HOST/DATABASE"
 # Ten seconds to connect; a server that vanished without a word is noticed within half a minute.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 PATIENCE |= {"tcp_user_timeout": 30_000}
+INDEX_BYTES = 2**16  # twice what SQLite's index of a log takes at least
 LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -50,6 +52,14 @@ def check_address(storage: str) -> None:
 
 def file_url(path: Path) -> str:
     return sqlalchemy.URL.create("sqlite", database=str(path.absolute())).render_as_string()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """For reading alone. Where there is no log SQLite needs no index of one, for which a full disk has no room; nor
+    can anyone begin to write then."""
+    log = path.with_name(f"{path.name}-wal").exists()
+    how = "mode=ro&immutable=1" if not log and disk_usage(path.parent).free < INDEX_BYTES else "mode=ro"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", timeout=30, uri=True)
 
 
 def open_file(path: Path) -> RunStorage:
@@ -88,7 +98,7 @@ def open_shared(url: str, name: str) -> RunStorage:
 def reading_file(path: Path) -> Iterator[sqlalchemy.Connection]:
     """A connection on which all queries see one moment, whatever a running search writes. Raises ConfigError."""
     _check_whole(path)
-    engine = sqlalchemy.create_engine(file_url(path), connect_args={"timeout": 30})
+    engine = sqlalchemy.create_engine("sqlite://", creator=lambda: _open(path), poolclass=sqlalchemy.NullPool)
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
@@ -187,7 +197,7 @@ def _check_whole(path: Path) -> None:
     try:
         if not size:
             raise sqlite3.DatabaseError("it is empty")
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=30, uri=True)) as connection:
+        with closing(_open(path)) as connection:
             [(found,)] = connection.execute("PRAGMA quick_check(1)")
             [(page,)] = connection.execute("PRAGMA page_size")
         if found != "ok" or size % page:
@@ -197,6 +207,8 @@ def _check_whole(path: Path) -> None:
 
 
 def _unreadable(path: Path, error: BaseException) -> ConfigError:
+    if is_full(error):
+        return ConfigError(f"{path}: no room left on its disk to open it ({_reason(error)}); free some")
     return ConfigError(
         f"{path}: can't be read ({_reason(error)}); restore it from a copy, or search under another --name"
     )

@@ -87,7 +87,7 @@ def _tuner(engine: Engine, stage: Stage, slots: Slots, ledger: Ledger) -> Any:
             name=f"{sum(1 for _ in storage.iterdir()):04d}-{stage.name}",
             storage_path=str(storage),
             stop=StopWhenAsked(ledger),
-            callbacks=[Watcher(ledger)],
+            callbacks=[Watcher(ledger, slots)],
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,

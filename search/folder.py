@@ -10,6 +10,8 @@ from search.progress import Progress
 from search.resolved import differences, load_resolved
 from search.space import ConfigError
 
+LEFT_BY_TRIALS = ("export", "ray/*/*/checkpoint_*")
+
 
 def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None:
     """Refuse a folder that holds something else, or the same search without --resume. Raises ConfigError.
@@ -20,12 +22,14 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None
         return
     if not (run_dir / "lock").exists() and not study.is_run(run_dir):
         raise ConfigError(f"{run_dir}: is there and is no run of ours (no study.db); choose another --name")
-    if not study.is_run(run_dir) and any((run_dir / ours).exists() for ours in ("ray", "export", "study.db-wal")):
-        raise ConfigError(
-            f"{run_dir}: its study is gone (no study.db, or no experiment.toml), other files of it are there; "
-            "restore it from a copy, or choose another --name"
-        )
     if not has_begun(run_dir):
+        patterns = LEFT_BY_TRIALS if study.is_run(run_dir) else (*LEFT_BY_TRIALS, "study.db-wal")
+        if trained := next((found for pattern in patterns for found in run_dir.glob(pattern)), None):
+            raise ConfigError(
+                f"{run_dir}: its study is gone or holds no trial, though {trained.relative_to(run_dir)} is there; "
+                "restore study.db or experiment.toml from a copy, see where search.storage leads, or choose another "
+                "--name"
+            )
         return
     if not resume:
         raise ConfigError(

@@ -90,7 +90,7 @@ class Ledger:
             return False
         with self.tidily():
             if "no_room" in result:
-                self._stop(f"trial {live.number} found its disk full ({result['no_room']}); free some room")
+                self.stop(f"trial {live.number} found its disk full ({result['no_room']}); free some room")
             elif error := result.get("error"):
                 self._end(worker, TrialState.FAIL, error)
             else:
@@ -151,9 +151,9 @@ class Ledger:
             yield
         except Exception as error:
             if reason := why_lost(error):
-                self._stop(f"the study's database no longer answers ({reason}); see to it")
+                self.stop(f"the study's database no longer answers ({reason}); see to it")
             elif is_full(error):
-                self._stop(f"the disk of {self.stage.run_dir} is full; free some room")
+                self.stop(f"the disk of {self.stage.run_dir} is full; free some room")
             else:
                 raise
 
@@ -187,7 +187,9 @@ class Ledger:
             study.set_attributes(stage.study, trial._trial_id, seed=stage.seed, started=time.time())
         if "ended" in attributes:  # killed between the reason of an end and the end itself
             study.set_attributes(stage.study, trial._trial_id, ended=None, error=None)
-        spent = sum(value["seconds"] for key, value in attributes.items() if key.startswith(study.EPOCH))
+        saved = (attributes.get(states.NEWEST) or {"epoch": 0})["epoch"]  # what came after it is trained again
+        epochs = [value for key, value in attributes.items() if key.startswith(study.EPOCH)]
+        spent = sum(epoch["seconds"] for epoch in epochs if epoch["epoch"] <= saved)
         self.live[worker] = LiveTrial(trial._trial_id, trial.number, hyperparameters, spent=spent)
         return {
             "number": trial.number,
@@ -225,12 +227,13 @@ class Ledger:
         self._after_end(live.trial_id)
         self._failures = self._failures + 1 if state == TrialState.FAIL else 0
         if self._failures == self.stage.max_consecutive_failures:
-            self._stop(
+            self.stop(
                 f"{self._failures} trials in a row failed, the last with: {error}; correct the cause (failed "
                 "trials are not tried again), or raise resources.max_consecutive_failures"
             )
 
-    def _stop(self, why: str) -> None:
+    def stop(self, why: str) -> None:
+        """End the stage as soon as may be; what is unfinished waits for a resumption."""
         self.stopped = self.stopped or why
 
     def _charge(self, live: LiveTrial) -> int:

@@ -80,6 +80,11 @@ def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -
     return Slots(concurrent, cpus_per_trial, k, tuple((node, count) for node, count in spare if count))
 
 
+def fits(slots: Slots, nodes: list[Node]) -> bool:
+    """Whether at least one trial of these places fits on any of the `nodes`."""
+    return any(node.cpus >= slots.cpus and (node.gpus > 0 or not slots.per_gpu) for node in nodes)
+
+
 def trials_that_fit(free_bytes: int, peak_bytes: int) -> int:
     """The automatic number of trials per GPU: what memory allows, at least 1, at most 8."""
     return max(1, min(MOST_PER_GPU, int(free_bytes * MEMORY_SHARE) // max(peak_bytes, 1)))
@@ -107,7 +112,8 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[None]:
             with suppress(Exception):  # the cluster may be too busy to answer
                 if {node.id for node in nodes} - {node.id for node in cluster_nodes()}:
                     while held:
-                        remove_placement_group(held.pop())
+                        remove_placement_group(held[-1])
+                        held.pop()
                     return
 
     gpus = {node.id: node.gpus for node in nodes}

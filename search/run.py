@@ -104,6 +104,7 @@ def _opened(
         raise ConfigError(f"{run_dir}: can't be made ({error.strerror}); choose another --out or --name") from None
     check_owner(run_dir, progress)
     with run_lock(run_dir):
+        check_folder(experiment, run_dir, resume=resume)  # again: another driver may have begun meanwhile
         replace_by_newer(run_dir / "export")
         if not has_begun(run_dir):
             study.discard(run_dir)

@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -101,7 +102,8 @@ def discard(run_dir: Path) -> None:
                 with suppress(KeyError):
                     optuna.delete_study(study_name=storage.prefix + name, storage=storage)
             storage.engine.dispose()
-    for leftover in ("experiment.toml", "study.db", "study.db-wal", "study.db-shm"):
+    shutil.rmtree(run_dir / "ray", ignore_errors=True)
+    for leftover in ("experiment.toml", "study.db-wal", "study.db-shm", "study.db"):
         (run_dir / leftover).unlink(missing_ok=True)
 
 

@@ -224,6 +224,20 @@ def test_a_study_that_lost_its_end_is_refused(run_dir: Path, experiment: Experim
         )
 
 
+def test_a_study_that_lost_its_trials_is_not_begun_again(run_dir: Path, experiment: Experiment) -> None:
+    """An older or another database, say, where search.storage leads elsewhere than before."""
+    (run_dir / "study.db").unlink()
+    study.open_study(study.open_storage(run_dir), study.SEARCH)
+    for resume in (False, True):
+        with pytest.raises(ConfigError, match="its study is gone or holds no trial, though export is there"):
+            check_folder(experiment, run_dir, resume=resume)
+    shutil.rmtree(run_dir / "export")
+    with pytest.raises(ConfigError, match="though ray/session/.*/checkpoint_000001 is there"):
+        check_folder(experiment, run_dir, resume=True)
+    shutil.rmtree(run_dir / "ray")
+    check_folder(experiment, run_dir, resume=True)  # nothing to lose
+
+
 def test_an_emptied_study_keeps_its_log(run_dir: Path) -> None:
     (run_dir / "study.db").write_bytes(b"")
     (run_dir / "study.db-wal").write_bytes(b"what may still be rescued")

@@ -5,6 +5,7 @@ The disk is a tmpfs of a few megabytes. Mounting it takes root, or a user namesp
 
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -49,8 +50,16 @@ def test_full_disk(small_disk: Path, tiny_root: Path, tmp_path: Path, note: Call
     resumed = command(tmp_path, *words)
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     after = records(run_dir)
+    assert not any("retries" in record.attributes for record in after)
     assert [record.number for record in after] == list(range(6))
     assert {record.state for record in after} <= {"complete", "pruned"}
     assert [after[record.number] for record in finished] == finished
-    assert len(trial_table(run_dir)) == 6
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    assert len(trial_table(run_dir)) == 6  # not one byte is free
+    stopped = command(tmp_path, *words, "--trials", "7")
+    assert stopped.returncode == 2, stopped.stderr
+    assert stopped.stderr.splitlines()[-1].startswith("error: no room left on a disk ("), stopped.stderr
+    assert "Traceback" not in stopped.stderr
     note(f"disk full: stopped with {len(finished)} of 6 trials finished, resumed with room, none lost")

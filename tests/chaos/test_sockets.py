@@ -106,7 +106,8 @@ def place(local: str) -> tuple[IPv4Address | IPv6Address, int]:
 def running(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     here = tmp_path_factory.mktemp("running")
     (here / "tiny.toml").write_text(tiny(trials=2, epochs=9_999))
-    with driver(here, "tiny.toml", "--data", str(tiny_root), HOME=str(here)) as process:
+    # A token that others may know, such as a cluster's, is in the environment too.
+    with driver(here, "tiny.toml", "--data", str(tiny_root), HOME=str(here), RAY_AUTH_TOKEN=WRONG) as process:
         until(lambda: process.poll() is not None or any(trial.epochs for trial in records(here / "runs" / "tiny")))
         assert process.poll() is None, log_of(here)
         found = Running(here, [process.pid, *descendants(process.pid)])

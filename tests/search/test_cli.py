@@ -1,6 +1,7 @@
 """The commands as a person types them: errors in one line, Ctrl-C, the offline fallback."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from search import study
+from search import cluster, study
+from search.space import ConfigError
 from tests.harness import command, environment, tiny, until
 
 
@@ -47,6 +49,17 @@ def test_mistakes_end_in_one_line(here: Path, tiny_root: Path, words: list[str],
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert not any((here / "runs").glob("*/study.db"))
+
+
+def test_a_ray_that_does_not_start_ends_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(*_: object, **_named: object) -> None:
+        raise RuntimeError("Failed to start GCS.\nLast lines of its log: ...")
+
+    monkeypatch.setattr("ray.init", init)
+    monkeypatch.setenv("TMPDIR", "/tmp")
+    with pytest.raises(ConfigError, match=r"Ray did not start \(Failed to start GCS. Last"), cluster.connected(None):
+        pass
+    assert os.environ["TMPDIR"] == "/tmp"
 
 
 def test_confirm_needs_a_run(here: Path) -> None:

@@ -180,6 +180,19 @@ def test_time_out_is_told_once_and_fails(of_search: optuna.Study) -> None:
     assert of_search.trials[0].user_attrs["error"] == "ran longer than resources.trial_timeout = 0 s"
 
 
+@pytest.mark.parametrize(("saved", "spent"), [(None, 0.0), (2, 2.0)])
+def test_only_training_that_is_not_repeated_counts_against_the_time_out(
+    of_search: optuna.Study, tmp_path: Path, saved: int | None, spent: float
+) -> None:
+    book = ledger(of_search, search=HALVING.model_copy(update={"pruner": "none"}))
+    book.next_config("a")
+    for epoch in (1, 2, 3):  # a second each
+        book.on_result("a", result(epoch, 0.5), state(tmp_path, "a", epoch) if epoch == saved else None)
+    book.on_death("a", "killed")
+    book.next_config("b")
+    assert book.live["b"].spent == spent
+
+
 def test_nothing_is_handed_out_once_stopping(of_search: optuna.Study) -> None:
     book = ledger(of_search)
     book.stopped = "interrupted"

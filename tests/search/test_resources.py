@@ -2,12 +2,14 @@
 
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from search import bridge
 from search.experiment import parse_experiment
 from search.progress import Progress
-from search.resources import Node, cluster_nodes, hold_spare, plan, trials_that_fit
+from search.resources import Node, Slots, cluster_nodes, hold_spare, plan, trials_that_fit
 from search.run import run_search
 from search.space import ConfigError
 from search.study import read_trials
@@ -82,6 +84,26 @@ def test_each_trial_of_a_search_sees_one_gpu_of_its_own(
     assert len({gpus[0] for gpus in given}) == 3
     assert "trials_per_gpu = 1" in (tmp_path / "run" / "experiment.toml").read_text()
     assert "training on the CPU" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("slots", "left", "told"),
+    [
+        (Slots(2, 8), [Node("a", 2, 0)], "of 1 machines that are left none has 8 CPUs, as its trials need"),
+        (Slots(2, 1, 4), [Node("a", 8, 0)], "of 1 machines that are left none has 1 CPUs and a GPU, as its"),
+        (Slots(2, 2), [Node("a", 1, 0), Node("b", 2, 0)], None),
+        (Slots(2, 1, 4), [Node("a", 8, 1)], None),
+    ],
+)
+def test_a_search_whose_trials_fit_on_no_machine_that_is_left_stops(
+    monkeypatch: pytest.MonkeyPatch, slots: Slots, left: list[Node], told: str | None
+) -> None:
+    stops: list[str] = []
+    ledger = SimpleNamespace(overdue=list, tick=lambda: None, stop=stops.append)
+    monkeypatch.setattr(bridge, "cluster_nodes", lambda: left)
+    monkeypatch.setattr(bridge, "PERIOD", 0.0)
+    bridge.Watcher(ledger, slots).on_step_end(1, [])  # type: ignore[arg-type]
+    assert [stop.startswith(told or "") for stop in stops] == ([True] if told else [])
 
 
 @pytest.mark.parametrize(("trials", "loads"), [(3, [0, 1, 1, 1]), (6, [1, 1, 2, 2]), (8, [2, 2, 2, 2])])

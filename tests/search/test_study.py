@@ -135,6 +135,13 @@ def test_listed_points_come_first(of_search: optuna.Study) -> None:
     assert of_search.trials[0].params == point
 
 
+def test_a_search_that_never_began_leaves_nothing_in_its_way(of_search: optuna.Study, tmp_path: Path) -> None:
+    of_search.enqueue_trial({"dropout1": 0.1})
+    (tmp_path / "ray" / "0000-search").mkdir(parents=True)
+    study.discard(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_folders_that_are_no_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no study.db"):
         study.read_trials(tmp_path)
