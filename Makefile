@@ -14,7 +14,7 @@ test: $(INSTALLED)
 
 # The long form of the fault and bad-input tests; its figures are printed at the end.
 chaos: $(INSTALLED)
-	CHAOS_KILLS=150 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m '' tests/chaos tests/fuzz tests/test_security.py --durations=30
+	CHAOS_KILLS=120 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m '' tests/chaos tests/fuzz tests/test_security.py --durations=30
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -129,6 +129,10 @@ def locked(url: str, name: str, wait: int = 2) -> Iterator[None]:
         # The server, too, should soon notice a machine that vanished with the lock.
         connection.exec_driver_sql(f"SET lock_timeout = '{wait}s'; SET tcp_keepalives_idle = 30")
         connection.exec_driver_sql("SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3")
+        # This connection says nothing for hours, which some servers are set to end (since PostgreSQL 14).
+        connection.exec_driver_sql(
+            "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
+        )
         try:
             connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
         except OperationalError as error:

@@ -8,6 +8,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -213,6 +214,17 @@ def test_a_second_driver_is_refused_and_the_first_is_seen_from_a_copy(run_dir: P
     assert study.read_trials(copy)[0].state == "interrupted"
     with study.sole_driver(copy):
         pass
+
+
+def test_the_lock_outlives_a_servers_limit_on_idle_connections(server: Server, run_dir: Path) -> None:
+    with sqlalchemy.create_engine(server.url, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql("ALTER ROLE postgres SET idle_session_timeout = '200ms'")
+        try:
+            with study.sole_driver(run_dir):
+                time.sleep(1)
+                assert study.is_driven(run_dir)
+        finally:
+            connection.exec_driver_sql("ALTER ROLE postgres RESET idle_session_timeout")
 
 
 def test_what_was_killed_before_its_first_trial_is_discarded_alone(
