@@ -10,11 +10,11 @@ search: $(INSTALLED)
 	$(BIN)/python -m search configs/quick.toml --resume
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -rs
 
 # The long form of the fault and bad-input tests; its figures are printed at the end.
 chaos: $(INSTALLED)
-	CHAOS_KILLS=120 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m '' tests/chaos tests/fuzz tests/test_security.py --durations=30
+	CHAOS_KILLS=120 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m '' tests/chaos tests/fuzz tests/test_security.py -rs --durations=30
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

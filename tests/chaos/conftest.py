@@ -20,7 +20,7 @@ def kills() -> int:
 
 @pytest.fixture(scope="session")
 def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keep a line of figures for the end of the run; docs/reliability.md is made from these."""
+    """Keep a line of figures for the end of the run; the table in docs/reliability.md is made from these."""
     return request.config.stash[FIGURES].append
 
 
