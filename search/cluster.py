@@ -5,9 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,12 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from search.address import START, check_token
 from search.lock import is_live, run_lock
 from search.room import is_full
 from search.space import ConfigError
 from search.watchdog import watching
 
-START = "start it there with: ray start --head (docs/cluster.md)"
 PREFIX = "ds-"
 OWN_TOKEN = secrets.token_hex(32)  # of this process: Ray reads its environment once
 OBJECT_STORE_BYTES = 400 * 2**20  # the images of two data sets, and room
@@ -96,41 +93,12 @@ def _init(address: str | None, temporary: str) -> None:
         finally:
             os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
         return
-    _check_token(address)
+    check_token(address)
     try:
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         reason = " ".join(str(error).split())[:160]
         raise ConfigError(f"--address {address}: no Ray cluster answers ({reason}); {START}") from None
-
-
-def _check_token(address: str) -> None:
-    """Refuse a cluster that is open to all, or not open to us: Ray itself would try for long, or fail trial by trial.
-
-    Raises ConfigError.
-    """
-    if os.environ["RAY_AUTH_MODE"] == "token" and _admits(address, RAY_AUTH_MODE="disabled"):
-        raise ConfigError(
-            f"--address {address}: this cluster asks for no token, so whoever reaches it can run code there; start it "
-            "with RAY_AUTH_MODE=token (docs/cluster.md), or set RAY_AUTH_MODE=disabled to use it all the same"
-        )
-    if not _admits(address):
-        raise ConfigError(
-            f"--address {address}: the cluster does not let this process in; "
-            "have RAY_AUTH_MODE=token and the file ~/.ray/auth_token here as on its head (docs/cluster.md)"
-        )
-
-
-def _admits(address: str, **environment: str) -> bool:
-    """Whether the cluster lets in who comes with this environment. Raises ConfigError where none answers.
-
-    Asked in a process of its own: Ray looks at its environment once, and ends a process that has no token at all.
-    """
-    knock = [sys.executable, "-c", "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])", address]
-    try:
-        return not subprocess.run(knock, env={**os.environ, **environment}, capture_output=True, timeout=20).returncode
-    except subprocess.TimeoutExpired:
-        raise ConfigError(f"--address {address}: no Ray cluster answers (20 s of silence); {START}") from None
 
 
 def _end_descendants() -> None:
@@ -154,24 +122,6 @@ def _remove_leftovers() -> None:
             lock = (folder / "lock").stat()
             if lock.st_uid == os.getuid() and time.time() - lock.st_mtime > 60 and not is_live(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def check_address(address: str | None) -> None:
-    """Refuse what can't be a cluster's address, or where nothing listens: Ray itself would try for minutes.
-
-    Raises ConfigError.
-    """
-    if address is None:
-        return
-    if "://" in address:
-        raise ConfigError(f"--address {address}: a driver behind ray:// would keep the study elsewhere; use HOST:PORT")
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigError(f"--address {address}: must be HOST:PORT, as in 10.0.0.1:6379")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except OSError as error:
-        raise ConfigError(f"--address {address}: no Ray cluster answers ({error.strerror or error}); {START}") from None
 
 
 def quiet_environment(private: bool) -> None:

@@ -14,7 +14,8 @@ from model.card import replace_by_newer
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from search import confirm, sampling, study
-from search.cluster import check_address, connected
+from search.address import check_address
+from search.cluster import connected
 from search.database import open_shared
 from search.engine import Engine, StoppedError, run_stage, worker_data
 from search.experiment import Experiment

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from search import cluster
+from search import address
 from search.space import ConfigError
 from tests.harness import command, descendants, driver, environment, log_of, records, tiny, title, until
 
@@ -179,12 +179,12 @@ def test_a_cluster_open_to_all_is_refused_unless_asked_for(
     monkeypatch: pytest.MonkeyPatch, mode: str, admits: set[str], said: str | None
 ) -> None:
     monkeypatch.setenv("RAY_AUTH_MODE", mode)
-    monkeypatch.setattr(cluster, "_admits", lambda _, RAY_AUTH_MODE=mode: RAY_AUTH_MODE in admits)  # noqa: N803
+    monkeypatch.setattr(address, "_admits", lambda _, RAY_AUTH_MODE=mode: RAY_AUTH_MODE in admits)  # noqa: N803
     if said is None:
-        cluster._check_token("head:1")
+        address.check_token("head:1")
     else:
         with pytest.raises(ConfigError, match=f"--address head:1: {said}"):
-            cluster._check_token("head:1")
+            address.check_token("head:1")
 
 
 def test_a_driver_that_joins_a_cluster_uses_a_token() -> None:
