@@ -67,3 +67,24 @@ def test_the_trial_of_a_lost_node_goes_on_elsewhere(
     assert (record.state, record.attributes["retries"], len(record.epochs)) == ("complete", 1, epochs)
     assert record.epochs[0]["clock"] < struck < record.epochs[-1]["clock"]  # not begun again
     note(f"node lost ({blow.name}): its trial moved to the other node and went on from its last state")
+
+
+def test_a_search_that_lost_its_last_gpu_stops(
+    head: tuple[str, dict[str, str]], tmp_path: Path, tiny_root: Path
+) -> None:
+    """The head has none. With --resume its trials would go on there, on the CPU."""
+    address, env = head
+    (tmp_path / "tiny.toml").write_text(tiny(trials=1, epochs=9_999) + "[resources]\ntrials_per_gpu = 1\n")
+    words = ["tiny.toml", "--address", address, "--data", str(tiny_root)]
+    nodes = [f"--address={address}", "--num-gpus=1", *COMMON]
+    with (
+        ray_node(tmp_path / "2nd.log", nodes, {**env, "CUDA_VISIBLE_DEVICES": "0"}) as node,
+        driver(tmp_path, *words, **env) as process,
+    ):
+        until(lambda: any(record.epochs for record in records(tmp_path / "runs" / "tiny")))
+        kill([node.pid, *descendants(node.pid)])
+        assert process.wait(60) == 1, log_of(tmp_path)
+    [record] = records(tmp_path / "runs" / "tiny")
+    assert record.state == "interrupted"
+    said = log_of(tmp_path).splitlines()[-1]
+    assert said.startswith("of 1 machines that are left none has 1 CPUs and a GPU, as its trials need; go on with: ")
