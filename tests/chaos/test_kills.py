@@ -30,7 +30,8 @@ from tests.harness import descendants, driver, environment, epochs_lasting, kill
 pytestmark = pytest.mark.chaos
 KINDS = ("worker", "worker", "worker", "driver", "worker", "raylet", "driver", "worker", "GCS", "driver", "all of Ray")
 WORDS = {"worker": "ray::ImplicitFunc", "raylet": "raylet/raylet", "GCS": "gcs_server", "all of Ray": ""}
-TRIALS, SECONDS = 3, 12  # of training each, in short epochs: states are saved by time alone, after ten seconds
+SHORT, SECONDS = (20, 40), 12  # epochs of the short trials, of training of a long one: a state after ten seconds
+POINT = "[[points]]\nepochs = {epochs}\ndropout1 = {dropout}\n"
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Campaign:
 
     here: Path
     data: Path
-    trials: int = TRIALS
+    trials: int
     ended_by_us: bool = False
     done: Counter[str] = field(default_factory=Counter)
     finished: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -89,8 +90,11 @@ def epochs_of(found: list[TrialRecord]) -> float:
 def test_nothing_finished_is_ever_lost(
     tmp_path: Path, tiny_root: Path, kills: int, note: Callable[[str], None]
 ) -> None:
-    (tmp_path / "tiny.toml").write_text(tiny(TRIALS, epochs_lasting(SECONDS, tiny_root, tmp_path)))
-    seen = Campaign(tmp_path, tiny_root)
+    long = epochs_lasting(SECONDS, tiny_root, tmp_path)
+    config = tiny(trials := max(8, kills // 2), long).replace(f"epochs = {long}", f"epochs = {[*SHORT, long]}")
+    first = [POINT.format(epochs=long, dropout=dropout) for dropout in (0.1, 0.2)]
+    (tmp_path / "tiny.toml").write_text(config + "".join(first))
+    seen = Campaign(tmp_path, tiny_root, trials)
     dice = random.Random(kills)
     kinds = [KINDS[index % len(KINDS)] for index in range(kills)]
     while kinds:
