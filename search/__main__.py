@@ -41,10 +41,8 @@ def search(
         experiment = with_trials(load_experiment(config), trials)
         if address is None:
             check_cpus(experiment, str(config))
-        from search.folder import check_folder
         from search.run import run_search
 
-        check_folder(experiment, run_dir, resume=resume)
         progress = Progress(quiet)
         return _with_report(
             lambda on_gone: run_search(

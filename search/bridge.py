@@ -4,6 +4,7 @@ Stock searchers don't see the result that stops a trial, so asking and telling a
 """
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.ledger import Ledger
-from search.resources import PERIOD, Slots, cluster_nodes, fits
+from search.resources import Node, Slots, cluster_nodes, fits
+
+PERIOD = 3.0  # seconds between two looks at whether all machines are still there
 
 
 class Asker(Searcher):
@@ -63,9 +66,11 @@ class Teller(FIFOScheduler):
 class Watcher(Callback):
     """What must happen as time passes: time-outs, machines that are lost, the live line."""
 
-    def __init__(self, ledger: Ledger, slots: Slots) -> None:
+    def __init__(self, ledger: Ledger, slots: Slots, nodes: list[Node], let_go: Callable[[], None]) -> None:
         self.ledger = ledger
         self.slots = slots
+        self.nodes = nodes
+        self.let_go = let_go  # of the places that are held empty
         self.looked = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -81,14 +86,18 @@ class Watcher(Callback):
         self.ledger.tick()
 
     def _look_for_machines(self) -> None:
-        """Ray would wait for ever, and say nothing, for a machine that can take a trial."""
+        """Trials of a lost one need a place elsewhere, for which Ray would wait for ever, and say nothing."""
         if time.monotonic() - self.looked < PERIOD:
             return
         self.looked = time.monotonic()
         with suppress(RayError):  # the cluster may be too busy to answer
-            if not fits(self.slots, nodes := cluster_nodes()):
+            left = cluster_nodes()
+            if {node.id for node in self.nodes} <= {node.id for node in left}:
+                return
+            self.let_go()
+            if not fits(self.slots, left):
                 needs = f"{self.slots.cpus} CPUs" + (" and a GPU" if self.slots.per_gpu else "")
-                self.ledger.stop(f"of {len(nodes)} machines that are left none has {needs}, as its trials need")
+                self.ledger.stop(f"of {len(left)} machines that are left none has {needs}, as its trials need")
 
 
 class StopWhenAsked(Stopper):

@@ -47,8 +47,8 @@ def run_stage(engine: Engine, stage: Stage) -> Ledger:
     ledger = Ledger(stage, engine.progress, engine.gone)
     engine.progress.begin(total=found.kept + found.to_do, done=found.kept)
     try:
-        with hold_spare(slots, nodes), _interruptible(ledger), ledger.tidily():
-            _tuner(engine, stage, slots, ledger).fit()
+        with hold_spare(slots, nodes) as let_go, _interruptible(ledger), ledger.tidily():
+            _tuner(engine, stage, slots, ledger, Watcher(ledger, slots, nodes, let_go)).fit()
     except Exception:
         if ledger.stopped in (None, INTERRUPTED):
             raise  # else it is what Ray trips over on its way out, when a disk is full
@@ -63,7 +63,7 @@ def run_stage(engine: Engine, stage: Stage) -> Ledger:
     return ledger
 
 
-def _tuner(engine: Engine, stage: Stage, slots: Slots, ledger: Ledger) -> Any:
+def _tuner(engine: Engine, stage: Stage, slots: Slots, ledger: Ledger, watcher: Watcher) -> Any:
     from ray import tune
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -87,7 +87,7 @@ def _tuner(engine: Engine, stage: Stage, slots: Slots, ledger: Ledger) -> Any:
             name=f"{sum(1 for _ in storage.iterdir()):04d}-{stage.name}",
             storage_path=str(storage),
             stop=StopWhenAsked(ledger),
-            callbacks=[Watcher(ledger, slots)],
+            callbacks=[watcher],
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,

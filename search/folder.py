@@ -13,34 +13,38 @@ from search.space import ConfigError
 LEFT_BY_TRIALS = ("export", "ray/*/*/checkpoint_*")
 
 
-def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> None:
+def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> bool:
     """Refuse a folder that holds something else, or the same search without --resume. Raises ConfigError.
 
-    A search that ended before its first trial began (no cluster at --address, say) left nothing to resume.
+    Returns whether any trial has begun: a search that ended before (no cluster at --address, say) left nothing to
+    resume.
     """
     if not run_dir.is_dir() or not any(run_dir.iterdir()):
-        return
-    if not (run_dir / "lock").exists() and not study.is_run(run_dir):
+        return False
+    is_run = study.is_run(run_dir)
+    if not (run_dir / "lock").exists() and not is_run:
         raise ConfigError(f"{run_dir}: is there and is no run of ours (no study.db); choose another --name")
-    if not has_begun(run_dir):
-        patterns = LEFT_BY_TRIALS if study.is_run(run_dir) else (*LEFT_BY_TRIALS, "study.db-wal")
+    begun = [trial.state for trial in study.read_trials(run_dir) if trial.state != "waiting"] if is_run else []
+    if not begun:
+        patterns = LEFT_BY_TRIALS if is_run else (*LEFT_BY_TRIALS, "study.db-wal")
         if trained := next((found for pattern in patterns for found in run_dir.glob(pattern)), None):
             raise ConfigError(
                 f"{run_dir}: its study is gone or holds no trial, though {trained.relative_to(run_dir)} is there; "
                 "restore study.db or experiment.toml from a copy, see where search.storage leads, or choose another "
                 "--name"
             )
-        return
+        return False
     if not resume:
+        holds = ", ".join(f"{begun.count(state)} {state}" for state in dict.fromkeys(begun))
         raise ConfigError(
-            f"{run_dir}: a search of that name exists ({_holdings(run_dir)}); "
-            "continue it with --resume or choose another --name"
+            f"{run_dir}: a search of that name exists ({holds}); continue it with --resume or choose another --name"
         )
     if changed := differences(load_resolved(run_dir), experiment):
         raise ConfigError(
             f"{run_dir}: its search had another configuration: {changed}; undo that or choose another --name "
             "(only search.trials and [resources] may change)"
         )
+    return True
 
 
 def check_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
@@ -61,13 +65,3 @@ def check_owner(run_dir: Path, progress: Progress) -> None:
         progress.warn(
             f"{run_dir} belongs to another user (id {owner}): to go on with it is to trust them with this run"
         )
-
-
-def has_begun(run_dir: Path) -> bool:
-    """Whether any trial of this run has begun."""
-    return study.is_run(run_dir) and any(trial.state != "waiting" for trial in study.read_trials(run_dir))
-
-
-def _holdings(run_dir: Path) -> str:
-    states = [trial.state for trial in study.read_trials(run_dir) if trial.state != "waiting"]
-    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))

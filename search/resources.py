@@ -1,9 +1,8 @@
 """How many trials share a GPU, and which GPU each gets."""
 
 import math
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +12,6 @@ from search.space import ConfigError
 MOST_PER_GPU = 8  # above that trials on one GPU only wait for each other
 CONTEXT_BYTES = 600 * 2**20  # what CUDA itself takes in each process: about 500 MB on recent cards
 MEMORY_SHARE = 0.9  # of a GPU's memory that trials may fill
-PERIOD = 3.0  # seconds between two looks at whether all machines are still there
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,12 @@ def trials_that_fit(free_bytes: int, peak_bytes: int) -> int:
 
 
 @contextmanager
-def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[None]:
+def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[Callable[[], None]]:
     """Reserve the places that stay empty, spread over the GPUs of their nodes, while the context lasts.
 
     Ray gives a fraction to the fullest GPU that has room. So per GPU: reserve the empty places, then fill the rest of
-    that GPU, so that the next reservation meets another one; at last let go of what filled the rest. Once a machine
-    is lost all are let go: its trials need a place elsewhere, and Ray would move its reservations there too.
+    that GPU, so that the next reservation meets another one; at last let go of what filled the rest. Yields what lets
+    go of all, for when a machine is lost: its trials need places elsewhere, and so would its reservations.
     """
     from ray.util import placement_group, remove_placement_group
 
@@ -107,19 +105,14 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[None]:
             raise ConfigError("GPUs of the cluster are taken by others; wait, or set resources.trials_per_gpu = 1")
         return group
 
-    def let_go_when_one_is_lost() -> None:
-        while not over.wait(PERIOD):
-            with suppress(Exception):  # the cluster may be too busy to answer
-                if {node.id for node in nodes} - {node.id for node in cluster_nodes()}:
-                    while held:
-                        remove_placement_group(held[-1])
-                        held.pop()
-                    return
+    def let_go(groups: list[Any]) -> None:
+        while groups:
+            remove_placement_group(groups[-1])
+            groups.pop()  # only now: a cluster that was too busy is asked again
 
     gpus = {node.id: node.gpus for node in nodes}
-    held, rest = [], []
-    over = threading.Event()
-    watch = threading.Thread(target=let_go_when_one_is_lost, name="spare places", daemon=True)
+    held: list[Any] = []
+    rest: list[Any] = []
     try:
         for node, spare in slots.spare:
             for gpu in range(gpus[node]):
@@ -128,18 +121,11 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[None]:
                     held.append(reserve(node, empty * slots.gpu_fraction))
                 if empty < slots.per_gpu:
                     rest.append(reserve(node, 1 - empty * slots.gpu_fraction))
-        for group in rest:
-            remove_placement_group(group)
-        rest = []
-        if held:
-            watch.start()
-        yield
+        let_go(rest)
+        yield lambda: let_go(held)
     finally:
-        over.set()
-        if watch.is_alive():
-            watch.join()
-        for group in [*held, *rest]:
-            remove_placement_group(group)
+        let_go(held)
+        let_go(rest)
 
 
 def measured_per_gpu(largest: Hyperparameters, data: dict[str, Any], nodes: list[Node]) -> int:

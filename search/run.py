@@ -19,7 +19,7 @@ from search.cluster import connected
 from search.database import open_shared
 from search.engine import Engine, StoppedError, run_stage, worker_data
 from search.experiment import Experiment
-from search.folder import check_data, check_folder, check_owner, has_begun
+from search.folder import check_data, check_folder, check_owner
 from search.lock import run_lock
 from search.progress import Progress
 from search.provenance import data_digest, environment, write_text
@@ -105,10 +105,9 @@ def _opened(
         raise ConfigError(f"{run_dir}: can't be made ({error.strerror}); choose another --out or --name") from None
     check_owner(run_dir, progress)
     with run_lock(run_dir):
-        check_folder(experiment, run_dir, resume=resume)  # again: another driver may have begun meanwhile
-        replace_by_newer(run_dir / "export")
-        if not has_begun(run_dir):
+        if not check_folder(experiment, run_dir, resume=resume):  # again: another driver may have begun meanwhile
             study.discard(run_dir)
+        replace_by_newer(run_dir / "export")
         dataset = load_dataset(
             experiment.data.dataset,
             data_root(data),

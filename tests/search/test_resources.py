@@ -102,7 +102,10 @@ def test_a_search_whose_trials_fit_on_no_machine_that_is_left_stops(
     ledger = SimpleNamespace(overdue=list, tick=lambda: None, stop=stops.append)
     monkeypatch.setattr(bridge, "cluster_nodes", lambda: left)
     monkeypatch.setattr(bridge, "PERIOD", 0.0)
-    bridge.Watcher(ledger, slots).on_step_end(1, [])  # type: ignore[arg-type]
+    before = [*left, Node("lost", 8, 1)]
+    let_go: list[None] = []
+    bridge.Watcher(ledger, slots, before, lambda: let_go.append(None)).on_step_end(1, [])  # type: ignore[arg-type]
+    assert let_go == [None]
     assert [stop.startswith(told or "") for stop in stops] == ([True] if told else [])
 
 
