@@ -166,8 +166,7 @@ class Ledger:
         """Tell a trial that was interrupted between its last value and its end; True if that was all it lacked."""
         hyperparameters = complete(self.stage.space, trial.params)
         last = max(trial.intermediate_values, default=0)
-        saved = trial.user_attrs.get("saved_state", {"epoch": None})
-        if last == 0 or saved["epoch"] != last:
+        if last == 0 or states.epoch_of(trial.user_attrs) != last:
             return False  # what lies between the saved state and the last value is trained again
         state = TrialState.COMPLETE if last >= hyperparameters.epochs else TrialState.PRUNED
         if state == TrialState.PRUNED and (
@@ -187,9 +186,9 @@ class Ledger:
             study.set_attributes(stage.study, trial._trial_id, seed=stage.seed, started=time.time())
         if "ended" in attributes:  # killed between the reason of an end and the end itself
             study.set_attributes(stage.study, trial._trial_id, ended=None, error=None)
-        saved = (attributes.get(states.NEWEST) or {"epoch": 0})["epoch"]  # what came after it is trained again
         epochs = [value for key, value in attributes.items() if key.startswith(study.EPOCH)]
-        spent = sum(epoch["seconds"] for epoch in epochs if epoch["epoch"] <= saved)
+        # What came after the saved state is trained again.
+        spent = sum(epoch["seconds"] for epoch in epochs if epoch["epoch"] <= states.epoch_of(attributes))
         self.live[worker] = LiveTrial(trial._trial_id, trial.number, hyperparameters, spent=spent)
         return {
             "number": trial.number,
@@ -250,15 +249,7 @@ class Ledger:
         of_stage = self.stage.study
         trial = of_stage._storage.get_trial(trial_id)
         self.progress.trial_ended(trial, study.best_trials(of_stage, 1))
-        keep = self.stage.kept_states
-        if keep is None:
-            unneeded = [] if trial.state == TrialState.COMPLETE else [trial]
-        else:
-            best = study.best_trials(of_stage, keep + 1)
-            displaced = best[keep:]
-            unneeded = displaced if trial.number in {kept.number for kept in best[:keep]} else [*displaced, trial]
-        for other in unneeded:
-            states.delete(self.stage.run_dir, other.user_attrs)
+        states.delete_unneeded(self.stage.run_dir, of_stage, trial, self.stage.kept_states)
 
     def _attributes(self, trial_id: int) -> dict[str, Any]:
         return dict(self.stage.study._storage.get_trial(trial_id).user_attrs)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial, TrialState
 
 from search import study
 from search.space import ConfigError
@@ -30,6 +31,24 @@ def remember(run_dir: Path, of_stage: optuna.Study, trial_id: int, place: Path, 
 def places(run_dir: Path, attributes: dict[str, Any]) -> list[str]:
     """Where a trial's states lie, the newest first; absolute, as a worker of a cluster has a directory of its own."""
     return [str(run_dir.absolute() / state["place"]) for name in (NEWEST, BEFORE) if (state := attributes.get(name))]
+
+
+def epoch_of(attributes: dict[str, Any]) -> int:
+    """The epoch of a trial's newest state; 0 where there is none."""
+    return int(attributes[NEWEST]["epoch"]) if attributes.get(NEWEST) else 0
+
+
+def delete_unneeded(run_dir: Path, of_stage: optuna.Study, ended: FrozenTrial, keep: int | None) -> None:
+    """Remove what nothing can need any more now that a trial has ended: only the `keep` best complete trials keep
+    their states, or all of them (None)."""
+    if keep is None:
+        unneeded = [] if ended.state == TrialState.COMPLETE else [ended]
+    else:
+        best = study.best_trials(of_stage, keep + 1)
+        displaced = best[keep:]
+        unneeded = displaced if ended.number in {kept.number for kept in best[:keep]} else [*displaced, ended]
+    for trial in unneeded:
+        delete(run_dir, trial.user_attrs)
 
 
 def delete(run_dir: Path, attributes: dict[str, Any]) -> None:
