@@ -3,17 +3,12 @@
 The server is Debian's package, started and stopped here on a socket of its own; without its programs all is skipped.
 """
 
-import os
-import pwd
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
 import pytest
@@ -27,6 +22,7 @@ from search.resolved import load_resolved, resolved
 from search.sampling import ask
 from search.space import ConfigError
 from search.study import TrialRecord
+from tests.chaos.postgres import Server, running_server
 from tests.harness import command, descendants, driver, kill, log_of, tiny, until
 
 pytestmark = pytest.mark.chaos
@@ -34,57 +30,10 @@ TRIALS, EPOCHS = 6, 40
 OF_TIME = {"s", "images/s", "UTC"}  # units of what may differ between two runs of the same search
 
 
-@dataclass(frozen=True)
-class Server:
-    """A PostgreSQL of our own, which listens on a socket in its folder alone."""
-
-    programs: Path
-    folder: Path
-
-    @property
-    def url(self) -> str:
-        return f"{database.SHARED}postgres@/postgres?host={self.folder}"
-
-    def run(self, program: str, *words: str) -> None:
-        """As another user where we are root, as whom PostgreSQL refuses to run."""
-        nobody = pwd.getpwnam("nobody")
-        other: dict[str, Any] = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        line = [self.programs / program, "--pgdata", self.folder / "data", *words]
-        subprocess.run(line, cwd=self.folder, check=True, timeout=60, **(other if os.getuid() == 0 else {}))
-
-    def start(self) -> None:
-        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off"
-        self.run("pg_ctl", "start", "--silent", "--wait", "--log", f"{self.folder}/log", "--options", options)
-
-    def stop(self) -> None:
-        self.run("pg_ctl", "stop", "--silent", "--wait", "--mode", "immediate")
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    places = [os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
-    found = shutil.which("pg_ctl", path=os.pathsep.join(places))
-    if found is None:
-        pytest.skip("PostgreSQL is not here; on Debian or Ubuntu: apt install postgresql")
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # short: the paths of sockets are limited
-    if os.getuid() == 0:
-        shutil.chown(folder, "nobody")
-    server = Server(Path(found).resolve().parent, folder)
-    try:
-        server.run(
-            "initdb",
-            "--username=postgres",
-            "--auth=trust",
-            "--no-sync",
-            "--no-instructions",
-            "--no-locale",
-            "--encoding=UTF8",
-        )
-        server.start()
+    with running_server() as server:
         yield server
-        server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

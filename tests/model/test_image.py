@@ -1,8 +1,7 @@
-"""Pictures drawn in every way come out as MNIST would have shown them; whatever else comes in is one clear line."""
+"""Digits drawn in every way come out as MNIST would have shown them."""
 
 import contextlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,59 +10,14 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from model.decode import MAX_BYTES, ImageError
-from model.errors import one_line
-from model.image import BOX, load_digit
+from model.decode import ImageError
+from model.image import load_digit
+from tests.model.drawings import Save, assert_alike, assert_as_mnist, noisy, seven
 
 DATA = os.environ.get("DIGIT_SEARCH_DATA")
 needs_data = pytest.mark.skipif(DATA is None, reason="DIGIT_SEARCH_DATA names no folder with MNIST")
 
-Save = Callable[..., Path]
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture
-def save(tmp_path: Path) -> Save:
-    def save(image: Image.Image, name: str = "digit.png", **options: Any) -> Path:
-        image.save(tmp_path / name, **options)
-        return tmp_path / name
-
-    return save
-
-
-def seven(
-    size: tuple[int, int] = (200, 200), at: tuple[int, int] = (60, 40), scale: float = 1.0, mode: str = "L",
-    ink: Any = 0, paper: Any = 255, width: int = 14,
-) -> Image.Image:  # fmt: skip
-    """A 7 of 80x120 pixels times `scale` with its top left corner at `at`."""
-    image = Image.new(mode, size, paper)
-    corners = [(0, 0), (80, 0), (30, 120)]
-    line = [(at[0] + scale * x, at[1] + scale * y) for x, y in corners]
-    ImageDraw.Draw(image).line(line, fill=ink, width=round(width * scale), joint="curve")
-    return image
-
-
-def assert_as_mnist(digit: Tensor) -> None:
-    assert digit.shape == (28, 28)
-    assert digit.dtype == torch.uint8
-    assert digit.max() == 255
-    rows, columns = (digit > 0).any(1).nonzero(), (digit > 0).any(0).nonzero()
-    longest = max(int(rows.max() - rows.min()), int(columns.max() - columns.min())) + 1
-    assert BOX - 1 <= longest <= BOX
-    mass, position = digit.double(), torch.arange(28)
-    for axis in (0, 1):
-        assert abs(float((mass.sum(axis) * position).sum() / mass.sum()) - 14) <= 0.6
-
-
-def assert_alike(digit: Tensor, other: Tensor, tolerance: float = 0.04) -> None:
-    assert_as_mnist(digit)
-    difference = float((digit.float() - other.float()).abs().mean()) / 255
-    assert difference <= tolerance, f"mean difference {difference:.3f}"
-
-
-@pytest.fixture
-def plain(save: Save) -> Tensor:
-    return load_digit(save(seven(), "plain.png"))
 
 
 def test_dark_on_light_becomes_light_on_dark_in_a_centred_box(plain: Tensor) -> None:
@@ -111,30 +65,6 @@ def test_a_tight_stroke_on_transparency_is_ink(save: Save) -> None:
     image = Image.new("RGBA", (60, 100), (0, 0, 0, 0))
     ImageDraw.Draw(image).rectangle((25, 10, 34, 90), fill=(0, 0, 0, 255))
     assert (load_digit(save(image)) > 128).sum() == 20 * 2
-
-
-@pytest.mark.parametrize("mode", ["1", "P", "I", "F", "I;16", "LA"])
-def test_modes(save: Save, plain: Tensor, mode: str) -> None:
-    if mode == "I;16":
-        image = Image.new("I;16", (200, 200))
-        image.paste(seven().convert("I").point(lambda value: value * 100 + 9000).convert("I;16"))
-    else:
-        image = seven().convert(mode)
-    assert_alike(load_digit(save(image, "digit.gif" if mode == "P" else "digit.tif")), plain)
-
-
-@pytest.mark.parametrize("name", ["digit.jpg", "digit.png", "digit.webp", "digit.tif"])
-@pytest.mark.parametrize(("orientation", "turn"), [(6, Image.Transpose.ROTATE_90), (3, Image.Transpose.ROTATE_180)])
-def test_exif_rotation(save: Save, plain: Tensor, name: str, orientation: int, turn: Image.Transpose) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    assert_alike(load_digit(save(seven().transpose(turn), name, exif=exif)), plain)
-
-
-def noisy(image: Image.Image, sigma: float) -> Image.Image:
-    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width)
-    grain = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)) * sigma
-    return Image.frombytes("L", image.size, (values + grain).clamp(0, 255).byte().numpy().tobytes())
 
 
 def test_grain_artefacts_and_uneven_light_are_no_ink(save: Save, plain: Tensor) -> None:
@@ -202,64 +132,6 @@ def test_shapes_that_no_digit_has_end_well_too(save: Save, size: tuple[int, int]
 def test_blank(save: Save, image: Image.Image) -> None:
     with pytest.raises(ImageError, match=r"digit\.png: no ink found.*; use"):
         load_digit(save(image))
-
-
-def test_unusable_files_say_what_and_why(tmp_path: Path, save: Save) -> None:
-    (tmp_path / "empty.png").touch()
-    (tmp_path / "text.png").write_text("seven")
-    os.mkfifo(tmp_path / "pipe.png")
-    (tmp_path / "cut.png").write_bytes(save(noisy(seven(), 50)).read_bytes()[:9000])
-    with (tmp_path / "huge.png").open("wb") as file:
-        file.truncate(MAX_BYTES + 1)
-    Image.new("1", (9000, 9000)).save(tmp_path / "wide.png")
-    Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
-    save(seven(), "digit.ico")
-    for name, why in {
-        "none.png": "No such file",
-        "empty.png": "empty",
-        "text.png": "not a readable picture",
-        "pipe.png": "not a regular file",
-        "cut.png": "truncated",
-        "huge.png": "bytes, more than",
-        "wide.png": "81,000,000 pixels, more than",
-        "bomb.png": "pixels",
-        "digit.ico": "not a readable picture",
-        ".": "folder",
-        "a\0b": "null",
-    }.items():
-        with pytest.raises(ImageError, match=why) as caught:
-            load_digit(tmp_path / name)
-        assert str(caught.value).startswith(one_line(f"{tmp_path / name}: "))
-        assert ";" in str(caught.value)
-        assert "\n" not in str(caught.value)
-
-
-def test_the_decoders_own_complaints_do_not_reach_the_terminal(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    seven().save(tmp_path / "digit.tif", compression="tiff_lzw")
-    content = bytearray((tmp_path / "digit.tif").read_bytes())
-    content[300:340] = b"\xff" * 40
-    (tmp_path / "digit.tif").write_bytes(content)
-    with pytest.raises(ImageError):
-        load_digit(tmp_path / "digit.tif")
-    assert capfd.readouterr() == ("", "")
-    os.write(2, b"seen again")
-    assert capfd.readouterr().err == "seen again"
-
-
-def test_damaged_files_raise_nothing_else(tmp_path: Path, save: Save) -> None:
-    generator = torch.Generator().manual_seed(0)
-    for name in ("digit.png", "digit.jpg", "digit.gif", "digit.tif", "digit.bmp", "digit.webp"):
-        whole = save(seven(), name).read_bytes()
-        for _ in range(12):
-            damaged = bytearray(whole)
-            for place in torch.randint(4, len(damaged), (4,), generator=generator).tolist():
-                damaged[place] = int(torch.randint(256, (1,), generator=generator))
-            path = tmp_path / "damaged"
-            path.write_bytes(damaged)
-            with contextlib.suppress(ImageError):
-                assert load_digit(path).shape == (28, 28)
 
 
 @needs_data

@@ -1,0 +1,64 @@
+"""A run that ended well, made without Ray and without training, for tests that damage a copy of it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from model.checkpoint import save
+from model.data import Dataset, load_dataset
+from model.train import start
+from search import confirm, study
+from search.experiment import Experiment, parse_experiment
+from search.resolved import resolved
+from search.sampling import ask
+from search.space import complete
+from tests.chaos.damage.ways import CPU, TRIALS, engine, metrics
+
+
+@pytest.fixture(scope="module")
+def experiment() -> Experiment:
+    tiny = {"epochs": 2, "conv1_width": 2, "conv2_width": 2, "hidden_width": 16, "pool": "early"}
+    return parse_experiment(
+        {
+            "data": {"validation_images": 100},
+            "search": {"trials": TRIALS, "recipe_first": False, "sampler": "random", "pruner": "none"},
+            "hyperparameters": {**tiny, "dropout1": {"low": 0.0, "high": 0.3}},
+            "confirm": {"top": 0},
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset(tiny_root: Path) -> Dataset:
+    return load_dataset("mnist", tiny_root, validation_images=100)
+
+
+@pytest.fixture(scope="module")
+def finished(experiment: Experiment, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a search that ended well, made without Ray and without training. Not to be changed by a test."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    run_dir.mkdir()
+    (run_dir / "experiment.toml").write_text(resolved(experiment, {"dataset": "mnist"}))
+    (run_dir / "environment.json").write_text(json.dumps({"versions": {"python": "3"}}))
+    storage = study.open_storage(run_dir)
+    of_search = study.open_study(storage, study.SEARCH)
+    for number in range(TRIALS):
+        trial = ask(of_search, experiment.space.searched, "random", 0)
+        place = f"ray/session/{number}/checkpoint_000001"
+        study.set_attributes(of_search, trial._trial_id, started=1.0, saved_state={"place": place, "epoch": 2})
+        for epoch in (1, 2):
+            study.record_epoch(of_search, trial._trial_id, metrics(epoch, 0.5 + number / 100))
+        study.finish(of_search, trial._trial_id, TrialState.COMPLETE)
+        (run_dir / place).mkdir(parents=True)
+        save(start(complete(experiment.space, trial.params), seed=0, number=number, device=CPU), run_dir / place)
+    confirm.export_winner(engine(run_dir), experiment, storage, dataset)
+    storage.engine.dispose()
+    return run_dir
+
+
+@pytest.fixture
+def run_dir(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))

@@ -1,0 +1,66 @@
+"""Ways to damage a file, what it means to refuse it, and what stands in for an engine where nothing is trained.
+
+CHAOS_FLIPS bits (default 200) are flipped in each file, one at a time. Not in the study: SQLite keeps no sums.
+"""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+from search.progress import Progress
+
+FLIPS = int(os.environ.get("CHAOS_FLIPS", "200"))
+PAGE = 4096
+CPU = torch.device("cpu")
+TRIALS = 12
+
+
+def metrics(epoch: int, accuracy: float) -> dict[str, Any]:
+    values = {"train_loss": 1.0, "val_loss": 1.0, "seconds": 2.0, "images_per_second": 1000.0, "clock": 7.0}
+    return {"epoch": epoch, "val_accuracy": accuracy, **values}
+
+
+def engine(run_dir: Path) -> Any:
+    """All that writing an export asks of an engine where no refit is wanted."""
+    return SimpleNamespace(run_dir=run_dir, progress=Progress(quiet=True))
+
+
+def torn(whole: bytes) -> Iterator[tuple[str, bytes]]:
+    for length in sorted({*range(0, len(whole), PAGE), len(whole) - 1}):
+        yield f"cut to {length} of {len(whole)} bytes", whole[:length]
+
+
+def flipped(whole: bytes) -> Iterator[tuple[str, bytes]]:
+    generator = random.Random(len(whole))
+    for _ in range(FLIPS):
+        byte, bit = generator.randrange(len(whole)), generator.randrange(8)
+        damaged = bytearray(whole)
+        damaged[byte] ^= 1 << bit
+        yield f"bit {bit} of byte {byte} flipped", bytes(damaged)
+
+
+def damage(path: Path) -> Iterator[str]:
+    """Damage the file in one way after the other, saying how."""
+    whole = path.read_bytes()
+    for how, contents in (*torn(whole), *flipped(whole)):
+        path.write_bytes(contents)
+        yield f"{path.name}: {how}"
+    path.write_bytes(whole)
+
+
+def refused(read: Callable[[], Any], error: type[Exception], how: str, expected: Any = None) -> bool:
+    """Whether `read` refused, in one line; if it did not, it must have given the `expected` values."""
+    try:
+        found = read()
+    except error as caught:
+        lines = str(caught).splitlines()
+    else:
+        lines = []
+        assert found == expected, how
+    assert len(lines) <= 1, how
+    return bool(lines)

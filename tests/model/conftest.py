@@ -1,0 +1,45 @@
+"""Fixtures for tests of the model: a small export folder, a way to save a picture, a plain drawing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model.image import load_digit
+from model.network import Net
+from tests.model.drawings import Save, seven
+from tests.model.exports import WINNER, write
+
+
+@pytest.fixture
+def net() -> Net:
+    torch.manual_seed(1)
+    return Net(**WINNER.architecture()).eval()
+
+
+@pytest.fixture
+def probabilities() -> Tensor:
+    return torch.eye(10)[[3, 1, 5]] * 0.9 + 0.01
+
+
+@pytest.fixture
+def folder(tmp_path: Path, net: Net, probabilities: Tensor) -> Path:
+    write(tmp_path / "runs" / "demo" / "export", net, probabilities)
+    return tmp_path / "runs" / "demo" / "export"
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Save:
+    def save(image: Image.Image, name: str = "digit.png", **options: Any) -> Path:
+        image.save(tmp_path / name, **options)
+        return tmp_path / name
+
+    return save
+
+
+@pytest.fixture
+def plain(save: Save) -> Tensor:
+    return load_digit(save(seven(), "plain.png"))

@@ -1,0 +1,49 @@
+"""Drawn digits for tests, and what it means to come out as MNIST would have shown them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from model.image import BOX
+
+Save = Callable[..., Path]
+
+
+def seven(
+    size: tuple[int, int] = (200, 200), at: tuple[int, int] = (60, 40), scale: float = 1.0, mode: str = "L",
+    ink: Any = 0, paper: Any = 255, width: int = 14,
+) -> Image.Image:  # fmt: skip
+    """A 7 of 80x120 pixels times `scale` with its top left corner at `at`."""
+    image = Image.new(mode, size, paper)
+    corners = [(0, 0), (80, 0), (30, 120)]
+    line = [(at[0] + scale * x, at[1] + scale * y) for x, y in corners]
+    ImageDraw.Draw(image).line(line, fill=ink, width=round(width * scale), joint="curve")
+    return image
+
+
+def noisy(image: Image.Image, sigma: float) -> Image.Image:
+    values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width)
+    grain = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)) * sigma
+    return Image.frombytes("L", image.size, (values + grain).clamp(0, 255).byte().numpy().tobytes())
+
+
+def assert_as_mnist(digit: Tensor) -> None:
+    assert digit.shape == (28, 28)
+    assert digit.dtype == torch.uint8
+    assert digit.max() == 255
+    rows, columns = (digit > 0).any(1).nonzero(), (digit > 0).any(0).nonzero()
+    longest = max(int(rows.max() - rows.min()), int(columns.max() - columns.min())) + 1
+    assert BOX - 1 <= longest <= BOX
+    mass, position = digit.double(), torch.arange(28)
+    for axis in (0, 1):
+        assert abs(float((mass.sum(axis) * position).sum() / mass.sum()) - 14) <= 0.6
+
+
+def assert_alike(digit: Tensor, other: Tensor, tolerance: float = 0.04) -> None:
+    assert_as_mnist(digit)
+    difference = float((digit.float() - other.float()).abs().mean()) / 255
+    assert difference <= tolerance, f"mean difference {difference:.3f}"

@@ -1,0 +1,42 @@
+"""Small export folders for tests: written, and changed as one would who wants the change to be believed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.card import FILES, sums
+from model.export import write_export
+from model.hyperparameters import Hyperparameters
+from model.network import Net
+
+WINNER = Hyperparameters(
+    conv1_width=4, conv2_width=6, kernel_size=5, hidden_width=8, pool="early", dropout1=0.125, learning_rate=0.3
+)
+LABELS = torch.tensor([3, 1, 4])
+
+
+def write(folder: Path, net: Net, probabilities: Tensor, **changes: Any) -> None:
+    given: dict[str, Any] = {
+        "classes": [str(digit) for digit in range(10)],
+        "mean": 0.1307,
+        "std": 0.3081,
+        "metrics": {"val_accuracy": 0.99, "test_accuracy": 0.98},
+        "provenance": {"dataset": "mnist", "trial": 7},
+        "labels": LABELS,
+        "probabilities": probabilities,
+    }
+    write_export(folder, net.state_dict(), WINNER, **given | changes)
+
+
+def change_card(folder: Path, **changes: Any) -> None:
+    card = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(card | changes))
+    sign(folder)
+
+
+def sign(folder: Path) -> None:
+    """As one would who wants a changed file to be believed."""
+    (folder / "SHA256SUMS").write_bytes(sums({name: (folder / name).read_bytes() for name in FILES}))
