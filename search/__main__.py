@@ -105,8 +105,8 @@ def _with_report(run: Callable[[Callable[[str], None]], Any], run_dir: Path, pro
         outcome = run(on_gone)
     except KeyboardInterrupt:
         progress.warn("stopped at once")
-    except (ConfigError, DataError):
-        raise  # what was asked for was refused
+    except (ConfigError, DataError, PermissionError):
+        raise  # what was asked for was refused, and the folder may be closed to a report too
     except BaseException:
         _report(run_dir, progress)
         raise

@@ -1,5 +1,6 @@
 """The database that studies lie in: a file of SQLite in the run's folder, or a PostgreSQL that many runs share."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -213,6 +214,8 @@ def _check_whole(path: Path) -> None:
 def _unreadable(path: Path, error: BaseException) -> ConfigError:
     if is_full(error):
         return ConfigError(f"{path}: no room left on its disk to open it ({_reason(error)}); free some")
+    if not os.access(path, os.R_OK):
+        return ConfigError(f"{path}: can't be read (permission denied); see to its permissions")
     return ConfigError(
         f"{path}: can't be read ({_reason(error)}); restore it from a copy, or search under another --name"
     )

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import analysis.__main__
 import classify_image
 import search.__main__
 from tests.conftest import write_idx
@@ -21,6 +22,12 @@ from tests.fuzz.survival import assert_clear, assert_refused, within_time
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "[data]\nvalidation_images = 100\n[search]\ntrials = 1\npruner = 'none'\n"
+APPS = {
+    "classify": classify_image.app,
+    "search": search.__main__.app,
+    "confirm": search.__main__.confirm_app,
+    "analysis": analysis.__main__.app,
+}
 LIMIT = 120  # seconds for a command that starts afresh
 WAYS: dict[str, Callable[[Path], Any]] = {
     "nothing": lambda _: None,
@@ -72,7 +79,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_export: Path, se
 
 
 def invoke(words: list[str]) -> Any:
-    app = {"classify": classify_image.app, "search": search.__main__.app}[words[0]]
+    app = APPS[words[0]]
     with within_time():
         return CliRunner().invoke(app, words[1:])
 
@@ -140,7 +147,12 @@ def test_what_may_not_be_read(here: Path) -> None:
     data = (["search", "config.toml", "--data", "data"], 2)
     Path("out").mkdir()
     out = (["search", "config.toml", "--data", "data", "--out", "out"], 2)
-    closed = {**KINDS, "data/MNIST/raw": data, "data": data, "out": out}
+    confirm, report = (["confirm", "run"], 2), (["analysis", "run"], 2)
+    Path("run").mkdir()
+    for name in ("study.db", "experiment.toml"):
+        Path("run", name).write_text("anything")
+    runs = {"run": confirm, "run/": report, "run/study.db": report}
+    closed = {**KINDS, "data/MNIST/raw": data, "data": data, "out": out, **runs}
     cases = []
     for number, (kind, (words, _)) in enumerate(closed.items()):
         folder = shutil.copytree(here, here.parent / f"closed {number}")
