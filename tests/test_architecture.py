@@ -22,6 +22,7 @@ ALLOWED = {
         "search.experiment",
         "search.resolved",
         "search.space",
+        "model.errors",
         "model.card",
         "model.hyperparameters",
         "model.catalogue",

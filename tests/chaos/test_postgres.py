@@ -23,10 +23,10 @@ from search.sampling import ask
 from search.space import ConfigError
 from search.study import TrialRecord
 from tests.chaos.postgres import Server, running_server
-from tests.harness import command, descendants, driver, kill, log_of, tiny, until
+from tests.harness import command, descendants, driver, epochs_lasting, kill, log_of, tiny, until
 
 pytestmark = pytest.mark.chaos
-TRIALS, EPOCHS = 6, 40
+TRIALS, SECONDS = 6, 2  # of training alone, so that whoever watches finds a trial at work
 OF_TIME = {"s", "images/s", "UTC"}  # units of what may differ between two runs of the same search
 
 
@@ -61,7 +61,7 @@ def begin(run_dir: Path, of_search: optuna.Study) -> int:
 
 
 def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, tiny_root: Path) -> None:
-    alone = tiny(TRIALS, EPOCHS)
+    alone = tiny(TRIALS, epochs_lasting(SECONDS, tiny_root, tmp_path))
     (tmp_path / "alone.toml").write_text(alone)
     (tmp_path / "shared.toml").write_text(alone.replace("[search]", f'[search]\nstorage = "{server.url}"'))
     line, run_dir = ["shared.toml", "--resume", "--data", str(tiny_root)], tmp_path / "runs" / "shared"

@@ -69,7 +69,7 @@ def test_confirm_needs_a_run(here: Path) -> None:
 
 
 def test_ctrl_c_once_then_resume(here: Path, tiny_root: Path) -> None:
-    (here / "long.toml").write_text(tiny(trials=3, epochs=20))
+    (here / "long.toml").write_text(tiny(trials=3, epochs=100))
     line = [sys.executable, "-m", "search", "long.toml", "--data", str(tiny_root)]
     process = subprocess.Popen(
         line, cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
