@@ -1,5 +1,6 @@
 """What a person can correct is told in one line: where, what is wrong and the remedy."""
 
+import errno
 from typing import Any
 
 LONGEST = 2000  # letters; names and values in a message may be of any length
@@ -16,6 +17,12 @@ def one_line(text: str) -> str:
     """Line breaks and what else would disturb a terminal, as escapes; of a very long text the two ends."""
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 3 :]}"
+
+
+def of_file(error: OSError) -> str:
+    """The line for what a file or its disk refuses; `error` names the file."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"{error.filename}: {error.strerror}; {'free some room' if full else 'see to its permissions'}"
 
 
 def shown(value: Any) -> str:

@@ -183,6 +183,7 @@ def _exit(work: Callable[[], int]) -> None:
 def _said(error: Exception) -> str | None:
     """The line for an error that a user can correct; None for any other."""
     from model.data import DataError
+    from model.errors import of_file
     from search.database import why_lost
     from search.room import causes, is_full
     from search.space import ConfigError
@@ -195,7 +196,7 @@ def _said(error: Exception) -> str | None:
     if reason := why_lost(error):
         return f"the study's database no longer answers ({reason}); see to it, then go on with --resume"
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}; see to its permissions, or choose another --out"
+        return of_file(error)
     return None
 
 

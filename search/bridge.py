@@ -66,11 +66,11 @@ class Teller(FIFOScheduler):
 class Watcher(Callback):
     """What must happen as time passes: time-outs, machines that are lost, the live line."""
 
-    def __init__(self, ledger: Ledger, slots: Slots, nodes: list[Node], let_go: Callable[[], None]) -> None:
+    def __init__(self, ledger: Ledger, slots: Slots, nodes: list[Node], free_spare: Callable[[], None]) -> None:
         self.ledger = ledger
         self.slots = slots
         self.nodes = nodes
-        self.let_go = let_go  # of the places that are held empty
+        self.free_spare = free_spare
         self.looked = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -94,7 +94,7 @@ class Watcher(Callback):
             left = cluster_nodes()
             if {node.id for node in self.nodes} <= {node.id for node in left}:
                 return
-            self.let_go()
+            self.free_spare()
             if not fits(self.slots, left):
                 needs = f"{self.slots.cpus} CPUs" + (" and a GPU" if self.slots.per_gpu else "")
                 self.ledger.stop(f"of {len(left)} machines that are left none has {needs}, as its trials need")

@@ -47,8 +47,8 @@ def run_stage(engine: Engine, stage: Stage) -> Ledger:
     ledger = Ledger(stage, engine.progress, engine.gone)
     engine.progress.begin(total=found.kept + found.to_do, done=found.kept)
     try:
-        with hold_spare(slots, nodes) as let_go, _interruptible(ledger), ledger.tidily():
-            _tuner(engine, stage, slots, ledger, Watcher(ledger, slots, nodes, let_go)).fit()
+        with hold_spare(slots, nodes) as free_spare, _interruptible(ledger), ledger.tidily():
+            _tuner(engine, stage, slots, ledger, Watcher(ledger, slots, nodes, free_spare)).fit()
     except Exception:
         if ledger.stopped in (None, INTERRUPTED):
             raise  # else it is what Ray trips over on its way out, when a disk is full

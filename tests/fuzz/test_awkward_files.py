@@ -151,10 +151,10 @@ def test_what_may_not_be_read(here: Path) -> None:
     Path("run").mkdir()
     for name in ("study.db", "experiment.toml"):
         Path("run", name).write_text("anything")
-    runs = {"run": confirm, "run/": report, "run/study.db": report}
-    closed = {**KINDS, "data/MNIST/raw": data, "data": data, "out": out, **runs}
+    folders = [("data/MNIST/raw", data), ("data", data), ("out", out), ("run", confirm), ("run", report)]
+    closed = [*KINDS.items(), *folders, ("run/study.db", report)]
     cases = []
-    for number, (kind, (words, _)) in enumerate(closed.items()):
+    for number, (kind, (words, _)) in enumerate(closed):
         folder = shutil.copytree(here, here.parent / f"closed {number}")
         (folder / kind).chmod(0)
         cases.append((str(folder), words))
@@ -162,7 +162,7 @@ def test_what_may_not_be_read(here: Path) -> None:
         [sys.executable, "-c", UNPRIVILEGED], input=json.dumps(cases), env={**os.environ, "PYTHONPATH": str(ROOT)},
         preexec_fn=obey_permissions, capture_output=True, text=True, timeout=LIMIT, check=True,
     )  # fmt: skip
-    for (kind, (_, code)), line in zip(closed.items(), done.stdout.splitlines(), strict=True):
+    for (kind, (_, code)), line in zip(closed, done.stdout.splitlines(), strict=True):
         exit_code, out, err, exception = json.loads(line)
         assert (exit_code, out) == (code, ""), f"{kind}: {exception} {err}"
         assert_clear(err[:-1], kind)
