@@ -1,8 +1,9 @@
 """Whole runs in one process without Ray, killed at random points: python rayless.py DATA KILLS CONFIG ...
 
 The run, the ledger, the study, the export and the worker's own function are the real ones; only Ray's part, carrying
-reports from worker to ledger, is done here by a plain call. So a kill can fall between any two writes, twenty of them
-within seconds. Each CONFIG runs twice, beside it below straight/ and killed/.
+reports from worker to ledger, is done here by a plain call. A kill falls just before a write: of a file, a name, a
+folder or a transaction, counted and not timed, so that it falls there on a busy machine too. Each CONFIG runs twice,
+beside it below straight/ and killed/.
 """
 
 import os
@@ -11,15 +12,15 @@ import shutil
 import signal
 import sys
 import threading
-import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from ray import tune
+from sqlalchemy import event
+from sqlalchemy.engine import Engine as Database
 
 from model.data import load_dataset
 from search import confirm, run, study, trial
@@ -31,6 +32,9 @@ from search.resources import Node
 from search.run import run_search
 from search.stage import Stage
 from search.states import NEWEST
+from search.study import CONFIRM, REFIT, SEARCH, TrialRecord
+
+WRITES_PER_EPOCH = 25  # about; a kill falls within as many after an epoch's report
 
 
 class EndedError(BaseException):
@@ -61,61 +65,79 @@ def _reporter(ledger: Ledger, worker: str, attempt: Path) -> Any:
     return report
 
 
-def killed_run(experiment: Experiment, run_dir: Path, data: Path, kills: int, seconds: float) -> float | None:
-    """Run, and again after each of `kills` kills spread over `seconds`, up to the end.
-
-    How long the last of them ran; None if it was over before all kills were made."""
-    dice, resumed, began = random.Random(kills), 0, 0.0
-    for struck in range(kills + 1):
-        heard, ready = os.pipe()
-        child = os.fork()
-        if child == 0:
-            torch.set_num_threads(1)
-            run.connected = _connected(ready)
-            run_search(experiment, run_dir, Progress(quiet=True), resume=True, data=data)
-            os._exit(0)
-        os.close(ready)
-        os.read(heard, 1)  # a kill of one that has not begun proves little
-        os.close(heard)
-        began = time.monotonic()
-        if struck < kills:
-            time.sleep(dice.uniform(0, 2 * seconds / kills))
-            os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        if os.WIFEXITED(status) and status:
-            sys.exit(f"{run_dir}: ended with {status} after {struck} of {kills} kills")
-        if os.WIFEXITED(status) and struck < kills:
-            return None
-        resumed += any(r.state == "interrupted" and r.attributes.get(NEWEST) for r in study.read_trials(run_dir))
-    if resumed < kills / 5:
-        sys.exit(f"{run_dir}: only {resumed} of {kills} kills left a state to go on from")
-    return time.monotonic() - began
+def records(run_dir: Path) -> list[TrialRecord]:
+    """The trials of all three stages; none while the run has not begun."""
+    stages = (SEARCH, CONFIRM, REFIT) if study.is_run(run_dir) else ()
+    return [record for stage in stages for record in study.read_trials(run_dir, stage)]
 
 
-def _connected(ready: int) -> Any:
-    @contextmanager
-    def connected(*_: Any) -> Iterator[threading.Event]:
-        os.write(ready, b"!")
-        yield threading.Event()
-
-    return connected
+def recorded(run_dir: Path) -> int:
+    """How many epochs the run's studies hold."""
+    return sum(len(record.epochs) for record in records(run_dir))
 
 
-if __name__ == "__main__":
+def run_to(experiment: Experiment, run_dir: Path, data: Path, point: tuple[int, int] | None) -> bool:
+    """Run it, or go on with it, to its end or to a kill: that write after so many epochs. Whether it was killed."""
+    before = recorded(run_dir)
+    child = os.fork()
+    if child == 0:
+        torch.set_num_threads(1)
+        if point:
+            _kill_at(point[0] - before, point[1])
+        run_search(experiment, run_dir, Progress(quiet=True), resume=True, data=data)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFEXITED(status) and status:
+        sys.exit(f"{run_dir}: ended with {status}")
+    return os.WIFSIGNALED(status)
+
+
+def _kill_at(epochs: int, writes: int) -> None:
+    """Kill this process just before a write: the one after so many that follow so many reports of an epoch."""
+    left = {"epochs": epochs, "writes": writes}
+    on_result = Ledger.on_result
+
+    def counted(*report: Any) -> bool:
+        left["epochs"] -= 1
+        return on_result(*report)
+
+    def write(*_: Any) -> None:
+        if left["epochs"] <= 0:
+            left["writes"] -= 1
+        if left["writes"] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def audit(name: str, arguments: tuple[Any, ...]) -> None:
+        opened = name == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        if opened or name in ("os.rename", "os.remove", "os.mkdir", "os.rmdir"):
+            write()
+
+    Ledger.on_result = counted  # type: ignore[method-assign]
+    event.listen(Database, "commit", write)
+    sys.addaudithook(audit)
+
+
+def main(root: Path, kills: int, configs: list[Path]) -> None:
     for module in (run, confirm):
         module.run_stage = run_stage
         module.cluster_nodes = lambda: [Node("here", 1, 0)]
+    run.connected = lambda *_: nullcontext(threading.Event())
     trial._device = lambda: (torch.device("cpu"), [])
     trial.MAY_BE_LOST = 0.0  # a state after every epoch: most kills are then followed by going on from one
-    root, count, *configs = sys.argv[1:]
-    load_dataset("mnist", Path(root), validation_images=100)  # what it imports, no child need import again
-    for config in map(Path, configs):
-        wanted = load_experiment(config)
-        took = killed_run(wanted, config.parent / "straight" / config.stem, Path(root), 0, 0.0)
-        killed = config.parent / "killed" / config.stem
-        for share in (0.8, 0.4, 0.2):  # where something else slowed the first one down, the second is over too soon
-            if took and killed_run(wanted, killed, Path(root), int(count), share * took):
-                break
-            shutil.rmtree(killed)
-        else:
-            sys.exit(f"{killed}: was always over before {count} kills were made")
+    load_dataset("mnist", root, validation_images=100)  # what it imports, no child need import again
+    for config in configs:
+        wanted, dice, resumed = load_experiment(config), random.Random(config.stem), 0
+        straight, killed = (config.parent / how / config.stem for how in ("straight", "killed"))
+        run_to(wanted, straight, root, None)
+        total = recorded(straight)
+        for epochs in sorted(dice.sample(range(total), kills)):
+            if not run_to(wanted, killed, root, (epochs, dice.randrange(WRITES_PER_EPOCH))):
+                sys.exit(f"{killed}: ended before the kill after epoch {epochs} of {total}")
+            resumed += any(r.state == "interrupted" and r.attributes.get(NEWEST) for r in records(killed))
+        if resumed < kills / 5:
+            sys.exit(f"{killed}: only {resumed} of {kills} kills left a state to go on from")
+        run_to(wanted, killed, root, None)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), [Path(config) for config in sys.argv[3:]])
