@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
@@ -143,7 +143,11 @@ def locked(url: str, name: str, wait: int = 2) -> Iterator[None]:
                 f"{url}: another search is at work on {name} (from another machine, or a copy of its folder); "
                 "wait for it or choose another --name"
             ) from None
-        yield
+        try:
+            yield
+        finally:
+            with suppress(DBAPIError):  # with the connection the lock goes too, only later than this process goes on
+                connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
 
 
 def is_locked(url: str, name: str) -> bool:

@@ -48,7 +48,7 @@ def tiny(trials: int, epochs: int, sampler: str = "random", pruner: str = "none"
 
 def epochs_lasting(seconds: float, data: Path, tmp_path: Path) -> int:
     """How many epochs of a `tiny` trial fill so many seconds here, in one thread of an idle machine."""
-    (tmp_path / "measure.toml").write_text(tiny(trials=1, epochs=20))
+    (tmp_path / "measure.toml").write_text(tiny(trials=1, epochs=100))
     space = load_experiment(tmp_path / "measure.toml").space
     hyperparameters = complete(space, {"dropout1": 0.1})
     state = start(hyperparameters, seed=0, number=0, device=torch.device("cpu"))

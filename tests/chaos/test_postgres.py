@@ -8,7 +8,9 @@ import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -72,6 +74,7 @@ def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, 
         process.kill()
         process.wait()
         kill(family)
+    until(lambda: not study.is_driven(run_dir))  # the server has yet to notice
     killed = study.read_trials(run_dir)
     assert "interrupted" in {record.state for record in killed}
     assert set(trial_table(run_dir).state) == {"complete", "interrupted"}
@@ -163,6 +166,22 @@ def test_a_second_driver_is_refused_and_the_first_is_seen_from_a_copy(run_dir: P
     assert study.read_trials(copy)[0].state == "interrupted"
     with study.sole_driver(copy):
         pass
+
+
+def test_the_lock_is_free_before_the_server_notices_the_end(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_still = []
+
+    def kept(connection: sqlalchemy.Connection) -> Any:
+        open_still.append(connection)
+        return nullcontext(connection)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "closing", kept)
+        with study.sole_driver(run_dir):
+            pass
+    assert not study.is_driven(run_dir)
+    [connection] = open_still
+    connection.close()
 
 
 def test_the_lock_outlives_a_servers_limit_on_idle_connections(server: Server, run_dir: Path) -> None:
