@@ -3,6 +3,7 @@
 import errno
 from typing import Any
 
+FULL = {errno.ENOSPC, errno.EDQUOT}  # what a disk without room says
 LONGEST = 2000  # letters; names and values in a message may be of any length
 
 
@@ -21,8 +22,8 @@ def one_line(text: str) -> str:
 
 def of_file(error: OSError) -> str:
     """The line for what a file or its disk refuses; `error` names the file."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return f"{error.filename}: {error.strerror}; {'free some room' if full else 'see to its permissions'}"
+    remedy = "free some room" if error.errno in FULL else "see to its permissions"
+    return f"{error.filename}: {error.strerror}; {remedy}"
 
 
 def shown(value: Any) -> str:

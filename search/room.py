@@ -1,9 +1,9 @@
 """Whether an error says that a disk is full, however the library that met it put it."""
 
-import errno
 from collections.abc import Iterator
 
-FULL = {errno.ENOSPC, errno.EDQUOT}
+from model.errors import FULL
+
 # SQLite without room for its index of the log, of 32 KiB, else says only "disk I/O error".
 SQLITE = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
 WORDS = ("No space left on device", "database or disk is full", "Disk quota exceeded")

@@ -139,9 +139,15 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def records(run_dir: Path) -> list[TrialRecord]:
-    """The trials of a run; none while it has not begun."""
-    return study.read_trials(run_dir) if study.is_run(run_dir) else []
+def records(run_dir: Path, *stages: str) -> list[TrialRecord]:
+    """The trials of a run's search, or of the stages named; none while it has not begun."""
+    wanted = (stages or (study.SEARCH,)) if study.is_run(run_dir) else ()
+    return [record for stage in wanted for record in study.read_trials(run_dir, stage)]
+
+
+def recorded(run_dir: Path, *stages: str) -> int:
+    """How many epochs the study holds of them."""
+    return sum(len(record.epochs) for record in records(run_dir, *stages))
 
 
 def until(condition: Callable[[], object], seconds: float = 180) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine as Database
 
 from model.data import load_dataset
-from search import confirm, run, study, trial
+from search import confirm, run, trial
 from search.engine import Engine
 from search.experiment import Experiment, load_experiment
 from search.ledger import Ledger
@@ -32,8 +32,10 @@ from search.resources import Node
 from search.run import run_search
 from search.stage import Stage
 from search.states import NEWEST
-from search.study import CONFIRM, REFIT, SEARCH, TrialRecord
+from search.study import CONFIRM, REFIT, SEARCH
+from tests.harness import recorded, records
 
+STAGES = (SEARCH, CONFIRM, REFIT)
 WRITES_PER_EPOCH = 25  # about; a kill falls within as many after an epoch's report
 
 
@@ -65,20 +67,9 @@ def _reporter(ledger: Ledger, worker: str, attempt: Path) -> Any:
     return report
 
 
-def records(run_dir: Path) -> list[TrialRecord]:
-    """The trials of all three stages; none while the run has not begun."""
-    stages = (SEARCH, CONFIRM, REFIT) if study.is_run(run_dir) else ()
-    return [record for stage in stages for record in study.read_trials(run_dir, stage)]
-
-
-def recorded(run_dir: Path) -> int:
-    """How many epochs the run's studies hold."""
-    return sum(len(record.epochs) for record in records(run_dir))
-
-
 def run_to(experiment: Experiment, run_dir: Path, data: Path, point: tuple[int, int] | None) -> bool:
     """Run it, or go on with it, to its end or to a kill: that write after so many epochs. Whether it was killed."""
-    before = recorded(run_dir)
+    before = recorded(run_dir, *STAGES)
     child = os.fork()
     if child == 0:
         torch.set_num_threads(1)
@@ -129,11 +120,11 @@ def main(root: Path, kills: int, configs: list[Path]) -> None:
         wanted, dice, resumed = load_experiment(config), random.Random(config.stem), 0
         straight, killed = (config.parent / how / config.stem for how in ("straight", "killed"))
         run_to(wanted, straight, root, None)
-        total = recorded(straight)
+        total = recorded(straight, *STAGES)
         for epochs in sorted(dice.sample(range(total), kills)):
             if not run_to(wanted, killed, root, (epochs, dice.randrange(WRITES_PER_EPOCH))):
                 sys.exit(f"{killed}: ended before the kill after epoch {epochs} of {total}")
-            resumed += any(r.state == "interrupted" and r.attributes.get(NEWEST) for r in records(killed))
+            resumed += any(r.state == "interrupted" and r.attributes.get(NEWEST) for r in records(killed, *STAGES))
         if resumed < kills / 5:
             sys.exit(f"{killed}: only {resumed} of {kills} kills left a state to go on from")
         run_to(wanted, killed, root, None)

@@ -16,7 +16,7 @@ import pytest
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
 from model.card import read_whole
 from search.study import CONFIRM, REFIT, SEARCH
-from tests.harness import ROOT, driver, environment, log_of, records, tiny, until
+from tests.harness import ROOT, driver, environment, log_of, recorded, tiny, until
 
 pytestmark = pytest.mark.chaos
 KILLS = 20
@@ -38,11 +38,6 @@ def assert_equal(killed: Path, straight: Path) -> None:
     for one, other in zip(tables(killed), tables(straight), strict=True):
         pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True), check_exact=True)
     assert len(tables(straight)[0]) > 0
-
-
-def recorded(run_dir: Path) -> int:
-    """How many epochs the study holds."""
-    return sum(len(record.epochs) for record in records(run_dir))
 
 
 def test_between_any_two_writes(tmp_path: Path, tiny_root: Path, note: Callable[[str], None]) -> None:
