@@ -20,8 +20,7 @@ def report(
 ) -> None:
     """Write a report of RUN_DIRS: index.html, trials.csv, epochs.csv and figures."""
     from analysis.report import write_report
-    from model.errors import of_file, one_line
-    from search.space import ConfigError
+    from model.errors import ConfigError, of_file, one_line
 
     try:
         print(write_report(run_dirs, out))

@@ -1,7 +1,6 @@
 """The only writer: CSV tables, PNG figures and one self-contained HTML page, from one run or several."""
 
 import io
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from analysis.gallery import Picture, comparison, pictures
 from analysis.interactive import parallel_coordinates
 from analysis.page import Image, page
 from analysis.run import Run, read_run
+from model.files import write_atomically
 
 DPI = 110
 
@@ -25,19 +25,19 @@ def write_report(run_dirs: list[Path], out: Path | None = None) -> Path:
     runs = _named_apart([read_run(path) for path in {path.resolve(): path for path in run_dirs}.values()])
     folder = out or runs[0].path / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "trials.csv", _csv(runs, [run.trials for run in runs]))
-    _write(folder / "epochs.csv", _csv(runs, [run.epochs for run in runs]))
+    write_atomically(folder / "trials.csv", _csv(runs, [run.trials for run in runs]))
+    write_atomically(folder / "epochs.csv", _csv(runs, [run.epochs for run in runs]))
     images = {run.name: [_image(picture) for picture in pictures(run)] for run in runs}
     compared = _image(comparison(runs)) if len(runs) > 1 else None
     for name, of_run in images.items():
         prefix = f"{name}-" if compared else ""
         for image in of_run:
-            _write(folder / f"{prefix}{image.name}.png", image.png)
+            write_atomically(folder / f"{prefix}{image.name}.png", image.png)
     if compared:
-        _write(folder / f"{compared.name}.png", compared.png)
+        write_atomically(folder / f"{compared.name}.png", compared.png)
     # Last, so that a page is never newer than what it speaks of.
     index = folder / "index.html"
-    _write(index, page(runs, images, compared, parallel_coordinates(runs)).encode("utf-8"))
+    write_atomically(index, page(runs, images, compared, parallel_coordinates(runs)).encode("utf-8"))
     return index
 
 
@@ -62,14 +62,3 @@ def _image(picture: Picture) -> Image:
     buffer = io.BytesIO()
     picture.figure.savefig(buffer, format="png", dpi=DPI)
     return Image(picture.name, picture.sentence, buffer.getvalue())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name, flush it, rename it into place."""
-    # With the process id in it, so that two reports written at once can't mix.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

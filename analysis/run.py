@@ -10,10 +10,10 @@ import pandas as pd
 
 from analysis.tables import epochs_of, trials_of
 from model.card import ExportError, read_card, where_it_lies
+from model.errors import ConfigError
 from search.experiment import Experiment
-from search.resolved import load_resolved
-from search.space import ConfigError
-from search.study import CONFIRM, SEARCH, is_driven, is_run, read_trials
+from search.store.resolved import load_resolved
+from search.store.study import CONFIRM, SEARCH, is_driven, is_run, read_trials
 
 
 @dataclass(frozen=True)

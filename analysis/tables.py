@@ -9,8 +9,8 @@ import pandas as pd
 
 from model.hyperparameters import Hyperparameters
 from search.experiment import Experiment
-from search.resolved import load_resolved
-from search.study import CONFIRM, SEARCH, TrialRecord, read_trials
+from search.store.resolved import load_resolved
+from search.store.study import CONFIRM, SEARCH, TrialRecord, read_trials
 
 INTEGER, FLOAT, TEXT, TIME = "Int64", "float64", "string", "datetime64[us, UTC]"
 

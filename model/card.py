@@ -1,16 +1,14 @@
 """What an export folder says of its model, believed only where SHA256SUMS agrees. No torch: a report reads it too."""
 
-import os
 import shutil
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.errors import InputError
+from model.files import digest, flush_names, read_file
 from model.hyperparameters import Hyperparameters
-from model.limits import read_file
 
 FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # those that SHA256SUMS speaks of
 MAX_SUMS_BYTES, MAX_CARD_BYTES = 10_000, 1_000_000
@@ -113,20 +111,11 @@ def replace_by_newer(folder: Path) -> None:
             shutil.rmtree(old, ignore_errors=True)
             folder.rename(old)
         new.rename(folder)
-        flush(folder.parent)
+        flush_names(folder.parent)
     elif old.exists() and not folder.exists():
         old.rename(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
-
-
-def flush(folder: Path) -> None:
-    """Have the disk keep which names a folder holds."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_whole(folder: Path) -> bool:
@@ -138,7 +127,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _line(name: str, contents: bytes) -> bytes:
-    return f"{sha256(contents).hexdigest()}  {name}".encode()
+    return f"{digest(contents)}  {name}".encode()
 
 
 def _read(path: Path, limit: int) -> bytes:

@@ -1,12 +1,12 @@
 """Training state on disk: saved and loaded side by side, so that a resumed trial continues exactly."""
 
 import io
-import os
-from hashlib import sha256
 from pathlib import Path
 
 import torch
 
+from model.errors import summary
+from model.files import digest, write_atomically
 from model.hyperparameters import Hyperparameters
 from model.train import TrainingState, start
 
@@ -31,13 +31,7 @@ def save(state: TrainingState, folder: Path) -> None:
         "optimizer": state.optimizer.state_dict(),
     }
     torch.save(content, stored)
-    temporary = folder / f".{FILE}.tmp"
-    with temporary.open("wb") as file:
-        file.write(sha256(stored.getbuffer()).digest())
-        file.write(stored.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / FILE)
+    write_atomically(folder / FILE, bytes.fromhex(digest(stored.getbuffer())) + stored.getvalue())
 
 
 def load(folder: Path, device: torch.device) -> TrainingState:
@@ -51,15 +45,14 @@ def load(folder: Path, device: torch.device) -> TrainingState:
         state.optimizer.load_state_dict(content["optimizer"])
         state.epoch = content["epoch"]
     except Exception as error:  # torch.load raises a dozen types for a file of another kind
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise CheckpointError(f"{path} can't be read as a training state: {reason}") from error
+        raise CheckpointError(f"{path} can't be read as a training state: {summary(error)}") from error
     return state
 
 
 def _verified(path: Path) -> bytes:
     """What torch.save wrote. Raises ValueError where it is not what its digest was made of."""
     content = path.read_bytes()
-    digest, stored = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-    if sha256(stored).digest() != digest:
+    expected, stored = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    if bytes.fromhex(digest(stored)) != expected:
         raise ValueError("damaged (its SHA-256 does not fit)")
     return stored

@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from model.errors import InputError
-from model.limits import LimitError, bounded, check_file
+from model.files import check_file
+from model.limits import LimitError, bounded
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 MAX_BYTES = 50_000_000

@@ -1,10 +1,15 @@
-"""What a person can correct is told in one line: where, what is wrong and the remedy."""
+"""Errors that a person can correct, each told in one line: where, what is wrong and the remedy."""
 
 import errno
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
-FULL = {errno.ENOSPC, errno.EDQUOT}  # what a disk without room says
 LONGEST = 2000  # letters; names and values in a message may be of any length
+FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
+# SQLite without room for its index of the log, of 32 KiB, says only "disk I/O error".
+FULL_SQLITE = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
+FULL_WORDS = ("No space left on device", "database or disk is full", "Disk quota exceeded")
 
 
 class InputError(Exception):
@@ -14,22 +19,64 @@ class InputError(Exception):
         super().__init__(one_line(text))
 
 
+class ConfigError(InputError):
+    """What a person must change before a search can run; the line has key, value, rule and remedy."""
+
+
+def exit_code(work: Callable[[], int]) -> int:
+    """Run a command's `work` and return its exit code; what a person can correct becomes one line and code 2."""
+    try:
+        return work()
+    except KeyboardInterrupt:
+        return 130
+    except InputError as error:
+        text = str(error)
+    except OSError as error:
+        if not error.filename:
+            raise
+        text = of_file(error)
+    print(f"error: {one_line(text)}", file=sys.stderr)
+    return 2
+
+
 def one_line(text: str) -> str:
-    """Line breaks and what else would disturb a terminal, as escapes; of a very long text the two ends."""
+    """Return `text` with line breaks and control characters escaped, and only both ends of a very long text."""
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 3 :]}"
 
 
+def summary(error: BaseException, most: int = 200) -> str:
+    """Return what an exception says, on one line and in at most `most` letters; its type if it says nothing."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def of_file(error: OSError) -> str:
-    """The line for what a file or its disk refuses; `error` names the file."""
-    remedy = "free some room" if error.errno in FULL else "see to its permissions"
+    """Return the line for what a file or its disk refuses; `error` names the file."""
+    remedy = "free some room" if error.errno in FULL_DISK else "see to its permissions"
     return f"{error.filename}: {error.strerror}; {remedy}"
 
 
 def shown(value: Any) -> str:
-    """`value` as a message shows it: not all of what is very long."""
+    """Return `value` as a message shows it: the beginning of what is very long."""
     try:
         text = repr(value)
     except (RecursionError, ValueError):  # nested thousands of levels deep; an integer of thousands of digits
         return "(a value too large to show)"
     return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Return whether an error, or any that led to it, says that a disk is full; libraries wrap what SQLite says."""
+    return any(
+        getattr(cause, "errno", None) in FULL_DISK
+        or getattr(cause, "sqlite_errorname", None) in FULL_SQLITE
+        or any(words in str(cause) for words in FULL_WORDS)
+        for cause in causes(error)
+    )
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield `error` and all that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -12,12 +12,10 @@ import csv
 import errno
 import inspect
 import io
-import os
 import re
 import shutil
 import warnings
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,6 @@ from model.card import (
     ExportError,
     ModelCard,
     Normalisation,
-    flush,
     in_the_making,
     read_card,
     read_verified,
@@ -37,6 +34,8 @@ from model.card import (
     sums,
     where_it_lies,
 )
+from model.errors import summary
+from model.files import digest, flush_names, write_flushed
 from model.hyperparameters import Hyperparameters
 from model.limits import MEMORY, bounded
 from model.network import Net
@@ -85,7 +84,7 @@ def write_export(
         normalisation=Normalisation(mean=mean, std=std),
         metrics=metrics,
         provenance=provenance,
-        sha256=sha256(stored.getvalue()).hexdigest(),
+        sha256=digest(stored.getvalue()),
         num_parameters=sum(tensor.numel() for tensor in weights.values()),
     )
     files = {
@@ -103,13 +102,13 @@ def read_export(folder: Path) -> Export:
     card, path = read_card(folder), folder / "mnist_cnn.pt"
     numbers = sum(tensor.numel() for tensor in _blank(card.hyperparameters).state_dict().values())
     stored = read_verified(folder, "mnist_cnn.pt", 4 * numbers + MAX_OVERHEAD)
-    found = sha256(stored).hexdigest()
+    found = digest(stored)
     if found != card.sha256:
         raise ExportError(f"{path}: SHA-256 is {found[:12]}…, model.json says {card.sha256[:12]}…")
     try:
         net = _net(card.hyperparameters, _load(stored))
     except Exception as error:  # a file made to do harm can raise anything
-        raise ExportError(f"{path}: unusable weights ({_line(error)})") from error
+        raise ExportError(f"{path}: unusable weights ({summary(error)})") from error
     return Export(
         folder=folder,
         net=net,
@@ -197,15 +196,8 @@ def _replace(folder: Path, files: dict[str, bytes]) -> None:
     shutil.rmtree(new, ignore_errors=True)  # what a crash left
     new.mkdir(parents=True)
     for name, contents in files.items():
-        with (new / name).open("wb") as file:
-            file.write(contents)
-            file.flush()
-            os.fsync(file.fileno())
-    flush(new)
+        write_flushed(new / name, contents)
+    flush_names(new)
     replace_by_newer(folder)
     if new.exists():
         raise OSError(errno.EIO, "reads otherwise than it was written", str(new))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -4,11 +4,9 @@ A few kilobytes can ask for hours or for all memory: a picture of 60,000 x 60,00
 TOML key of ten thousand parts, a ZIP of zeros. Sizes and kinds are checked first; these limits are for all the rest.
 """
 
-import errno
 import os
 import resource
 import signal
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,25 +19,6 @@ MEMORY = 2**30  # bytes beyond what the process holds already; a large photograp
 
 class LimitError(Exception):
     """Reading took too much; the text says what and how much."""
-
-
-def check_file(path: Path, most_bytes: int) -> None:
-    """Raise OSError, with its `strerror`, for what is not a readable regular file of at most `most_bytes`."""
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder")
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
-        raise OSError(errno.EINVAL, "is not a regular file")
-    if status.st_size > most_bytes:
-        raise OSError(errno.EFBIG, f"has {status.st_size:,} bytes, more than {most_bytes:,}")
-    with path.open("rb"):  # may it be read?
-        pass
-
-
-def read_file(path: Path, most_bytes: int) -> bytes:
-    """The contents of a regular file of at most `most_bytes`. Raises OSError as `check_file` does."""
-    check_file(path, most_bytes)
-    return path.read_bytes()
 
 
 @contextmanager

@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 
 from model.catalogue import FALLBACK
-from model.errors import InputError
-from model.limits import bounded, check_file
+from model.errors import ConfigError, summary
+from model.files import check_file
+from model.limits import bounded
 
 CONNECT_TIMEOUT = 10.0  # seconds; torchvision itself would wait for ever behind a firewall
 MAX_FILE_BYTES = 100_000_000  # twice MNIST's largest file
 
 
-class DataError(InputError):
-    """The data set can't be had; the message is one line with the remedy."""
+class DataError(ConfigError):
+    """Raised where a data set is unavailable."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split
             train, test = (_read_split(images, labels) for images, labels in files)
     except Exception as error:  # for damaged files torchvision raises whatever its parser meets first
         raise DataError(
-            f"{raw}: its files of {name} can't be read ({_first_line(error)}); delete them to have them downloaded "
+            f"{raw}: its files of {name} can't be read ({summary(error)}); delete them to have them downloaded "
             "again, or name another folder with --data DIR or DIGIT_SEARCH_DATA"
         ) from error
     return name, [str(digit) for digit in range(10)] if name == "mnist" else list(kind.classes), train, test
@@ -101,7 +102,7 @@ def _download(kind: Any, name: str, root: Path) -> None:
             kind(root, train=True, download=True)
     except Exception as error:  # torchvision lets through whatever urllib, zlib and the file system raise
         raise DataError(
-            f"{name} is not in {root} and can't be downloaded ({_first_line(error)}); remedy: put its files into "
+            f"{name} is not in {root} and can't be downloaded ({summary(error)}); remedy: put its files into "
             f"{root / kind.__name__ / 'raw'}, or name a folder that holds them with --data DIR or DIGIT_SEARCH_DATA"
         ) from error
 
@@ -133,8 +134,3 @@ def uci_digits() -> tuple[str, list[str], Split, Split]:
 def take(split: Split, rows: list[int]) -> Split:
     chosen = torch.tensor(sorted(rows), dtype=torch.int64)
     return Split(split.images[chosen], split.labels[chosen])
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip() if lines else "not what it should hold"

@@ -91,7 +91,7 @@ def confirm_main() -> None:
 def _with_report(run: Callable[[Callable[[str], None]], Any], run_dir: Path, progress: Any, again: str) -> int:
     """Run, then write the report however it ended; say where everything is."""
     from model.data import DataError
-    from search.space import ConfigError
+    from model.errors import ConfigError
 
     outcome = None
 
@@ -127,7 +127,7 @@ def _with_report(run: Callable[[Callable[[str], None]], Any], run_dir: Path, pro
 def _report(run_dir: Path, progress: Any) -> None:
     """Write the report; a report that can't be written must not hide how the search ended."""
     from analysis.report import write_report
-    from search.study import is_run
+    from search.store.study import is_run
 
     try:
         if not is_run(run_dir):
@@ -153,7 +153,7 @@ def _command(module: str, *more: str) -> str:
 
 
 def _run_dir(out: Path, name: str) -> Path:
-    from search.space import ConfigError
+    from model.errors import ConfigError
 
     if not name or name in (".", "..") or "/" in name or "\0" in name:
         raise ConfigError(f"--name {name}: must be the name of one folder, without '/'")
@@ -183,10 +183,8 @@ def _exit(work: Callable[[], int]) -> None:
 def _said(error: Exception) -> str | None:
     """The line for an error that a user can correct; None for any other."""
     from model.data import DataError
-    from model.errors import of_file
-    from search.database import why_lost
-    from search.room import causes, is_full
-    from search.space import ConfigError
+    from model.errors import ConfigError, causes, is_full, of_file
+    from search.store.database import why_lost
 
     if is_full(error):
         *_, cause = causes(error)

@@ -12,13 +12,15 @@ from optuna.trial import FrozenTrial, TrialState
 from model.card import ExportError, read_whole, where_it_lies
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset
-from search import states, study
-from search.database import RunStorage
-from search.engine import Engine, run_stage, worker_data
+from model.errors import ConfigError
 from search.experiment import Experiment
-from search.resources import cluster_nodes
-from search.space import ConfigError, complete
+from search.on_ray.slots import cluster_nodes
+from search.on_ray.tuner import Engine, run_stage, worker_data
+from search.space import complete
 from search.stage import Stage
+from search.store import checkpoints as states
+from search.store import study
+from search.store.database import RunStorage
 
 OVERTAKEN = "another trial won meanwhile"
 

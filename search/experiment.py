@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.catalogue import DatasetName
-from model.errors import shown
+from model.errors import ConfigError, shown
+from model.files import read_file
 from model.hyperparameters import Hyperparameters
-from model.limits import LimitError, bounded, read_file
-from search.database import check_address
-from search.space import ConfigError, Space, complete, did_you_mean, parse_space, recipe_point, size
+from model.limits import LimitError, bounded
+from search.space import Space, complete, did_you_mean, parse_space, recipe_point, size
+from search.store.database import check_address
 
 MAX_BYTES = 1_000_000
 UNION_MEMBERS = ("int", "literal", "constrained-int")  # parts of an error's place that are no keys of the file

@@ -14,14 +14,16 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from model.errors import is_full
 from model.hyperparameters import Hyperparameters
 from model.train import EpochMetrics
-from search import pruning, sampling, states, study
-from search.database import why_lost
+from search import pruning, sampling
 from search.progress import Progress
-from search.room import is_full
 from search.space import complete
 from search.stage import Stage
+from search.store import checkpoints as states
+from search.store import study
+from search.store.database import why_lost
 
 RETRIES = 2  # times in a row, without a new saved state between, that a trial whose worker died is tried again
 INTERRUPTED = "interrupted"

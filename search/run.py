@@ -13,20 +13,23 @@ import optuna
 from model.card import replace_by_newer
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
-from search import confirm, sampling, study
-from search.address import check_address
-from search.cluster import connected
-from search.database import open_shared
-from search.engine import Engine, StoppedError, run_stage, worker_data
+from model.errors import ConfigError
+from model.files import write_atomically
+from search import confirm, sampling
 from search.experiment import Experiment
-from search.folder import check_data, check_folder, check_owner
-from search.lock import run_lock
+from search.on_ray.address import check_address
+from search.on_ray.cluster import connected
+from search.on_ray.slots import cluster_nodes, measured_per_gpu, plan
+from search.on_ray.tuner import Engine, StoppedError, run_stage, worker_data
 from search.progress import Progress
-from search.provenance import data_digest, environment, write_text
-from search.resolved import load_resolved, resolved
-from search.resources import cluster_nodes, measured_per_gpu, plan
-from search.space import ConfigError, largest, recipe_differences
+from search.space import largest, recipe_differences
 from search.stage import Stage
+from search.store import study
+from search.store.database import open_shared
+from search.store.folder import check_data, check_folder, check_owner
+from search.store.lock import run_lock
+from search.store.provenance import data_digest, environment
+from search.store.resolved import load_resolved, resolved
 
 
 @dataclass(frozen=True)
@@ -119,9 +122,9 @@ def _opened(
         digest = data_digest(dataset)
         check_data(run_dir, dataset, digest)
         run = _Run(run_dir, experiment, dataset, digest, progress, address, on_gone)
-        write_text(run_dir / "environment.json", json.dumps(environment(experiment), indent=2))
+        write_atomically(run_dir / "environment.json", json.dumps(environment(experiment), indent=2).encode())
         if not (run_dir / "experiment.toml").exists():
-            write_text(run_dir / "experiment.toml", resolved(experiment, _about(run)))
+            write_atomically(run_dir / "experiment.toml", resolved(experiment, _about(run)).encode())
         with study.sole_driver(run_dir):
             yield run
 
@@ -188,7 +191,7 @@ def _engine(run: _Run, to_do: int, gone: threading.Event) -> Engine:
         "trials_per_gpu": per_gpu,
         "concurrent_trials": slots.concurrent,
     }
-    write_text(run.run_dir / "experiment.toml", resolved(run.experiment, {**_about(run), **places}))
+    write_atomically(run.run_dir / "experiment.toml", resolved(run.experiment, {**_about(run), **places}).encode())
     return Engine(run.run_dir, data, per_gpu, run.progress, gone)
 
 

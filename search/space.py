@@ -9,17 +9,13 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import ValidationError
 
-from model.errors import InputError, shown
+from model.errors import ConfigError, shown
 from model.hyperparameters import RECIPE, Hyperparameters
 
 FIELDS = Hyperparameters.model_fields
 RANGE_KEYS = ["low", "high", "log", "step"]
 GRID_LIMIT = 10_000
 MOST_STEPS = 2**53  # beyond which floats can't count
-
-
-class ConfigError(InputError):
-    """What a user must change in a configuration; one line with key, value, rule and remedy."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 import optuna
 
 from model.train import derive_seed
-from search import study
 from search.experiment import Search
 from search.space import Space
+from search.store import study
 
 SEEDS = {study.SEARCH: 0, study.CONFIRM: 1, study.REFIT: 2}
 

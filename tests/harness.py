@@ -14,10 +14,10 @@ import torch
 
 from model.data import load_dataset
 from model.train import fit, start
-from search import study
 from search.experiment import load_experiment
 from search.space import complete
-from search.study import TrialRecord
+from search.store import study
+from search.store.study import TrialRecord
 
 ROOT = Path(__file__).parents[1]
 TINY = """

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from search import engine, study
 from search.experiment import Experiment, parse_experiment
+from search.on_ray import tuner as engine
+from search.store import study
 
 TINY = {
     "data": {"validation_images": 100},
@@ -31,7 +32,7 @@ TINY = {
 
 @contextmanager
 def private_ray(**resources: int) -> Iterator[None]:
-    from search.cluster import OBJECT_STORE_BYTES, quiet_environment
+    from search.on_ray.cluster import OBJECT_STORE_BYTES, quiet_environment
 
     quiet_environment(private=True)
     import ray
@@ -69,19 +70,19 @@ def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, Any, list[str]],
 
     What it returns takes the place of the metrics, unless it is None.
     """
-    from search.trial import run_trial
+    from search.on_ray.trial import run_trial
 
     def poisoned(config: dict[str, Any], data: dict[str, Any]) -> None:
-        import search.trial
+        import search.on_ray.trial
 
-        real = search.trial.__dict__.setdefault("_real_fit", search.trial.fit)
+        real = search.on_ray.trial.__dict__.setdefault("_real_fit", search.on_ray.trial.fit)
 
         def fit(state: Any, dataset: Any) -> Any:
             for metrics in real(state, dataset):
                 replaced = act(config["number"], metrics, config["saved_states"]) if metrics.epoch == 1 else None
                 yield replaced or metrics
 
-        search.trial.fit = fit  # type: ignore[assignment]
+        search.on_ray.trial.fit = fit  # type: ignore[assignment]
         run_trial(config, data)
 
     poisoned.__mixins__ = run_trial.__mixins__  # type: ignore[attr-defined]

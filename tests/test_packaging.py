@@ -28,8 +28,9 @@ def test_commands_exist(command: str) -> None:
 
 
 def test_packages_are_named_explicitly() -> None:
-    assert PROJECT["tool"]["setuptools"]["packages"] == ["search", "model", "analysis"]
-    assert all((ROOT / package / "__init__.py").exists() for package in PROJECT["tool"]["setuptools"]["packages"])
+    folders = [path.parent for top in ("model", "search", "analysis") for path in (ROOT / top).glob("**/__init__.py")]
+    packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == packages
 
 
 def test_constraints_pin_versions_without_addresses() -> None:

@@ -14,10 +14,10 @@ from model.card import FILES, ModelCard, Normalisation, sums
 from model.hyperparameters import RECIPE, Hyperparameters
 from search import halving
 from search.experiment import Experiment, parse_experiment
-from search.resolved import resolved
 from search.sampling import ask
 from search.space import complete
-from search.study import CONFIRM, SEARCH, finish, open_storage, open_study, record_epoch, set_attributes
+from search.store.resolved import resolved
+from search.store.study import CONFIRM, SEARCH, finish, open_storage, open_study, record_epoch, set_attributes
 
 STARTED = 1_764_000_000.0
 HALVING_SPACE = {

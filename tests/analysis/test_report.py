@@ -17,7 +17,7 @@ from analysis.__main__ import app
 from analysis.report import write_report
 from analysis.run import read_run
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, Column, epoch_table, trial_table
-from search.lock import run_lock
+from search.store.lock import run_lock
 
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "pool": ["late", "early"], "epochs": 3}
 LOADING = {"src", "srcset", "data", "poster", "background"}

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table, trials_of
+from model.errors import ConfigError
 from model.hyperparameters import RECIPE
-from search.lock import run_lock
-from search.space import ConfigError
-from search.study import CONFIRM, TrialRecord, set_attributes
+from search.store.lock import run_lock
+from search.store.study import CONFIRM, TrialRecord, set_attributes
 
 POINT = {"learning_rate": 0.5, "kernel_size": 3}
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "kernel_size": [3, 5], "epochs": 3}

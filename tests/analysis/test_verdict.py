@@ -9,9 +9,9 @@ import pytest
 
 from analysis.run import read_run
 from analysis.verdict import differing_data, fallback_note, headline, post_mortem, verdict, winner_of
-from search.lock import run_lock
-from search.space import ConfigError
-from search.study import set_attributes
+from model.errors import ConfigError
+from search.store.lock import run_lock
+from search.store.study import set_attributes
 
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "epochs": 2}
 NewRun = Callable[..., Any]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from search import database
+from search.store import database
 
 
 @dataclass(frozen=True)

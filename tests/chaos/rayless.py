@@ -23,16 +23,17 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine as Database
 
 from model.data import load_dataset
-from search import confirm, run, trial
-from search.engine import Engine
+from search import confirm, run
 from search.experiment import Experiment, load_experiment
 from search.ledger import Ledger
+from search.on_ray import trial
+from search.on_ray.slots import Node
+from search.on_ray.tuner import Engine
 from search.progress import Progress
-from search.resources import Node
 from search.run import run_search
 from search.stage import Stage
-from search.states import NEWEST
-from search.study import CONFIRM, REFIT, SEARCH
+from search.store.checkpoints import NEWEST
+from search.store.study import CONFIRM, REFIT, SEARCH
 from tests.harness import recorded, records
 
 STAGES = (SEARCH, CONFIRM, REFIT)
@@ -44,7 +45,7 @@ class EndedError(BaseException):
 
 
 def run_stage(engine: Engine, stage: Stage) -> Ledger:
-    """In place of search.engine's: one trial after the other, in this process."""
+    """In place of search.on_ray.tuner's: one trial after the other, in this process."""
     ledger = Ledger(stage, engine.progress)
     while config := ledger.next_config(worker := uuid.uuid4().hex):
         tune.report = _reporter(ledger, worker, stage.run_dir.absolute() / "ray" / stage.name / worker)

@@ -15,7 +15,7 @@ import pytest
 
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
 from model.card import read_whole
-from search.study import CONFIRM, REFIT, SEARCH
+from search.store.study import CONFIRM, REFIT, SEARCH
 from tests.harness import ROOT, driver, environment, log_of, recorded, tiny, until
 
 pytestmark = pytest.mark.chaos

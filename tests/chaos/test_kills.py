@@ -20,11 +20,11 @@ import torch
 
 from model.data import load_dataset
 from model.train import fit, start
-from search import study
 from search.ledger import RETRIES
-from search.resolved import load_resolved
 from search.space import complete
-from search.study import TrialRecord
+from search.store import study
+from search.store.resolved import load_resolved
+from search.store.study import TrialRecord
 from tests.harness import descendants, driver, environment, epochs_lasting, kill, log_of, records, tiny, title, until
 
 pytestmark = pytest.mark.chaos
@@ -208,7 +208,7 @@ def _bare_ray() -> float:
     """Seconds that Ray alone takes to start and to answer from one worker."""
     began = time.monotonic()
     code = (
-        "from search.cluster import connected\n"
+        "from search.on_ray.cluster import connected\n"
         "with connected(None):\n"
         "    import ray\n"
         "    ray.get(ray.remote(lambda: 1).remote())\n"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from analysis.report import write_report
-from search import study
 from search.run import Outcome
+from search.store import study
 from tests.harness import descendants, title, until
 from tests.searches import experiment, numbers, poison
 
@@ -104,10 +104,10 @@ def test_a_worker_that_does_not_come_free_is_replaced(
     """Its clean-up takes too long; Ray alone would give up the next trial, and tell nobody."""
 
     def act(number: int, _metrics: Any, _saved: list[str]) -> None:
-        import search.trial
+        import search.on_ray.trial
 
         if number == 0:
-            search.trial.CLEAN_UP = 1
+            search.on_ray.trial.CLEAN_UP = 1
             gc.collect = lambda *_: time.sleep(600) or 0  # type: ignore[assignment]
 
     poison(monkeypatch, act)

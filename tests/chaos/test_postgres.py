@@ -18,12 +18,12 @@ import sqlalchemy
 from optuna.trial import TrialState
 
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
-from search import database, study
+from model.errors import ConfigError
 from search.experiment import parse_experiment
-from search.resolved import load_resolved, resolved
 from search.sampling import ask
-from search.space import ConfigError
-from search.study import TrialRecord
+from search.store import database, study
+from search.store.resolved import load_resolved, resolved
+from search.store.study import TrialRecord
 from tests.chaos.postgres import Server, running_server
 from tests.harness import command, descendants, driver, epochs_lasting, kill, log_of, tiny, until
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from search import address
-from search.space import ConfigError
+from model.errors import ConfigError
+from search.on_ray import address
 from tests.harness import command, descendants, driver, environment, log_of, records, tiny, title, until
 
 WRONG = "b" * 64
@@ -24,7 +24,7 @@ LISTENING, UNCONNECTED = "0A", "07"  # states of TCP and of UDP sockets, as the 
 KNOCK = "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])"
 MODE = """
 import ray  # as the search's own modules do, before any address is known
-from search.cluster import quiet_environment
+from search.on_ray.cluster import quiet_environment
 quiet_environment(private=False)
 from ray._raylet import get_authentication_mode
 print(get_authentication_mode())

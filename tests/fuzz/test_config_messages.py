@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 import torch
 
+from model.errors import ConfigError
 from model.hyperparameters import Hyperparameters
 from model.network import Net
 from search.experiment import check_cpus, load_experiment
-from search.space import ConfigError
 from tests.fuzz.survival import survived
 
 SEARCH = "[search]\ntrials = 2\npruner = 'none'\n"

@@ -9,11 +9,12 @@ import pytest
 import tomli_w
 import torch
 
+from model.errors import ConfigError
 from model.network import Net
 from search.experiment import check_cpus, load_experiment, with_trials
-from search.resolved import differences, resolved
 from search.sampling import ask
-from search.space import ConfigError, complete, largest
+from search.space import complete, largest
+from search.store.resolved import differences, resolved
 from tests.fuzz.mutation import INPUTS, altered, mutated
 from tests.fuzz.survival import survived
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from model.errors import LONGEST, InputError, shown
-from model.limits import LimitError, bounded, check_file, read_file
+from model.files import check_file, read_file
+from model.limits import LimitError, bounded
 
 
 def spin() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from search import cluster, study
-from search.space import ConfigError
+from model.errors import ConfigError
+from search.on_ray import cluster
+from search.store import study
 from tests.harness import command, environment, tiny, until
 
 

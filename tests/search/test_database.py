@@ -9,15 +9,14 @@ import optuna
 import pytest
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from search import database, study
-from search.database import PATIENCE, open_shared, why_lost
+from model.errors import ConfigError, is_full
 from search.experiment import parse_experiment
 from search.ledger import Ledger
 from search.progress import Progress
-from search.resolved import differences, load_resolved, resolved
-from search.room import is_full
-from search.space import ConfigError
 from search.stage import SEEDS, Stage
+from search.store import database, study
+from search.store.database import PATIENCE, open_shared, why_lost
+from search.store.resolved import differences, load_resolved, resolved
 
 URL = "postgresql+psycopg://me@127.0.0.1:1/digits"
 SECRET = "swordfish"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from model.errors import ConfigError
 from search.experiment import load_experiment, parse_experiment, with_trials
-from search.resolved import differences, load_resolved, resolved
-from search.space import ConfigError
+from search.store.resolved import differences, load_resolved, resolved
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 GOOD = {"search": {"trials": 4}, "hyperparameters": {"epochs": 3, "dropout1": {"low": 0.0, "high": 0.5}}}

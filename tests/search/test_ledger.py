@@ -7,12 +7,14 @@ from typing import Any
 import optuna
 import pytest
 
-from search import states, study
+from model.errors import ConfigError
 from search.experiment import Search
 from search.ledger import RETRIES, Ledger
 from search.progress import Progress
-from search.space import ConfigError, parse_space
+from search.space import parse_space
 from search.stage import Stage
+from search.store import checkpoints as states
+from search.store import study
 
 SPACE = parse_space({"epochs": 4, "dropout1": {"low": 0.0, "high": 0.5}})
 HALVING = Search(trials=3, grace_epochs=1, reduction_factor=2, sampler="random")  # rungs at epochs 1 and 2

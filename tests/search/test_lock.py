@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from search.lock import is_live, run_lock
-from search.space import ConfigError
+from model.errors import ConfigError
+from search.store.lock import is_live, run_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from search.lock import run_lock
+from search.store.lock import run_lock
 with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from search import bridge
+from model.errors import ConfigError
 from search.experiment import parse_experiment
+from search.on_ray import bridge
+from search.on_ray.slots import Node, Slots, cluster_nodes, hold_spare, plan, trials_that_fit
 from search.progress import Progress
-from search.resources import Node, Slots, cluster_nodes, hold_spare, plan, trials_that_fit
 from search.run import run_search
-from search.space import ConfigError
-from search.study import read_trials
+from search.store.study import read_trials
 
 GIB = 2**30
 

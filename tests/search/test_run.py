@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
-from search import study
+from model.errors import ConfigError
 from search.confirm import winner_of
-from search.folder import check_folder
 from search.ledger import Ledger
 from search.progress import Progress
 from search.run import Outcome, run_confirm, run_search
-from search.space import ConfigError
+from search.store import study
+from search.store.folder import check_folder
 from tests.searches import experiment, numbers
 
 pytestmark = pytest.mark.usefixtures("two_cpus")

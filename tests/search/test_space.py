@@ -3,8 +3,9 @@
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from model.errors import ConfigError
 from model.hyperparameters import RECIPE
-from search.space import ConfigError, complete, largest, nearest, parse_space, recipe_differences, recipe_point, size
+from search.space import complete, largest, nearest, parse_space, recipe_differences, recipe_point, size
 
 
 def test_shapes_decide() -> None:

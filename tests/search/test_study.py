@@ -6,10 +6,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import study
-from search.lock import run_lock
+from model.errors import ConfigError
 from search.sampling import ask, enqueue
-from search.space import ConfigError, parse_space
+from search.space import parse_space
+from search.store import study
+from search.store.lock import run_lock
 
 SEARCHED = parse_space(
     {

@@ -10,11 +10,12 @@ from optuna.trial import TrialState
 from model.checkpoint import save
 from model.data import Dataset, load_dataset
 from model.train import start
-from search import confirm, study
+from search import confirm
 from search.experiment import Experiment, parse_experiment
-from search.resolved import resolved
 from search.sampling import ask
 from search.space import complete
+from search.store import study
+from search.store.resolved import resolved
 from tests.chaos.damage.ways import CPU, TRIALS, engine, metrics
 
 

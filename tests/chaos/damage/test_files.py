@@ -10,11 +10,11 @@ from analysis.report import write_report
 from analysis.run import read_run
 from model.card import FILES, ExportError, read_whole
 from model.checkpoint import FILE, CheckpointError, load
+from model.errors import ConfigError
 from model.export import read_export
 from search.experiment import Experiment
-from search.folder import check_folder
-from search.resolved import load_resolved
-from search.space import ConfigError
+from search.store.folder import check_folder
+from search.store.resolved import load_resolved
 from tests.chaos.damage.ways import CPU, damage, refused
 
 pytestmark = pytest.mark.chaos

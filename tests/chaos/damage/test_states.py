@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from model.checkpoint import FILE
-from search import confirm, run, study, trial
+from search import confirm, run
 from search.ledger import Ledger
+from search.on_ray import trial
+from search.on_ray.slots import Node
 from search.progress import Progress
-from search.resources import Node
 from search.run import run_search
-from search.states import BEFORE, NEWEST
+from search.store import study
+from search.store.checkpoints import BEFORE, NEWEST
 from tests.chaos import rayless
 from tests.searches import experiment, numbers
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from search import study
+from model.errors import ConfigError
 from search.experiment import Experiment
-from search.folder import check_folder
-from search.resolved import load_resolved
-from search.space import ConfigError
+from search.store import study
+from search.store.folder import check_folder
+from search.store.resolved import load_resolved
 from tests.chaos.damage.ways import TRIALS, refused, torn
 
 pytestmark = pytest.mark.chaos

@@ -7,10 +7,11 @@ import pytest
 from analysis.run import read_run
 from model.card import FILES, read_card
 from model.data import Dataset
-from search import confirm, study
+from search import confirm
 from search.experiment import Experiment
 from search.progress import Progress
 from search.run import run_search
+from search.store import study
 from tests.chaos.damage.ways import TRIALS, engine
 
 pytestmark = pytest.mark.chaos

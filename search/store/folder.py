@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 from model.data import Dataset
-from search import study
+from model.errors import ConfigError
 from search.experiment import Experiment
 from search.progress import Progress
-from search.resolved import differences, load_resolved
-from search.space import ConfigError
+from search.store import study
+from search.store.resolved import differences, load_resolved
 
 LEFT_BY_TRIALS = ("export", "ray/*/*/checkpoint_*")
 

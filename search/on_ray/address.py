@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 
-from search.space import ConfigError
+from model.errors import ConfigError
 
 START = "start it there with: ray start --head (docs/cluster.md)"
 

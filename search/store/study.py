@@ -15,11 +15,11 @@ import optuna
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
-from search import database
-from search.database import RunStorage
-from search.lock import is_live
-from search.resolved import load_resolved
-from search.space import ConfigError
+from model.errors import ConfigError
+from search.store import database
+from search.store.database import RunStorage
+from search.store.lock import is_live
+from search.store.resolved import load_resolved
 
 SEARCH, CONFIRM, REFIT = "search", "confirm", "refit"
 EPOCH = "epoch:"  # user attributes epoch:1, epoch:2, ... hold the metrics of one epoch each

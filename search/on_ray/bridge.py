@@ -17,7 +17,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from search.ledger import Ledger
-from search.resources import Node, Slots, cluster_nodes, fits
+from search.on_ray.slots import Node, Slots, cluster_nodes, fits
 
 PERIOD = 3.0  # seconds between two looks at whether all machines are still there
 

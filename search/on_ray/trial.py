@@ -14,9 +14,9 @@ import torch
 
 from model.checkpoint import CheckpointError, load, save
 from model.data import Dataset, Split, empty_like
+from model.errors import is_full
 from model.hyperparameters import Hyperparameters
 from model.train import TrainingState, fit, start
-from search.room import is_full
 
 MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
 CLEAN_UP = 60  # seconds that a stopped trial has to come to its end

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from model.data import Dataset
-from search import study
-from search.bridge import Asker, StopWhenAsked, Teller, Watcher
 from search.ledger import INTERRUPTED, Ledger
+from search.on_ray.bridge import Asker, StopWhenAsked, Teller, Watcher
+from search.on_ray.slots import Slots, cluster_nodes, hold_spare, plan
+from search.on_ray.trial import run_trial, to_arrays
 from search.progress import Progress
-from search.resources import Slots, cluster_nodes, hold_spare, plan
 from search.stage import Stage
-from search.trial import run_trial, to_arrays
+from search.store import study
 
 
 class StoppedError(Exception):

@@ -13,8 +13,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
-from search.room import causes, is_full
-from search.space import ConfigError
+from model.errors import ConfigError, causes, is_full
 
 SHARED = "postgresql+psycopg://"
 EXAMPLE = f"{SHARED}USER@HOST/DATABASE"

@@ -10,8 +10,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search import study
-from search.space import ConfigError
+from model.errors import ConfigError
+from search.store import study
 
 NEWEST, BEFORE = "saved_state", "state_before"  # attributes: {"place": path below the run folder, "epoch": number}
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from model.errors import ConfigError
 from model.hyperparameters import Hyperparameters
-from search.space import ConfigError
 
 MOST_PER_GPU = 8  # above that trials on one GPU only wait for each other
 CONTEXT_BYTES = 600 * 2**20  # what CUDA itself takes in each process: about 500 MB on recent cards
@@ -151,7 +151,7 @@ def _measure(hyperparameters: dict[str, Any], data: dict[str, Any]) -> tuple[int
     import torch
 
     from model.train import fit, start
-    from search.trial import dataset_on_device
+    from search.on_ray.trial import dataset_on_device
 
     if not torch.cuda.is_available():
         return 0, 0

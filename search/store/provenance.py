@@ -48,13 +48,3 @@ def _commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return git.stdout.strip() or None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name, flush it, rename it into place."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -13,11 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from search.address import START, check_token
-from search.lock import is_live, run_lock
-from search.room import is_full
-from search.space import ConfigError
-from search.watchdog import watching
+from model.errors import ConfigError, is_full
+from search.on_ray.address import START, check_token
+from search.on_ray.watchdog import watching
+from search.store.lock import is_live, run_lock
 
 PREFIX = "ds-"
 OWN_TOKEN = secrets.token_hex(32)  # of this process: Ray reads its environment once

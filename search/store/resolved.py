@@ -1,11 +1,11 @@
 """experiment.toml in a run's folder: the configuration with all that was chosen for it, signed against damage."""
 
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from model.errors import ConfigError
+from model.files import digest
 from search.experiment import Experiment, load_experiment
-from search.space import ConfigError
 
 DIGEST = "# sha256 "  # begins the last line of a resolved configuration; the SHA-256 is of all lines before it
 
@@ -46,7 +46,7 @@ def load_resolved(run_dir: Path) -> Experiment:
 
 
 def _signed(text: str) -> str:
-    return f"{text}{DIGEST}{sha256(text.encode()).hexdigest()}\n"
+    return f"{text}{DIGEST}{digest(text.encode())}\n"
 
 
 def _comparable(experiment: Experiment, exempt: dict[str, Any]) -> dict[str, Any]:

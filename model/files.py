@@ -1,0 +1,56 @@
+"""Files on disk: bounded reading, atomic writing, digests."""
+
+import errno
+import os
+import stat
+from hashlib import sha256
+from pathlib import Path
+
+
+def digest(content: bytes | memoryview) -> str:
+    """Return the SHA-256 of `content` as 64 hexadecimal digits."""
+    return sha256(content).hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, so that a crash leaves the old file or the new one, whole. Raises OSError."""
+    # With the process id in it, so that two processes that write at once can't mix.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_flushed(temporary, content)
+    temporary.replace(path)
+
+
+def write_flushed(path: Path, content: bytes) -> None:
+    """Write `content` to `path` and wait until the disk has it. Raises OSError."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def flush_names(folder: Path) -> None:
+    """Wait until the disk has the names that `folder` holds. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_file(path: Path, most_bytes: int) -> None:
+    """Raise OSError, with its `strerror`, unless `path` is a readable regular file of at most `most_bytes`."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder")
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
+        raise OSError(errno.EINVAL, "is not a regular file")
+    if status.st_size > most_bytes:
+        raise OSError(errno.EFBIG, f"has {status.st_size:,} bytes, more than {most_bytes:,}")
+    with path.open("rb"):  # may it be read?
+        pass
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """Return the contents of a regular file of at most `most_bytes`. Raises OSError as `check_file` does."""
+    check_file(path, most_bytes)
+    return path.read_bytes()
