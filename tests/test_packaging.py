@@ -33,6 +33,15 @@ def test_packages_are_named_explicitly() -> None:
     assert set(PROJECT["tool"]["setuptools"]["packages"]) == packages
 
 
+def test_files_other_than_modules_are_installed_too() -> None:
+    for package in ("model", "search", "analysis"):
+        patterns = PROJECT["tool"]["setuptools"]["package-data"].get(package, [])
+        installed = {path for pattern in patterns for path in (ROOT / package).glob(pattern)}
+        present = {path for path in (ROOT / package).glob("**/*") if path.is_file() and "__pycache__" not in path.parts}
+        assert {path for path in present if path.suffix != ".py"} == installed
+    assert (ROOT / "analysis" / "templates" / "page.html").is_file()
+
+
 def test_constraints_pin_versions_without_addresses() -> None:
     lines = [line for line in Path(ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines)

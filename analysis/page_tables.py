@@ -1,0 +1,122 @@
+"""The tables of the report's page, prepared as rows of plain cells so that the templates only have to print them."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from analysis.confirmation import confirmation
+from analysis.run import Run
+from analysis.summary import finished, format_value, searched_fields
+from analysis.verdict import dataset_of, percent, winner_of
+
+TOP = 10  # trials in the table of the best
+
+
+class Table(NamedTuple):
+    """One table of the page: the names of its columns, its rows, the heading above it ("" for none) and its caption."""
+
+    header: list[str]
+    rows: list[list[Any]]
+    title: str = ""
+    caption: str = ""
+
+
+def trials_table(run: Run) -> Table | None:
+    """Return the best complete trials, or the first trials while none is complete; None while none has begun."""
+    complete = finished(run.trials)
+    shown = (complete if len(complete) else run.trials).head(TOP)
+    if shown.empty:
+        return None
+    fields = searched_fields(run.experiment.space)
+    # The state matters only while it differs from trial to trial.
+    state = [] if len(complete) else ["state"]
+    header = ["trial", *state, "val. accuracy", "val. loss", "epochs", *fields, "parameters", "seconds", "images/s"]
+    known = shown.astype(object).where(shown.notna(), None)
+    rows = [_trial_row(row, state, fields) for row in known.to_dict("records")]
+    title = f"Best trials ({len(shown)} of {len(complete)} complete)" if len(complete) else "Trials so far"
+    return Table(header, rows, title)
+
+
+def _trial_row(row: dict[str, Any], state: list[str], fields: list[str]) -> list[Any]:
+    return [
+        row["number"],
+        *(row[name] for name in state),
+        percent(row["val_accuracy"]),
+        _number(row["val_loss"], ".4f"),
+        row["epochs_run"],
+        *(format_value(row[name]) for name in fields),
+        _number(row["num_parameters"], ",.0f"),
+        _number(row["seconds"], ".1f"),
+        _number(row["images_per_second"], ",.0f"),
+    ]
+
+
+def confirmation_table(run: Run) -> Table | None:
+    """Return one row per candidate with its mean and interval; None where nothing was trained again."""
+    table = confirmation(run.confirm)
+    if table.empty:
+        return None
+    header = ["candidate", "mean", "n", "95 % interval", "standard deviation (points)", "runs without result"]
+    rows = [_candidate_row(row) for row in table.to_dict("records")]
+    caption = "Validation accuracy. Intervals: Student t over seeds, validation split fixed."
+    return Table(header, rows, "Confirmation on fresh seeds", caption)
+
+
+def _candidate_row(row: dict[str, Any]) -> list[Any]:
+    return [
+        f"trial {row['candidate']}",
+        percent(row["mean"]),
+        row["n"],
+        f"{100 * row['low']:.2f} to {percent(row['high'])}" if row["n"] > 1 else "-",
+        _number(100 * row["std"], ".3f"),
+        row["num_unfinished"] or "",
+    ]
+
+
+def comparison_table(runs: list[Run]) -> Table:
+    """Return one row per run: its data, how far its search came, and what its winner reaches."""
+    searched = ["run", "data", "trials", "complete", "winner"]
+    header = [*searched, "validation accuracy", "fresh seeds", "test accuracy", "hours"]
+    caption = "Validation accuracy: mean over fresh seeds where there are any, else one run."
+    return Table(header, [_run_row(run) for run in runs], caption=caption)
+
+
+def _run_row(run: Run) -> list[Any]:
+    winner = winner_of(run)
+    mean, seeds = _winner_accuracy(run, winner)
+    return [
+        run.name,
+        dataset_of(run),
+        len(run.trials),
+        len(finished(run.trials)),
+        "-" if winner is None else winner,
+        percent(mean),
+        seeds,
+        percent(run.model.get("metrics", {}).get("test_accuracy")),
+        _number(run.epochs.clock.max() / 3600, ".2f"),
+    ]
+
+
+def _winner_accuracy(run: Run, winner: int | None) -> tuple[float, int]:
+    """Return the winner's validation accuracy, NaN without a winner, and the number of fresh seeds it is a mean of."""
+    confirmed = confirmation(run.confirm)
+    if confirmed.n.sum():
+        return confirmed["mean"].iloc[0], int(confirmed.n.iloc[0])
+    return run.trials.val_accuracy[run.trials.number == winner].max(), 0
+
+
+def environment_table(environment: dict[str, Any]) -> Table | None:
+    """Return the recorded versions and machine, one row per value; None where nothing was recorded."""
+    return Table(["", ""], list(_flat(environment))) if environment else None
+
+
+def _flat(table: dict[str, Any], above: str = "") -> Iterator[list[Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield [above + name, value]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None or math.isnan(value) else format(value, form)
