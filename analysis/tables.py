@@ -1,7 +1,6 @@
-"""The study on disk as two pandas tables, one row per trial and one per epoch, so that any question is one line."""
+"""The study on disk as two pandas tables, one row per trial and one per epoch, so that any question takes one line."""
 
 import statistics
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ INTEGER, FLOAT, TEXT, TIME = "Int64", "float64", "string", "datetime64[us, UTC]"
 
 
 class Column(NamedTuple):
-    """What a column holds: its pandas dtype, its unit ("" for none) and its meaning."""
+    """The contents of a column: its pandas dtype, its unit ("" for none) and its meaning."""
 
     dtype: str
     unit: str
@@ -39,17 +38,17 @@ TRIAL_COLUMNS: dict[str, Column] = {
     "val_accuracy": Column(FLOAT, "fraction", "validation accuracy after the trial's last epoch; NaN before its first"),
     "train_loss": Column(FLOAT, "nats/image", "mean training loss in the last epoch"),
     "val_loss": Column(FLOAT, "nats/image", "mean validation loss after the last epoch"),
-    "epochs_run": Column(INTEGER, "epochs", "epochs that ended; `epochs` below is the number planned"),
+    "epochs_run": Column(INTEGER, "epochs", "finished epochs; `epochs` below is the planned number"),
     **_hyperparameter_columns(),
     "num_parameters": Column(INTEGER, "", "trainable parameters of the network"),
     "seconds": Column(FLOAT, "s", "sum over the epochs, evaluation included"),
     "images_per_second": Column(FLOAT, "images/s", "training speed, median over the epochs"),
-    "clock": Column(FLOAT, "s", "time of searching when the last epoch ended, over all sessions, pauses left out"),
+    "clock": Column(FLOAT, "s", "search time until the end of the last epoch, over all sessions and without pauses"),
     "started": Column(TIME, "UTC", "when the trial began"),
     "ended": Column(TIME, "UTC", "when the trial ended; NaT while it has not"),
     "seed": Column(INTEGER, "", "seed of the trial's random numbers"),
-    "retries": Column(INTEGER, "", "how often the trial went on after its worker had died"),
-    "damaged": Column(TEXT, "", "what was wrong with a saved state that it went on without; NA where nothing was"),
+    "retries": Column(INTEGER, "", "how often the trial went on after its worker died"),
+    "damaged": Column(TEXT, "", "what was wrong with a saved state that could not be used; NA where nothing was"),
     "node": Column(TEXT, "", "machine that ran the trial"),
     "device": Column(TEXT, "", "cpu or the GPU's name"),
     "gpu": Column(TEXT, "", "numbers of the GPUs used, joined by commas; NA on a CPU"),
@@ -68,37 +67,45 @@ EPOCH_COLUMNS: dict[str, Column] = {
     "val_accuracy": Column(FLOAT, "fraction", "validation accuracy after this epoch"),
     "seconds": Column(FLOAT, "s", "duration of this epoch, evaluation included"),
     "images_per_second": Column(FLOAT, "images/s", "training speed in this epoch"),
-    "clock": Column(FLOAT, "s", "time of searching when this epoch ended, over all sessions, pauses left out"),
+    "clock": Column(FLOAT, "s", "search time until the end of this epoch, over all sessions and without pauses"),
 }
 
 
 def trial_table(run_dir: Path | str, study: str = SEARCH) -> pd.DataFrame:
-    """One row per trial that has begun, whatever became of it, in the order of the numbers.
+    """Return the trials of a run, one row per trial that has begun, in the order of their numbers.
 
-    Columns, dtypes and units: `TRIAL_COLUMNS`, and for the study "confirm" `CONFIRM_COLUMNS` besides. The same for
-    an empty study. Raises ConfigError where `run_dir` is not a run.
+    The columns, their dtypes and units are those of `TRIAL_COLUMNS`, for the study "confirm" followed by
+    `CONFIRM_COLUMNS`, even if the study is empty.
+
+    Raises:
+        ConfigError: `run_dir` is not a run.
     """
     records = read_trials(Path(run_dir), study)
     return trials_of(records, load_resolved(Path(run_dir)), study)
 
 
 def epoch_table(run_dir: Path | str, study: str = SEARCH) -> pd.DataFrame:
-    """One row per trial and epoch: `EPOCH_COLUMNS`. Raises ConfigError where `run_dir` is not a run."""
+    """Return the epochs of a run's trials, one row per trial and epoch; the columns are those of `EPOCH_COLUMNS`.
+
+    Raises:
+        ConfigError: `run_dir` is not a run.
+    """
     return epochs_of(read_trials(Path(run_dir), study))
 
 
 def trials_of(records: list[TrialRecord], experiment: Experiment, study: str = SEARCH) -> pd.DataFrame:
-    """`trial_table` of records at hand, so that several tables can tell of the same moment."""
+    """Return the trial table of records already read, so that several tables can show the same moment."""
     columns = {**TRIAL_COLUMNS, **(CONFIRM_COLUMNS if study == CONFIRM else {})}
     fixed = experiment.space.fixed
-    return _frame((_trial_row(record, fixed) for record in records if record.state != "waiting"), columns)
+    begun = [record for record in records if record.state != "waiting"]
+    return _frame([_trial_row(record, fixed) for record in begun], columns)
 
 
 def epochs_of(records: list[TrialRecord]) -> pd.DataFrame:
-    """`epoch_table` of records at hand."""
-    rows = (
-        {**metrics, "number": record.number, "state": record.state} for record in records for metrics in record.epochs
-    )
+    """Return the epoch table of records already read."""
+    rows = []
+    for record in records:
+        rows += [{**metrics, "number": record.number, "state": record.state} for metrics in record.epochs]
     return _frame(rows, EPOCH_COLUMNS)
 
 
@@ -120,12 +127,12 @@ def _trial_row(record: TrialRecord, fixed: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _frame(rows: Iterable[dict[str, Any]], columns: dict[str, Column]) -> pd.DataFrame:
-    """Rows to a table of exactly `columns`; what a row lacks is missing there, what it has besides is left out."""
-    kept = list(rows)
-    return pd.DataFrame(
-        {name: _series([row.get(name) for row in kept], column.dtype) for name, column in columns.items()}
-    )
+def _frame(rows: list[dict[str, Any]], columns: dict[str, Column]) -> pd.DataFrame:
+    """Return a table of exactly `columns`, in which values that a row lacks are missing."""
+    series = {}
+    for name, column in columns.items():
+        series[name] = _series([row.get(name) for row in rows], column.dtype)
+    return pd.DataFrame(series)
 
 
 def _series(values: list[Any], dtype: str) -> pd.Series:
