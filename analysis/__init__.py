@@ -1,1 +1,1 @@
-"""What was learned: tables, figures and a report, made from the study on disk alone."""
+"""Tables, figures and a report of what was learned, made from the study on disk alone."""

@@ -1,4 +1,4 @@
-"""python -m analysis RUN_DIR...: tables, figures and one page of what was learned."""
+"""The command `python -m analysis RUN_DIR...`, which writes tables, figures and a page of what was learned."""
 
 import sys
 from pathlib import Path
@@ -25,8 +25,8 @@ def report(
     try:
         print(write_report(run_dirs, out))
     except (ConfigError, OSError) as error:
-        said = of_file(error) if isinstance(error, OSError) and error.filename else str(error)
-        print(f"error: {one_line(said)}", file=sys.stderr)
+        message = of_file(error) if isinstance(error, OSError) and error.filename else str(error)
+        print(f"error: {one_line(message)}", file=sys.stderr)
         raise typer.Exit(2) from None
 
 

@@ -1,4 +1,4 @@
-"""How the figures look: colours that the colour-blind tell apart, and an axis on which 99.0 and 99.5 % lie apart."""
+"""The look of the figures: colours for the colour-blind, and an accuracy axis that separates 99.0 from 99.5 %."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -16,9 +17,9 @@ BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#999999"
 CATEGORIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, BLACK)
 
-# Where an accuracy axis has its ticks, the most welcome first.
+# The ticks that an accuracy axis may have, in order of preference.
 NICE = (0.99, 0.9, 0.999, 0.95, 0.98, 0.995, 0.97, 0.985, 0.992, 0.997, 0.8, 0.5, 0.994, 0.998, 0.996, 0.0, 1.0)
-# Colour, line, width and marker by state. Shape and line differ too, for print and for the colour-blind.
+# The style of each state. Markers and lines differ as well as colours, for print and for the colour-blind.
 STYLES: dict[str, dict[str, Any]] = {
     "pruned": {"color": GREY, "linewidth": 0.9, "linestyle": "-", "marker": "o", "markersize": 3.0, "zorder": 2},
     "failed": {"color": VERMILLION, "linewidth": 1.2, "linestyle": ":", "marker": "X", "markersize": 6.5, "zorder": 5},
@@ -33,15 +34,15 @@ STYLES: dict[str, dict[str, Any]] = {
     "running": {"color": GREEN, "linewidth": 1.4, "linestyle": "--", "marker": ">", "markersize": 5.5, "zorder": 4},
     "complete": {"color": BLUE, "linewidth": 1.2, "linestyle": "-", "marker": "o", "markersize": 4.0, "zorder": 3},
 }
-DECADES = 1.2  # an axis reaches down to 16 times the error of the best
-# Half of one image in 10,000: keeps an accuracy of 1 at a finite place on the axis.
+DECADES = 1.2  # decades of error on an axis: it reaches down to 16 times the error of the best trial
+# Half an image in 10,000 is added to every error, so that an accuracy of 1 has a finite place on the axis.
 FLOOR = 5e-5
 
 Draw = Callable[[Axes], Axes]
 
 
 def sheet(drawings: Sequence[Draw], columns: int = 1, size: tuple[float, float] = (9.6, 4.6)) -> Figure:
-    """One figure with a panel of `size` inches per drawing, filled row by row."""
+    """Return a figure with one panel of `size` inches per drawing, filled row by row in at most `columns` columns."""
     columns = min(columns, len(drawings))
     rows = -(-len(drawings) // columns)
     figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
@@ -53,22 +54,22 @@ def sheet(drawings: Sequence[Draw], columns: int = 1, size: tuple[float, float] 
         axes.set_axisbelow(True)
         draw(axes)
     if not any(axes.axison for axes in figure.axes):
-        figure.set_figheight(0.9 * rows)  # sentences alone need no more
+        figure.set_figheight(0.9 * rows)  # a sentence needs no more
     return figure
 
 
 def missing(ax: Axes, sentence: str) -> Axes:
-    """Say what there is too little of, in place of a blank panel."""
+    """Write `sentence` in place of an empty panel, to say which data is missing."""
     ax.set_axis_off()
     ax.text(0.5, 0.5, sentence, ha="center", va="center", wrap=True, color="#555555", transform=ax.transAxes)
     return ax
 
 
 def accuracy_axis(ax: Axes, values: Any) -> float:
-    """Accuracies in percent on a scale of their error: 90, 99 and 99.9 % lie equally far apart, higher is better.
+    """Scale the y axis by error, so that 90, 99 and 99.9 % lie equally far apart, and return its lower limit.
 
-    `values` (fractions) set the limits, but for those far below the best, which would squeeze the rest together.
-    Returns the lower limit, for `mark_below`.
+    `values` (accuracies as fractions) set the limits, except for those far below the best, which would squeeze the
+    rest together; `mark_below` shows these with the lower limit.
     """
     low, high = _limits(values)
     ticks = accuracy_ticks(low, high)
@@ -76,15 +77,22 @@ def accuracy_axis(ax: Axes, values: Any) -> float:
     ax.set_ylim(low, high)
     ax.yaxis.set_major_locator(FixedLocator(ticks))
     ax.yaxis.set_minor_locator(NullLocator())
-    # As many decimals as the ticks need, and the same for all.
-    decimals = next((d for d in range(4) if all(abs(round(100 * t, d) - 100 * t) < 1e-9 for t in ticks)), 4)
+    decimals = _decimals(ticks)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{decimals}f}"))
     ax.set_ylabel("validation accuracy (%)")
     return low
 
 
+def _decimals(ticks: list[float]) -> int:
+    """Return the decimals with which every tick is exact in percent, 4 at most, so that all labels have the same."""
+    for decimals in range(4):
+        if all(abs(round(100 * tick, decimals) - 100 * tick) < 1e-9 for tick in ticks):
+            return decimals
+    return 4
+
+
 def mark_below(ax: Axes, x: Any, values: Any, low: float) -> None:
-    """A triangle at the foot of the axis for each value that lies below it, so that none is hidden."""
+    """Draw a triangle at the foot of the axis for each value below `low`, so that no value is hidden."""
     places, known = np.asarray(x, dtype=float), np.asarray(values, dtype=float)
     if (known < low).any():
         foot = np.full((known < low).sum(), low)
@@ -92,6 +100,7 @@ def mark_below(ax: Axes, x: Any, values: Any, low: float) -> None:
 
 
 def to_scale(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the place of each accuracy on its axis: how many decades its error lies below 1."""
     return -np.log10(np.maximum(1 + FLOOR - np.asarray(accuracy, dtype=float), FLOOR / 2))
 
 
@@ -111,7 +120,7 @@ def _limits(values: Any) -> tuple[float, float]:
 
 
 def accuracy_ticks(low: float, high: float) -> list[float]:
-    """Round accuracies, at least a ninth of the axis apart; on a narrow axis evenly spread ones."""
+    """Return round accuracies at least a ninth of the axis apart or, on a narrow axis, evenly spaced ones."""
     inside = [tick for tick in NICE if low <= tick <= high]
     places = {tick: float(to_scale(np.array(tick))) for tick in (low, high, *inside)}
     kept: list[float] = []
@@ -124,11 +133,17 @@ def accuracy_ticks(low: float, high: float) -> list[float]:
 
 
 def ordered_colours(count: int) -> list[Any]:
-    """Colours for values in an order: viridis without its palest end."""
+    """Return `count` colours for values that have an order: viridis without its palest end."""
     return [matplotlib.colormaps["viridis"](place) for place in np.linspace(0, 0.88, count)]
 
 
-def minor_label(value: float, _: Any) -> str:
-    """Labels between the decades of a logarithmic axis: those of 2 and 5 alone."""
+def log_labels(axis: Axis) -> None:
+    """Label the ticks of a logarithmic axis with plain numbers: the decades and, smaller, 2 and 5 times them."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(FuncFormatter(_minor_label))
+    axis.set_tick_params(which="minor", labelsize=8)
+
+
+def _minor_label(value: float, _: Any) -> str:
     digit = round(value / 10 ** np.floor(np.log10(value)))
     return f"{value:g}" if digit in (2, 5) else ""

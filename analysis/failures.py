@@ -1,34 +1,81 @@
-"""Which hyperparameters set the failed trials of one cause apart from all other trials."""
+"""Why trials failed, in sentences, and which hyperparameters set the failed trials of one cause apart."""
 
 import math
+import re
 
 import pandas as pd
 
-from analysis.summary import format_value
+from analysis.summary import ENDED
+from analysis.wording import count, format_value, listed
 from model.hyperparameters import Hyperparameters
 
-MOST = 3  # fields that are named
-CHANCE = 0.05  # above that, any trials picked blindly might stand apart as well
+MOST = 3  # hyperparameters that are named
+CHANCE = 0.05  # above this probability, any trials picked at random might stand apart as well
+
+
+def post_mortem(trials: pd.DataFrame) -> list[str]:
+    """Return one sentence per cause of failure, the most frequent first, then one each on retries and damaged states.
+
+    Two trials failed of one cause if the first lines of their errors are equal apart from numbers.
+    """
+    failed, ended = trials[trials.state == "failed"], trials[trials.state.isin(ENDED)]
+    reasons = failed.error.fillna("no reason was recorded").str.strip().str.split("\n").str[0]
+    by_cause = sorted(reasons.groupby(reasons.map(_without_numbers)), key=lambda cause: -len(cause[1]))
+    sentences = []
+    for _, lines in by_cause:
+        group = failed.loc[lines.index]
+        sentences.append(_cause(lines.iloc[0], group, ended.drop(group.index)))
+    return [*sentences, *_recoveries(trials)]
+
+
+def _cause(reason: str, group: pd.DataFrame, others: pd.DataFrame) -> str:
+    sentence = f"{count(len(group), 'trial')} failed ({listed(group.number.tolist())}): {reason}"
+    shared = set_apart(group, others)
+    if not shared:
+        return sentence
+    return f"{sentence.rstrip('.')}; what they share and no other ended trial has: {', '.join(shared)}"
+
+
+def _recoveries(trials: pd.DataFrame) -> list[str]:
+    sentences = []
+    retried = trials[trials.retries.fillna(0) > 0]
+    if len(retried):
+        who = f"{count(len(retried), 'trial')} went on after a worker had died"
+        sentences.append(f"{who} ({listed(retried.number.tolist())}).")
+    damaged = trials[trials.damaged.notna()]
+    if len(damaged):
+        who = f"{count(len(damaged), 'trial')} went on after a damaged saved state"
+        sentences.append(f"{who} ({listed(damaged.number.tolist())}): {damaged.damaged.iloc[0]}")
+    return sentences
+
+
+def _without_numbers(line: str) -> str:
+    return re.sub(r"\d+(\.\d+)?", "#", line)
 
 
 def set_apart(group: pd.DataFrame, others: pd.DataFrame) -> list[str]:
-    """What all trials of `group` share and none of `others` has, as "kernel_size = 7" or "dropout1 from 0.5 to 0.7".
+    """Return what all trials of `group` share and none of `others` has, as "pool = early" or "gamma from 0.5 to 0.7".
 
-    The most telling first: those that are least likely for as many trials picked blindly out of both tables.
-    Nothing for a single trial, which differs from all others in any case.
+    The most telling come first: those that trials picked at random from both tables are least likely to share. A
+    single trial differs from all others in any case, so it yields an empty list.
     """
-    told = []
     if len(group) < 2:
         return []
+    found = []
     for name in Hyperparameters.model_fields:
         inside, outside = group[name], others[name].dropna()
         if inside.isna().any() or not _is_apart(inside, outside):
             continue
         chance = _chance(pd.concat([inside, outside]), len(inside))
         if chance <= CHANCE:
-            low, high = (format_value(end) for end in (inside.min(), inside.max()))
-            told.append((chance, f"{name} = {low}" if low == high else f"{name} from {low} to {high}"))
-    return [said for _, said in sorted(told, key=lambda pair: pair[0])[:MOST]]
+            found.append((chance, f"{name} {_span(inside)}"))
+    found.sort(key=lambda pair: pair[0])
+    return [text for _, text in found[:MOST]]
+
+
+def _span(values: pd.Series) -> str:
+    low, high = format_value(values.min()), format_value(values.max())
+    return f"= {low}" if low == high else f"from {low} to {high}"
 
 
 def _is_apart(inside: pd.Series, outside: pd.Series) -> bool:
@@ -38,7 +85,7 @@ def _is_apart(inside: pd.Series, outside: pd.Series) -> bool:
 
 
 def _chance(values: pd.Series, picked: int) -> float:
-    """How likely `picked` of these values, picked blindly, have a value or an interval to themselves."""
+    """Return the probability that `picked` of `values`, picked at random, have a value or an interval of their own."""
     counts = values.value_counts().sort_index()
     ways = int((counts == picked).sum())
     if pd.api.types.is_numeric_dtype(values):

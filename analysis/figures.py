@@ -1,4 +1,4 @@
-"""One function per figure, (numbers, ax) -> Axes. Each only draws; the numbers come from tables and `summary`."""
+"""One function per figure, (numbers, ax) -> Axes, which only draws: numbers come from the tables and `summary`."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from analysis.axes import (
     ORANGE,
     STYLES,
     accuracy_axis,
+    log_labels,
     mark_below,
-    minor_label,
     missing,
     ordered_colours,
 )
@@ -24,7 +24,7 @@ LEGEND: dict[str, Any] = {"fontsize": 8, "frameon": True, "framealpha": 0.85, "e
 
 
 def accuracy_curves(epochs: pd.DataFrame, ax: Axes) -> Axes:
-    """Every trial's validation accuracy over its epochs, ending in a marker that tells how the trial ended."""
+    """Draw the validation accuracy of every trial over its epochs, with a last marker that shows its state."""
     seen = epochs[np.isfinite(epochs.val_accuracy)]
     if seen.empty:
         return missing(ax, "No trial has finished an epoch yet.")
@@ -43,7 +43,7 @@ def accuracy_curves(epochs: pd.DataFrame, ax: Axes) -> Axes:
 
 
 def curves_by_value(curves: pd.DataFrame, ax: Axes, name: str, ordered: bool = True) -> Axes:
-    """Median (line) and middle half (band) of the accuracy per value or bin, from `summary.curves_by`."""
+    """Draw the accuracy per value or bin, from `summary.curves_by`: its median as a line, its middle half as a band."""
     present = list(dict.fromkeys(curves.group))
     if not present:
         return missing(ax, f"{name}: no trial has finished an epoch yet.")
@@ -61,28 +61,16 @@ def curves_by_value(curves: pd.DataFrame, ax: Axes, name: str, ordered: bool = T
 
 
 def losses(epochs: pd.DataFrame, ax: Axes, number: int | None) -> Axes:
-    """Training and validation loss of one trial."""
+    """Draw the training and the validation loss of trial `number`, which is None where no trial is complete."""
     curve = epochs[epochs.number == number] if number is not None else epochs.iloc[:0]
     if curve.empty:
         return missing(ax, "No trial is complete, so there is no winner whose losses could be shown.")
-    for column, colour, style, label in (
-        ("train_loss", BLUE, "-", "training"),
-        ("val_loss", ORANGE, "--", "validation"),
-    ):
-        ax.plot(
-            curve.epoch.astype(int),
-            curve[column],
-            color=colour,
-            linestyle=style,
-            marker="o",
-            markersize=3.5,
-            label=label,
-        )
+    epoch = curve.epoch.astype(int)
+    ax.plot(epoch, curve.train_loss, color=BLUE, linestyle="-", label="training", marker="o", markersize=3.5)
+    ax.plot(epoch, curve.val_loss, color=ORANGE, linestyle="--", label="validation", marker="o", markersize=3.5)
     if (curve[["train_loss", "val_loss"]] > 0).all(axis=None):
         ax.set_yscale("log")
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.yaxis.set_minor_formatter(FuncFormatter(minor_label))
-        ax.tick_params(axis="y", which="minor", labelsize=8)
+        log_labels(ax.yaxis)
     _epoch_axis(ax)
     ax.set_ylabel("loss (nats per image)")
     ax.set_title(f"Losses of trial {number}", fontsize=11)
@@ -93,7 +81,7 @@ def losses(epochs: pd.DataFrame, ax: Axes, number: int | None) -> Axes:
 def best_so_far(
     best: pd.DataFrame, ax: Axes, over: str = "number", label: str = "best so far", colour: str = BLUE
 ) -> Axes:
-    """The best complete trial until then as a step line, over trial numbers or seconds; `summary.best_so_far`."""
+    """Draw the best accuracy until then as steps over trial numbers or seconds, from `summary.best_so_far`."""
     if best.empty:
         return missing(ax, "No trial is complete yet, so there is no best one.")
     x = best[over].astype(float)
@@ -109,7 +97,7 @@ def best_so_far(
 
 
 def importance_bars(shares: pd.Series | None, ax: Axes, text: str) -> Axes:
-    """Share of each hyperparameter as a bar, the largest on top; `text` says of what, or why there are none."""
+    """Draw the share of each hyperparameter as a bar, the largest on top, or `text`, which says why there are none."""
     if shares is None:
         return missing(ax, text)
     rows = shares[::-1]
@@ -123,23 +111,18 @@ def importance_bars(shares: pd.Series | None, ax: Axes, text: str) -> Axes:
 
 
 def confirmation_dots(table: pd.DataFrame, runs: pd.DataFrame, ax: Axes) -> Axes:
-    """Mean with 95 % interval per candidate, the best on top, and each run as a dot; `confirmation.confirmation`."""
+    """Draw the mean and the 95 % interval of each candidate, the best on top, and each of its runs as a dot.
+
+    `table` comes from `confirmation.confirmation`, `runs` is the table of the runs themselves.
+    """
     table = table[table.n > 0].reset_index(drop=True)
     if table.empty:
         return missing(ax, "No candidate has been trained again on a fresh seed.")
     complete = runs[runs.state == "complete"]
     for place, row in table.iterrows():
-        dots = complete.val_accuracy[complete.candidate == row.candidate]
-        first = place == 0
-        ax.plot(
-            dots, [place] * len(dots), "o", color=GREY, markersize=5, mfc="none", label="single run" if first else None
-        )
-        half = None if np.isnan(row.low) else [[row["mean"] - row.low], [row.high - row["mean"]]]
-        label = "mean, 95 % interval" if first else None
-        ax.errorbar(row["mean"], place, xerr=half, fmt="D", color=BLUE, capsize=4, markersize=6, label=label)
-    ax.set_yticks(
-        range(len(table)), [f"trial {number} (n = {n})" for number, n in zip(table.candidate, table.n, strict=True)]
-    )
+        _candidate(row, complete.val_accuracy[complete.candidate == row.candidate], ax, place)
+    names = [f"trial {number} (n = {n})" for number, n in zip(table.candidate, table.n, strict=True)]
+    ax.set_yticks(range(len(table)), names)
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
@@ -147,6 +130,14 @@ def confirmation_dots(table: pd.DataFrame, runs: pd.DataFrame, ax: Axes) -> Axes
     ax.set_title("Trained again on fresh seeds", fontsize=11)
     ax.legend(**LEGEND, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     return ax
+
+
+def _candidate(row: pd.Series, accuracies: pd.Series, ax: Axes, place: int) -> None:
+    # The first candidate alone has labels, so that the legend holds each of them once.
+    run, mean = ("single run", "mean, 95 % interval") if place == 0 else (None, None)
+    ax.plot(accuracies, [place] * len(accuracies), "o", color=GREY, markersize=5, mfc="none", label=run)
+    half = None if np.isnan(row.low) else [[row["mean"] - row.low], [row.high - row["mean"]]]
+    ax.errorbar(row["mean"], place, xerr=half, fmt="D", color=BLUE, capsize=4, markersize=6, label=mean)
 
 
 def _epoch_axis(ax: Axes) -> None:

@@ -1,4 +1,4 @@
-"""Which figures a report shows, with one sentence each on what to see in it."""
+"""The figures that a report shows, each with a sentence on what to see in it."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -7,10 +7,9 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from pandas import DataFrame
 
 from analysis import figures
-from analysis.axes import CATEGORIES, missing, sheet
+from analysis.axes import CATEGORIES, Draw, missing, sheet
 from analysis.confirmation import confirmation
 from analysis.importance import importance
 from analysis.panels import value_panel
@@ -22,7 +21,7 @@ WIDE, HALF, PANEL = (9.6, 4.6), (4.9, 3.7), (3.7, 3.2)  # inches of one panel
 
 
 class Picture(NamedTuple):
-    """A figure, the name of its file, and what to see in it."""
+    """A figure, the name of its file without the ending, and a sentence on what to see in it."""
 
     name: str
     sentence: str
@@ -30,37 +29,53 @@ class Picture(NamedTuple):
 
 
 def pictures(run: Run) -> Iterator[Picture]:
-    """The figures of one run, one at a time."""
-    curves = sheet([partial(figures.accuracy_curves, run.epochs)], size=WIDE)
-    yield Picture("accuracy_curves", _curves_sentence(run), curves)
+    """Yield the figures of one run, drawn one at a time."""
+    yield _curves(run)
+    yield _best_so_far(run)
+    if len(run.confirm):
+        yield _confirmation(run)
+    yield _losses(run)
+    if not run.experiment.space.searched or run.epochs.empty:
+        return
+    if is_one_factor(run.trials, searched_fields(run.experiment.space)):
+        yield from _factors(run)
+    else:
+        yield from _hyperparameters(run)
+
+
+def _curves(run: Run) -> Picture:
+    sentence = (
+        "The scale stretches the top: each step from 90 to 99 to 99.9 % is equally long, and triangles mark curves "
+        "that end below it."
+    )
+    if (run.trials.state == "pruned").any():
+        sentence += " Grey curves were stopped early because others did better at the same epoch."
+    return Picture("accuracy_curves", sentence, sheet([partial(figures.accuracy_curves, run.epochs)], size=WIDE))
+
+
+def _best_so_far(run: Run) -> Picture:
     drawings = [partial(figures.best_so_far, best_so_far(run.trials, over), over=over) for over in ("number", "clock")]
     sentence = "Where the line is flat at its end, more trials or time of the same kind would have gained little."
-    yield Picture("best_so_far", sentence, sheet(drawings, columns=2, size=HALF))
-    if len(run.confirm):
-        drawing = partial(figures.confirmation_dots, confirmation(run.confirm), run.confirm)
-        sentence = "Intervals that overlap: these seeds do not tell the candidates apart."
-        yield Picture("confirmation", sentence, sheet([drawing], size=(WIDE[0], 3.6)))
+    return Picture("best_so_far", sentence, sheet(drawings, columns=2, size=HALF))
+
+
+def _confirmation(run: Run) -> Picture:
+    drawing = partial(figures.confirmation_dots, confirmation(run.confirm), run.confirm)
+    sentence = "Where intervals overlap, these seeds do not tell the candidates apart."
+    return Picture("confirmation", sentence, sheet([drawing], size=(WIDE[0], 3.6)))
+
+
+def _losses(run: Run) -> Picture:
     drawing = partial(figures.losses, run.epochs, number=winner_of(run))
     sentence = (
         "A validation loss that rises while the training loss still falls means overfitting. Dropout acts in training "
         "alone, so the training loss may lie above."
     )
-    yield Picture("losses", sentence, sheet([drawing], size=WIDE))
-    if run.experiment.space.searched and len(run.epochs):
-        yield from _by_hyperparameter(run)
-
-
-def _curves_sentence(run: Run) -> str:
-    sentence = (
-        "The scale stretches the top: each step from 90 to 99 to 99.9 % is equally long, and triangles lie below it."
-    )
-    if (run.trials.state == "pruned").any():
-        sentence += " Grey curves were stopped early because others did better at the same epoch."
-    return sentence
+    return Picture("losses", sentence, sheet([drawing], size=WIDE))
 
 
 def comparison(runs: list[Run]) -> Picture:
-    """The best so far of several runs, over trials and over time, in the same panels."""
+    """Return the figure that compares several runs: the best accuracy until then, over trials and over time."""
     return Picture(
         "comparison",
         "Each line is the best complete trial of a run until then; dots are its complete trials.",
@@ -78,18 +93,18 @@ def _best_of_each(runs: list[Run], over: str, ax: Axes) -> Axes:
     return ax
 
 
-def _by_hyperparameter(run: Run) -> Iterator[Picture]:
-    trials, searched = run.trials, run.experiment.space.searched
-    fields = searched_fields(run.experiment.space)
-    columns, size = min(len(fields), 3), PANEL if len(fields) > 2 else HALF
-    panels = {name: partial(_panel, trials, name, searched[name], fields) for name in fields}
-    curves = {name: partial(_curves, run, name, searched[name], fields) for name in fields}
-    if is_one_factor(trials, fields):
-        sentence = f"{{}} alone: all else is as in trial {trials.number.iloc[0]}."
-        for name in fields:
-            figure = sheet([panels[name], curves[name]], columns=2, size=HALF)
-            yield Picture(f"factor_{name}", sentence.format(name), figure)
-        return
+def _factors(run: Run) -> Iterator[Picture]:
+    """Yield one figure per hyperparameter of a one-factor-at-a-time study: its panel beside its curves."""
+    panels, curves = _panels(run), _curves_by_value(run)
+    for name in panels:
+        sentence = f"{name} alone: all else is as in trial {run.trials.number.iloc[0]}."
+        yield Picture(f"factor_{name}", sentence, sheet([panels[name], curves[name]], columns=2, size=HALF))
+
+
+def _hyperparameters(run: Run) -> Iterator[Picture]:
+    """Yield the figures with one panel per hyperparameter, and the one of their importance."""
+    panels, curves = _panels(run), _curves_by_value(run)
+    columns, size = min(len(panels), 3), PANEL if len(panels) > 2 else HALF
     yield Picture(
         "hyperparameters",
         "Each marker is a trial at its last epoch, hollow where it did not run to its end, a triangle where it "
@@ -102,20 +117,37 @@ def _by_hyperparameter(run: Run) -> Iterator[Picture]:
         "epochs hold the survivors alone, so compare groups at the first epochs.",
         sheet(list(curves.values()), columns, size),
     )
-    shares, text = importance(trials, run.experiment.space)
-    yield Picture(
-        "importance",
-        "" if shares is None else f"How much each hyperparameter has to do with {text}.",
-        sheet([partial(figures.importance_bars, shares, text=text)], size=(WIDE[0], 1.4 + 0.32 * len(fields))),
-    )
+    yield _importance(run)
 
 
-def _panel(trials: DataFrame, name: str, distribution: BaseDistribution, fields: list[str], ax: Axes) -> Axes:
-    rows = comparable(trials, name, fields)
-    return value_panel(rows, marginal(trials, name, distribution, fields), ax, name, distribution)
+def _importance(run: Run) -> Picture:
+    shares, text = importance(run.trials, run.experiment.space)
+    sentence = "" if shares is None else f"How much each hyperparameter has to do with {text}."
+    size = (WIDE[0], 1.4 + 0.32 * len(run.experiment.space.searched))
+    return Picture("importance", sentence, sheet([partial(figures.importance_bars, shares, text=text)], size=size))
 
 
-def _curves(run: Run, name: str, distribution: BaseDistribution, fields: list[str], ax: Axes) -> Axes:
-    curves = curves_by(run.trials, run.epochs, name, distribution, fields)
-    words = isinstance(distribution, CategoricalDistribution) and any(isinstance(c, str) for c in distribution.choices)
-    return figures.curves_by_value(curves, ax, name, ordered=not words)
+def _panels(run: Run) -> dict[str, Draw]:
+    """Return the drawing of each searched hyperparameter's panel, by its name."""
+    drawings: dict[str, Draw] = {}
+    fields = searched_fields(run.experiment.space)
+    for name, distribution in run.experiment.space.searched.items():
+        trials, medians = comparable(run.trials, name, fields), marginal(run.trials, name, distribution, fields)
+        drawings[name] = partial(value_panel, trials, medians, name=name, distribution=distribution)
+    return drawings
+
+
+def _curves_by_value(run: Run) -> dict[str, Draw]:
+    """Return the drawing of the accuracy curves by value of each searched hyperparameter, by its name."""
+    drawings: dict[str, Draw] = {}
+    fields = searched_fields(run.experiment.space)
+    for name, distribution in run.experiment.space.searched.items():
+        curves = curves_by(run.trials, run.epochs, name, distribution, fields)
+        drawings[name] = partial(figures.curves_by_value, curves, name=name, ordered=not _has_words(distribution))
+    return drawings
+
+
+def _has_words(distribution: BaseDistribution) -> bool:
+    if not isinstance(distribution, CategoricalDistribution):
+        return False
+    return any(isinstance(choice, str) for choice in distribution.choices)

@@ -1,4 +1,4 @@
-"""Which hyperparameters matter, by PED-ANOVA (Watanabe, Bansal and Hutter 2023, arXiv:2304.10255)."""
+"""The importance of each hyperparameter, by PED-ANOVA (Watanabe, Bansal and Hutter 2023, arXiv:2304.10255)."""
 
 import warnings
 from typing import Any
@@ -11,14 +11,15 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from analysis.summary import ENOUGH, finished, is_one_factor, searched_fields
 from search.space import Space
 
-TOP = 0.1  # the share of best trials that PED-ANOVA sets apart from the rest ...
-AT_LEAST = 5  # ... but never fewer than so many, below which its answer is noise
+TOP = 0.1  # share of the best trials that PED-ANOVA compares with the rest
+AT_LEAST = 5  # trials in that share, below which its answer is noise
 
 
 def importance(trials: pd.DataFrame, space: Space) -> tuple[pd.Series | None, str]:
-    """Share of each searched hyperparameter in what sets the best complete trials apart, largest first, sum 1.
+    """Return how much each searched hyperparameter sets the best complete trials apart, and what that means.
 
-    Returns (shares, what they mean), or (None, why there are none).
+    The shares are sorted from the largest and add up to 1. Where there are none, the first value is None and the
+    second says why.
     """
     fields, complete = searched_fields(space), finished(trials)
     if len(fields) < 2:
@@ -47,7 +48,7 @@ def _ped_anova(complete: pd.DataFrame, space: Space, top: float) -> pd.Series:
 
 
 def _rebuilt(complete: pd.DataFrame, space: Space) -> optuna.Study:
-    """The study in memory, from its table: a run that is being written to is then read only once."""
+    """Return a study in memory with the trials of the table, so that a run in progress is read only once."""
     study = optuna.create_study(direction="maximize")
     for row in complete.to_dict("records"):
         params = {name: _plain(row[name], distribution) for name, distribution in space.searched.items()}
@@ -59,6 +60,7 @@ def _rebuilt(complete: pd.DataFrame, space: Space) -> optuna.Study:
 
 
 def _plain(value: Any, distribution: Any) -> Any:
+    """Return a value of the table as Optuna expects it: one of the choices, a float or an int."""
     if isinstance(distribution, CategoricalDistribution):
         return next(choice for choice in distribution.choices if choice == value)
     return float(value) if isinstance(distribution, FloatDistribution) else int(value)

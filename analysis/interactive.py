@@ -1,4 +1,4 @@
-"""The one interactive figure: each trial a line through its hyperparameters, narrowed by dragging on an axis."""
+"""The one interactive figure, in which each trial is a line through its hyperparameters and dragging filters them."""
 
 from typing import Any
 
@@ -8,13 +8,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from analysis.axes import accuracy_ticks, to_scale
 from analysis.run import Run
-from analysis.summary import FEW_VALUES, format_value
+from analysis.summary import FEW_VALUES
+from analysis.wording import format_value
 
 AXIS_WIDTH = 120  # pixels
 
 
 def parallel_coordinates(runs: list[Run]) -> str | None:
-    """The figure as HTML with plotly.js inlined; None for fewer than two trials or nothing searched."""
+    """Return the figure as HTML that contains plotly.js; None for fewer than two trials or nothing searched."""
     import plotly.graph_objects as go
 
     trials = pd.concat([run.trials.assign(run_name=run.name) for run in runs], ignore_index=True)
@@ -22,13 +23,7 @@ def parallel_coordinates(runs: list[Run]) -> str | None:
     trials = trials[np.isfinite(trials.val_accuracy) & (trials.state != "failed")].dropna(subset=list(searched))
     if len(trials) < 2 or not searched:
         return None
-    axes = [_axis(name, trials[name], distribution) for name, distribution in searched.items()]
-    if len(runs) > 1:
-        axes.insert(0, _choices("run", trials.run_name, [run.name for run in runs]))
-    if trials.state.nunique() > 1:
-        axes.append(_choices("state", trials.state, sorted(set(trials.state))))
-    axes.append(_accuracy_axis(trials.val_accuracy))
-    axes.insert(0, {"label": "trial", "values": trials.number.tolist()})
+    axes = _axes(trials, searched, [run.name for run in runs])
     line = {"color": axes[-1]["values"], "colorscale": "Viridis", "showscale": False}
     lines = go.Parcoords(dimensions=axes, line=line, unselected={"line": {"opacity": 0.06}}, labelangle=-20)
     figure = go.Figure(lines)
@@ -41,6 +36,17 @@ def parallel_coordinates(runs: list[Run]) -> str | None:
     )
     html: str = figure.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False})
     return html
+
+
+def _axes(trials: pd.DataFrame, searched: dict[str, BaseDistribution], names: list[str]) -> list[dict[str, Any]]:
+    """Return the axes from left to right: the trial, its run and state where these differ, and last its accuracy."""
+    axes = [{"label": "trial", "values": trials.number.tolist()}]
+    if len(names) > 1:
+        axes.append(_choices("run", trials.run_name, names))
+    axes += [_axis(name, trials[name], distribution) for name, distribution in searched.items()]
+    if trials.state.nunique() > 1:
+        axes.append(_choices("state", trials.state, sorted(set(trials.state))))
+    return [*axes, _accuracy_axis(trials.val_accuracy)]
 
 
 def _axis(name: str, values: pd.Series, distribution: BaseDistribution) -> dict[str, Any]:
@@ -62,7 +68,7 @@ def _axis(name: str, values: pd.Series, distribution: BaseDistribution) -> dict[
 
 def _choices(name: str, values: pd.Series, choices: list[Any]) -> dict[str, Any]:
     present = set(values)
-    # Another run may have values that this choice does not list.
+    # Another run may have values that are not among these choices.
     known = [value for value in dict.fromkeys([*choices, *values]) if value in present]
     texts = [format_value(choice) for choice in known]
     places = [known.index(value) for value in values]
@@ -70,17 +76,17 @@ def _choices(name: str, values: pd.Series, choices: list[Any]) -> dict[str, Any]
 
 
 def _accuracy_axis(accuracy: pd.Series) -> dict[str, Any]:
-    """Accuracy on the scale of its error, as in the figures: the best trials are not squeezed together."""
+    """Return the axis of the accuracy, on the scale of its error so that the best trials are not squeezed together."""
     places = to_scale(accuracy.to_numpy())
     low, high = float(accuracy.min()), float(accuracy.max())
     near = 0.05 * (places.max() - places.min())
     # plotly draws the axis from the first tick to the last, so the extremes are ticks too.
-    inner = [
-        tick
-        for tick in accuracy_ticks(low, high)
-        if (abs(to_scale(np.array([low, high])) - to_scale(np.array(tick))) > near).all()
-    ]
-    ticks = sorted({low, *inner, high})
+    ticks = [low, high]
+    for tick in accuracy_ticks(low, high):
+        place = to_scale(np.array(tick))
+        if places.min() + near < place < places.max() - near:
+            ticks.append(tick)
+    ticks = sorted(set(ticks))
     return {
         "label": "val_accuracy (%)",
         "values": places.tolist(),

@@ -1,4 +1,4 @@
-"""The report as one HTML text that needs nothing from outside: plain data is prepared here, the templates show it."""
+"""The report as one self-contained HTML page: this file prepares plain data, which the templates show."""
 
 import base64
 import re
@@ -8,25 +8,28 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from analysis.failures import post_mortem
 from analysis.page_tables import Table, comparison_table, confirmation_table, environment_table, trials_table
 from analysis.run import Run
-from analysis.verdict import differing_data, fallback_note, headline, post_mortem, verdict
+from analysis.verdict import differing_data, fallback_note, headline, verdict
 
 
 @dataclass(frozen=True)
 class Image:
-    """A rendered figure: the name of its file, what to see in it, and its PNG bytes."""
+    """A rendered figure: its file's name without the ending, a sentence on what to see in it, and its PNG bytes."""
 
     name: str
     sentence: str
     png: bytes
 
     @property
-    def title(self) -> str:
+    def alt(self) -> str:
+        """Return the name in words, for readers who can't see the figure."""
         return self.name.replace("_", " ")
 
     @property
     def data_uri(self) -> str:
+        """Return the figure as an address that contains it, so that the page needs no other file."""
         return f"data:image/png;base64,{base64.b64encode(self.png).decode('ascii')}"
 
 
@@ -60,17 +63,14 @@ def page(runs: list[Run], images: dict[str, list[Image]], comparison: Image | No
     `images` holds the figures of each run by its name. `comparison` is the figure that compares several runs, and
     `interactive` is a figure that already is HTML.
     """
-    return (
-        _templates()
-        .get_template("page.html")
-        .render(
-            title=headline(runs[0]) if len(runs) == 1 else f"{len(runs)} runs compared",
-            comparison=Comparison(differing_data(runs), comparison_table(runs), comparison) if comparison else None,
-            runs=[_run_part(run, images[run.name]) for run in runs],
-            interactive=interactive,
-            paths=", ".join(str(run.path) for run in runs),
-            read_at=f"{runs[0].read_at:%Y-%m-%d %H:%M:%S}",
-        )
+    template = _templates().get_template("page.html")
+    return template.render(
+        title=headline(runs[0]) if len(runs) == 1 else f"{len(runs)} runs compared",
+        comparison=Comparison(differing_data(runs), comparison_table(runs), comparison) if comparison else None,
+        runs=[_run_part(run, images[run.name]) for run in runs],
+        interactive=interactive,
+        paths=", ".join(str(run.path) for run in runs),
+        read_at=f"{runs[0].read_at:%Y-%m-%d %H:%M:%S}",
     )
 
 

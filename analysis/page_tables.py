@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from analysis.confirmation import confirmation
 from analysis.run import Run
-from analysis.summary import finished, format_value, searched_fields
-from analysis.verdict import dataset_of, percent, winner_of
+from analysis.summary import finished, searched_fields
+from analysis.verdict import dataset_of, winner_of
+from analysis.wording import format_value, percent
 
 TOP = 10  # trials in the table of the best
 

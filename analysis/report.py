@@ -1,4 +1,4 @@
-"""The only writer: CSV tables, PNG figures and one self-contained HTML page, from one run or several."""
+"""The only module that writes: CSV tables, PNG figures and one self-contained HTML page of one or several runs."""
 
 import io
 from dataclasses import replace
@@ -16,11 +16,14 @@ DPI = 110
 
 
 def write_report(run_dirs: list[Path], out: Path | None = None) -> Path:
-    """Write trials.csv, epochs.csv, *.png and index.html; returns the path of index.html.
+    """Write trials.csv, epochs.csv, *.png and index.html, and return the path of index.html.
 
-    One run's report lies in its folder report/. Several are compared in one report, in the first one's folder unless
-    `out` names another. Works on a live, interrupted, empty or finished run. Raises ConfigError where a folder is not
-    a run, OSError where the report can't be written.
+    Several runs, which may be running, interrupted, empty or finished, are compared in one report. It is written to
+    `out` or, by default, to report/ in the folder of the first run.
+
+    Raises:
+        ConfigError: a folder is not a run.
+        OSError: the report can't be written.
     """
     runs = _named_apart([read_run(path) for path in {path.resolve(): path for path in run_dirs}.values()])
     folder = out or runs[0].path / "report"
@@ -29,33 +32,42 @@ def write_report(run_dirs: list[Path], out: Path | None = None) -> Path:
     write_atomically(folder / "epochs.csv", _csv(runs, [run.epochs for run in runs]))
     images = {run.name: [_image(picture) for picture in pictures(run)] for run in runs}
     compared = _image(comparison(runs)) if len(runs) > 1 else None
+    _write_images(folder, images, compared)
+    # The page comes last, so that it is never newer than the files it refers to.
+    index = folder / "index.html"
+    write_atomically(index, page(runs, images, compared, parallel_coordinates(runs)).encode("utf-8"))
+    return index
+
+
+def _write_images(folder: Path, images: dict[str, list[Image]], compared: Image | None) -> None:
     for name, of_run in images.items():
         prefix = f"{name}-" if compared else ""
         for image in of_run:
             write_atomically(folder / f"{prefix}{image.name}.png", image.png)
     if compared:
         write_atomically(folder / f"{compared.name}.png", compared.png)
-    # Last, so that a page is never newer than what it speaks of.
-    index = folder / "index.html"
-    write_atomically(index, page(runs, images, compared, parallel_coordinates(runs)).encode("utf-8"))
-    return index
 
 
 def _named_apart(runs: list[Run]) -> list[Run]:
-    """Folders of one name in different places get a number after it."""
+    """Return the runs with a number after the name of each whose name an earlier one has already."""
     names = [run.name for run in runs]
-    earlier = [names[:place].count(name) for place, name in enumerate(names)]
-    return [
-        replace(run, name=f"{run.name}-{count + 1}") if count else run for run, count in zip(runs, earlier, strict=True)
-    ]
+    apart = []
+    for place, run in enumerate(runs):
+        earlier = names[:place].count(run.name)
+        apart.append(replace(run, name=f"{run.name}-{earlier + 1}") if earlier else run)
+    return apart
 
 
 def _csv(runs: list[Run], tables: list[pd.DataFrame]) -> bytes:
+    """Return the tables of all runs as one CSV file, with a first column `run` if there are several."""
     if len(runs) > 1:
-        named = [pd.Series(run.name, table.index, name="run") for run, table in zip(runs, tables, strict=True)]
-        tables = [pd.concat([name, table], axis=1) for name, table in zip(named, tables, strict=True)]
+        tables = [_with_run(table, run.name) for table, run in zip(tables, runs, strict=True)]
     text: str = pd.concat(tables, ignore_index=True).to_csv(index=False, lineterminator="\n")
     return text.encode("utf-8")
+
+
+def _with_run(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    return pd.concat([pd.Series(name, table.index, name="run"), table], axis=1)
 
 
 def _image(picture: Picture) -> Image:

@@ -1,4 +1,4 @@
-"""Numbers from the tables: what led, how each hyperparameter shaped it, and where a range was too narrow."""
+"""Numbers from the tables: the best trials, the effect of each hyperparameter, and ranges that were too narrow."""
 
 import math
 from typing import Any
@@ -7,26 +7,28 @@ import numpy as np
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from analysis.wording import format_value
 from model.hyperparameters import Hyperparameters
 from search.space import Space
 
-FEW_VALUES = 6  # up to so many different values each is a group of its own
-BINS = 4  # above that, groups of equal size
+ENDED = ("complete", "pruned", "failed")  # states in which a trial is over
+FEW_VALUES = 6  # up to this many different values, each is a group of its own
+BINS = 4  # groups of equal size that more values are divided into
 ENOUGH = 8  # complete trials below which importance and edges would be guesses
-CROWD = 0.8  # share of the best trials at one end of a range that makes a hint
+CROWD = 0.8  # share of the best trials at one end of a range that calls for a hint
 OUTER = 0.1  # the share of a range that counts as its end
 
 
 def finished(trials: pd.DataFrame) -> pd.DataFrame:
-    """The complete trials, best first; the lower number first among equals."""
+    """Return the complete trials, best first and the lower number first among equals."""
     complete = trials[trials.state == "complete"]
     return complete.sort_values(["val_accuracy", "number"], ascending=[False, True])
 
 
 def best_so_far(trials: pd.DataFrame, over: str = "number") -> pd.DataFrame:
-    """Complete trials in the order of `over` ("number" or "clock"), with `best`: the highest val_accuracy until then.
+    """Return the complete trials in the order of `over` ("number" or "clock", in seconds) with the best until then.
 
-    Columns: number, `over`, val_accuracy, best.
+    Columns: number, `over`, val_accuracy, and best, the highest val_accuracy up to this row.
     """
     complete = trials[trials.state == "complete"].sort_values(over)
     table = complete[list(dict.fromkeys(["number", over, "val_accuracy"]))].reset_index(drop=True)
@@ -34,21 +36,22 @@ def best_so_far(trials: pd.DataFrame, over: str = "number") -> pd.DataFrame:
 
 
 def searched_fields(space: Space) -> list[str]:
-    """The hyperparameters that the trials differ in, in the order of the configuration."""
+    """Return the names of the searched hyperparameters, in the order of the configuration."""
     return list(space.searched)
 
 
 def is_one_factor(trials: pd.DataFrame, fields: list[str]) -> bool:
-    """Whether this is a one-factor-at-a-time study: every trial differs from the first in at most one of `fields`."""
+    """Return whether every trial differs from the first in at most one of `fields`: a one-factor-at-a-time study."""
     if len(trials) < 3 or len(fields) < 2:
         return False
     return bool((_differs(trials, fields).sum(axis=1) <= 1).all())
 
 
 def comparable(trials: pd.DataFrame, field: str, fields: list[str]) -> pd.DataFrame:
-    """The trials from which the effect of `field` can be read.
+    """Return the trials that show the effect of `field`.
 
-    In a one-factor-at-a-time study those that equal the first trial in all other `fields`; in any other study all.
+    In a one-factor-at-a-time study these are the trials that equal the first one in all other `fields`; in any other
+    study they are all trials.
     """
     if not is_one_factor(trials, fields):
         return trials
@@ -62,21 +65,27 @@ def _differs(trials: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
 
 
 def groups(values: pd.Series, distribution: BaseDistribution) -> pd.Series:
-    """A label per value, as an ordered category: the value itself where there are few, else the bin it lies in.
+    """Return an ordered label per value: the value itself where there are few different ones, else its bin.
 
-    Bins hold about equally many values each and are labelled by the smallest and the largest value in them.
+    Bins hold about equally many values each and are labelled by the smallest and the largest value in them. The
+    series has the index of `values` and NaN where a value is missing.
     """
     known = values.dropna()
     if isinstance(distribution, CategoricalDistribution) or known.nunique() <= FEW_VALUES:
-        present = _ordered(known, distribution)
-        labels = {value: format_value(value) for value in present}
+        labels = {value: format_value(value) for value in _ordered(known, distribution)}
         return _labelled(values.map(labels), list(labels.values()))
-    numbers = known.astype(float)
+    return _bins(known.astype(float)).reindex(values.index)
+
+
+def _bins(numbers: pd.Series) -> pd.Series:
+    """Return the label of each number's bin, as a category in ascending order."""
     codes = pd.qcut(numbers, BINS, labels=False, duplicates="drop")
     spans = numbers.groupby(codes).agg(["min", "max"])
-    ends = {code: (format_value(low, 3), format_value(high, 3)) for code, (low, high) in spans.iterrows()}
-    names = {code: low if low == high else f"{low} to {high}" for code, (low, high) in ends.items()}
-    return _labelled(codes.map(names).reindex(values.index), list(names.values()))
+    names = {}
+    for code, (smallest, largest) in spans.iterrows():
+        low, high = format_value(smallest, 3), format_value(largest, 3)
+        names[code] = low if low == high else f"{low} to {high}"
+    return _labelled(codes.map(names), list(names.values()))
 
 
 def _ordered(values: pd.Series, distribution: BaseDistribution) -> list[Any]:
@@ -91,10 +100,10 @@ def _labelled(labels: pd.Series, order: list[str]) -> pd.Series:
 
 
 def marginal(trials: pd.DataFrame, field: str, distribution: BaseDistribution, fields: list[str]) -> pd.DataFrame:
-    """val_accuracy by value or bin of `field`, one row per group, in order.
+    """Return val_accuracy by value or bin of `field`, one row per group in ascending order.
 
-    Columns: group, low, high (smallest and largest value in it), num_trials (begun), num_complete, and of the
-    complete ones the median, q25, q75 and best val_accuracy.
+    Columns: group, low and high (the smallest and the largest value in it), num_trials (begun), num_complete, and
+    median, q25, q75 and best of the val_accuracy of the complete trials.
     """
     rows = comparable(trials, field, fields)
     labels = groups(rows[field], distribution)
@@ -112,9 +121,9 @@ def marginal(trials: pd.DataFrame, field: str, distribution: BaseDistribution, f
 def curves_by(
     trials: pd.DataFrame, epochs: pd.DataFrame, field: str, distribution: BaseDistribution, fields: list[str]
 ) -> pd.DataFrame:
-    """val_accuracy over the epochs by value or bin of `field`, failed trials left out.
+    """Return val_accuracy over the epochs by value or bin of `field`, without the failed trials.
 
-    Columns: group, epoch, n (trials that got so far), median, q25, q75.
+    Columns: group, epoch, n (trials that reached this epoch), median, q25, q75.
     """
     rows = comparable(trials, field, fields)
     labels = groups(rows[field], distribution)
@@ -127,7 +136,7 @@ def curves_by(
 
 
 def edges(trials: pd.DataFrame, space: Space) -> list[str]:
-    """A hint per range at one end of which the best trials crowd: the optimum may lie beyond."""
+    """Return a hint for each range whose best trials crowd at one end, so that the optimum may lie beyond it."""
     complete, fields = finished(trials), searched_fields(space)
     if len(complete) < ENOUGH or is_one_factor(trials, fields):
         return []
@@ -150,11 +159,6 @@ def _edge(name: str, best: pd.Series, distribution: BaseDistribution) -> str | N
 
 
 def _is_limit(name: str, end: float) -> bool:
-    """Whether the field itself allows nothing beyond `end`, as a dropout below 0."""
+    """Return whether the hyperparameter itself allows nothing beyond `end`, such as a dropout below 0."""
     rules = Hyperparameters.model_fields[name].metadata
     return any(getattr(rule, key, None) == end for rule in rules for key in ("ge", "le"))
-
-
-def format_value(value: Any, digits: int = 4) -> str:
-    """A hyperparameter's value; one that is no whole number in at most `digits` digits."""
-    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from analysis.failures import post_mortem
 from analysis.run import read_run
-from analysis.verdict import differing_data, fallback_note, headline, post_mortem, verdict, winner_of
+from analysis.verdict import differing_data, fallback_note, headline, verdict, winner_of
 from model.errors import ConfigError
 from search.store.lock import run_lock
 from search.store.study import set_attributes
@@ -94,7 +95,7 @@ def test_overlap_single_runs_and_single_candidates_are_said(
 def test_the_stand_in_data_set_is_named_first(new_run: NewRun) -> None:
     run = read_run(new_run(SPACE, automatic={"dataset": "uci-digits", "validation_images": 300}).run_dir)
     assert verdict(run)[0] == fallback_note(run)
-    assert "mnist was not to be had" in verdict(run)[0]
+    assert "mnist was not available" in verdict(run)[0]
     assert "uci-digits" in verdict(run)[0]
 
 

@@ -1,0 +1,29 @@
+"""How numbers and lists read in the sentences, tables and figures of a report."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+MOST_LISTED = 10  # numbers that a sentence lists one by one
+
+
+def percent(fraction: float | None) -> str:
+    """Return a fraction as a percentage with two decimals; "-" for None and NaN."""
+    return "-" if fraction is None or math.isnan(fraction) else f"{100 * fraction:.2f} %"
+
+
+def count(number: int, noun: str) -> str:
+    """Return `number` and `noun`, in the plural unless the number is 1."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Return `numbers` joined by commas, with the rest counted where there are many."""
+    shown = ", ".join(str(number) for number in numbers[:MOST_LISTED])
+    rest = len(numbers) - MOST_LISTED
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def format_value(value: Any, digits: int = 4) -> str:
+    """Return the value of a hyperparameter as text, a float with at most `digits` significant digits."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
