@@ -63,7 +63,7 @@ def page(runs: list[Run], images: dict[str, list[Image]], comparison: Image | No
     `images` holds the figures of each run by its name. `comparison` is the figure that compares several runs, and
     `interactive` is a figure that already is HTML.
     """
-    template = _templates().get_template("page.html")
+    template = templates().get_template("page.html")
     return template.render(
         title=headline(runs[0]) if len(runs) == 1 else f"{len(runs)} runs compared",
         comparison=Comparison(differing_data(runs), comparison_table(runs), comparison) if comparison else None,
@@ -89,7 +89,8 @@ def _run_part(run: Run, images: list[Image]) -> RunPart:
     )
 
 
-def _templates() -> Environment:
+def templates() -> Environment:
+    """Return the templates of the page, which escape what they show and fail on data that is missing."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,

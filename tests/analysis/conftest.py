@@ -1,154 +1,17 @@
-"""Small studies on disk, written with the functions that a search itself writes them with."""
+"""The runs that the tests of the analysis share: empty ones to fill, and one finished search."""
 
-import json
-import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 
-from model.card import FILES, ModelCard, Normalisation, sums
-from model.hyperparameters import RECIPE, Hyperparameters
-from search import halving
-from search.experiment import Experiment, parse_experiment
-from search.sampling import ask
-from search.space import complete
-from search.store.resolved import resolved
-from search.store.study import CONFIRM, SEARCH, finish, open_storage, open_study, record_epoch, set_attributes
-
-STARTED = 1_764_000_000.0
-HALVING_SPACE = {
-    "epochs": 9,
-    "learning_rate": {"low": 0.1, "high": 3.0, "log": True},
-    "conv1_width": {"low": 16, "high": 64, "step": 16},
-    "kernel_size": [3, 5, 7],
-    "pool": ["late", "early"],
-    "dropout2": {"low": 0.0, "high": 0.7},
-}
-
-
-class Writer:
-    """A run folder that is being filled: trials by hand, or a whole synthetic search."""
-
-    def __init__(self, run_dir: Path, table: dict[str, Any], automatic: dict[str, Any] | None = None) -> None:
-        run_dir.mkdir(parents=True)
-        self.run_dir = run_dir
-        self.experiment: Experiment = parse_experiment(table)
-        text = resolved(self.experiment, {"dataset": "mnist", "validation_images": 10_000, **(automatic or {})})
-        (run_dir / "experiment.toml").write_text(text)
-        environment = {
-            "versions": {"python": "3.11", "note": "<b>&"},
-            "machine": {"cpus": 2},
-            "command": "python -m search",
-        }
-        (run_dir / "environment.json").write_text(json.dumps(environment))
-        self.storage = open_storage(run_dir)
-        self.study = open_study(self.storage, SEARCH)
-        self.clock = 0.0
-
-    def begin(self, params: dict[str, Any] | None = None, study: optuna.Study | None = None, **attributes: Any) -> int:
-        """A RUNNING trial, with `params` or what the sampler draws; returns its id in the database."""
-        study = study or self.study
-        if params is not None:
-            study.enqueue_trial(params, user_attrs=attributes)
-        trial = ask(study, self.experiment.space.searched, "random", self.experiment.search.seed)
-        about = {"started": STARTED + self.clock, "seed": 17, "node": "here", "device": "cpu", "gpu": []}
-        set_attributes(study, trial._trial_id, **about, num_parameters=1000 + trial.number)
-        return trial._trial_id
-
-    def epoch(self, trial_id: int, accuracy: float, study: optuna.Study | None = None, **changed: float) -> None:
-        study = study or self.study
-        epoch = 1 + max(study._storage.get_trial(trial_id).intermediate_values, default=0)
-        self.clock += 2.0
-        metrics = {
-            "epoch": epoch,
-            "train_loss": 0.3 / epoch,
-            "val_loss": 2 * (1 - accuracy),
-            "val_accuracy": accuracy,
-            "seconds": 2.0,
-            "images_per_second": 1000.0 * epoch,
-            "clock": self.clock,
-        }
-        record_epoch(study, trial_id, {**metrics, **changed})
-
-    def end(self, trial_id: int, state: str, error: str | None = None, study: optuna.Study | None = None) -> None:
-        states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
-        finish(study or self.study, trial_id, states[state], error)
-
-    def trial(
-        self, accuracies: list[float], state: str = "complete", params: dict[str, Any] | None = None, **more: Any
-    ) -> int:
-        """A whole trial; "open" leaves it as a killed search would."""
-        trial_id = self.begin(params)
-        for accuracy in accuracies:
-            self.epoch(trial_id, accuracy)
-        if state != "open":
-            self.end(trial_id, state, **more)
-        return trial_id
-
-    def confirm(self, candidate: int, accuracies: list[float], params: dict[str, Any]) -> None:
-        """Complete confirmation runs of one candidate, one epoch each."""
-        study = open_study(self.storage, CONFIRM)
-        for run, accuracy in enumerate(accuracies, start=1):
-            trial_id = self.begin(params, study, candidate=candidate, run=run)
-            self.epoch(trial_id, accuracy, study)
-            self.end(trial_id, "complete", study=study)
-
-    def export(self, metrics: dict[str, Any], provenance: dict[str, Any]) -> None:
-        """An export whose card is whole; of the other files only the names are there."""
-        card = ModelCard(
-            hyperparameters=RECIPE,
-            classes=list("0123456789"),
-            normalisation=Normalisation(mean=0.13, std=0.31),
-            metrics=metrics,
-            provenance=provenance,
-            sha256="0" * 64,
-            num_parameters=1,
-        )
-        files = dict.fromkeys(FILES, b"") | {"model.json": card.model_dump_json().encode()}
-        (self.run_dir / "export").mkdir()
-        for name, contents in {**files, "SHA256SUMS": sums(files)}.items():
-            (self.run_dir / "export" / name).write_bytes(contents)
-
-    def halving_search(self, trials: int) -> None:
-        """A synthetic search with successive halving: every 13th trial fails, accuracies follow a smooth law."""
-        rungs = halving.rungs(9, 1, 3)
-        at_rung: dict[int, list[float]] = {rung: [] for rung in rungs}
-        for number in range(trials):
-            trial_id = self.begin()
-            params = self.study._storage.get_trial(trial_id).params
-            if number % 13 == 7:
-                self.end(trial_id, "failed", f"OutOfMemoryError: {number} MiB were missing")
-                continue
-            self._train(trial_id, complete(self.experiment.space, params), at_rung, number)
-
-    def _train(self, trial_id: int, point: Hyperparameters, at_rung: dict[int, list[float]], number: int) -> None:
-        for epoch in range(1, point.epochs + 1):
-            accuracy = synthetic_accuracy(point, epoch, number)
-            self.epoch(trial_id, accuracy)
-            if epoch in at_rung:
-                at_rung[epoch].append(accuracy)
-                if not halving.survives(accuracy, at_rung[epoch], 3):
-                    return self.end(trial_id, "pruned")
-        return self.end(trial_id, "complete")
-
-
-def synthetic_accuracy(point: Hyperparameters, epoch: int, number: int) -> float:
-    """Best near learning_rate 0.8, wide and with early pooling; falls to guessing at learning rates above 2.5."""
-    if point.learning_rate > 2.5:
-        return 0.1135
-    error = 0.006 + 0.02 * math.log(point.learning_rate / 0.8) ** 2 + 0.03 / epoch**1.3
-    error += 0.00004 * (64 - point.conv1_width) + 0.002 * (point.pool == "late") + 0.004 * (point.dropout2 - 0.4) ** 2
-    wobble = math.sin(12.9898 * number + 78.233 * epoch) * 0.0008
-    return round(1 - error + wobble, 4)
+from tests.analysis.studies import HALVING_SPACE, NewRun, Writer
 
 
 @pytest.fixture
-def new_run(tmp_path: Path) -> Callable[..., Writer]:
-    """new_run(hyperparameters, name="run", trials=..., ...) -> Writer of an empty run."""
+def new_run(tmp_path: Path) -> NewRun:
+    """Create empty runs, which search `hyperparameters` or, without any, train the recipe once."""
 
     def create(
         hyperparameters: dict[str, Any] | None = None,
@@ -156,7 +19,8 @@ def new_run(tmp_path: Path) -> Callable[..., Writer]:
         automatic: dict[str, Any] | None = None,
         **search: Any,
     ) -> Writer:
-        searching = {"trials": 1 if hyperparameters is None else 60, "recipe_first": False, "pruner": "none", **search}
+        trials = 1 if hyperparameters is None else 60
+        searching = {"trials": trials, "recipe_first": False, "pruner": "none", **search}
         table = {"search": searching, "hyperparameters": hyperparameters or {}}
         return Writer(tmp_path / name, table, automatic)
 
@@ -165,7 +29,7 @@ def new_run(tmp_path: Path) -> Callable[..., Writer]:
 
 @pytest.fixture(scope="session")
 def halving_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished search of 60 trials with halving, failures and confirmation. Not to be changed by a test."""
+    """Write a finished search of 60 trials with halving, failures and confirmation, which no test may change."""
     run_dir = tmp_path_factory.mktemp("runs") / "halving"
     search = {"trials": 60, "recipe_first": False, "grace_epochs": 1}
     writer = Writer(run_dir, {"search": search, "hyperparameters": HALVING_SPACE, "confirm": {"top": 3, "seeds": 3}})

@@ -1,6 +1,5 @@
-"""What the figures draw is what the numbers say; too little data draws a sentence."""
+"""The figures draw the numbers they are given, and a sentence where there is too little data."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,7 +10,7 @@ from matplotlib.axes import Axes
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from analysis import figures
-from analysis.axes import STYLES, accuracy_axis, accuracy_ticks, sheet
+from analysis.axes import STYLES, Draw, accuracy_axis, accuracy_ticks, sheet
 from analysis.confirmation import confirmation
 from analysis.panels import value_panel
 from analysis.summary import best_so_far, marginal
@@ -19,13 +18,15 @@ from analysis.summary import best_so_far, marginal
 RATE = FloatDistribution(0.1, 10.0, log=True)
 
 
-def drawn(draw: Callable[[Axes], Axes]) -> Axes:
+def drawn(draw: Draw) -> Axes:
+    """Return the axes of a figure with this one drawing."""
     figure = sheet([draw])
     figure.canvas.draw()
     return figure.axes[0]
 
 
 def lines(ax: Axes) -> list[tuple[list[float], list[float]]]:
+    """Return the x and y values of each line, in the order in which they were drawn."""
     return [(np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist()) for line in ax.get_lines()]
 
 
@@ -36,6 +37,7 @@ def legend(ax: Axes) -> list[str]:
 
 
 def epochs(*rows: tuple[int, str, int, float]) -> pd.DataFrame:
+    """Return an epoch table from (number, state, epoch, val_accuracy), whose losses grow with the epoch."""
     table = pd.DataFrame(list(rows), columns=["number", "state", "epoch", "val_accuracy"])
     return table.astype({"val_accuracy": float}).assign(train_loss=0.1 * table.epoch, val_loss=0.2 * table.epoch)
 
@@ -50,7 +52,7 @@ def test_every_trial_is_a_curve_in_the_style_of_its_state() -> None:
     assert ax.get_lines()[0].get_color() == STYLES["pruned"]["color"] != STYLES["complete"]["color"]
 
 
-def test_a_curve_far_below_leaves_a_triangle_and_the_top_stays_visible() -> None:
+def test_a_curve_far_below_the_others_becomes_a_triangle_so_that_the_top_stays_visible() -> None:
     table = epochs((0, "complete", 1, 0.99), (1, "complete", 1, 0.992), (2, "pruned", 1, 0.11))
     ax = drawn(partial(figures.accuracy_curves, table))
     low, high = ax.get_ylim()
@@ -63,7 +65,7 @@ def test_a_curve_far_below_leaves_a_triangle_and_the_top_stays_visible() -> None
 @pytest.mark.parametrize(
     "accuracies", [[0.991, 0.9925], [0.1, 0.5], [0.99], [1.0, 1.0], [0.0], [], [np.nan], [0.8, 0.999]]
 )
-def test_an_accuracy_axis_holds_its_values_and_has_ticks_with_true_labels(accuracies: list[float]) -> None:
+def test_an_accuracy_axis_contains_its_values_and_labels_its_ticks_exactly(accuracies: list[float]) -> None:
     def draw(ax: Axes) -> Axes:
         accuracy_axis(ax, accuracies)
         return ax
@@ -93,7 +95,7 @@ def test_best_so_far_is_drawn_over_numbers_and_over_time() -> None:
     assert ax.get_xlabel() == "time of searching (s)"
 
 
-def test_losses_are_those_of_the_winner() -> None:
+def test_losses_are_drawn_of_one_trial_alone() -> None:
     table = epochs((0, "complete", 1, 0.9), (3, "complete", 1, 0.9), (3, "complete", 2, 0.95))
     ax = drawn(partial(figures.losses, table, number=3))
     assert lines(ax) == [([1, 2], [0.1, 0.2]), ([1, 2], [0.2, 0.4])]
@@ -110,7 +112,7 @@ def test_losses_are_those_of_the_winner() -> None:
         (CategoricalDistribution([7, 3]), [7, 3, 7], [1, 0, 1], "linear"),
     ],
 )
-def test_a_panel_has_the_scale_of_its_space(
+def test_a_panel_has_the_scale_that_its_hyperparameter_was_searched_on(
     distribution: BaseDistribution, values: list[Any], places: list[float], scale: str
 ) -> None:
     trials = pd.DataFrame({"number": [0, 1, 2], "state": "complete", "a": values, "val_accuracy": [0.98, 0.985, 0.99]})
@@ -121,7 +123,7 @@ def test_a_panel_has_the_scale_of_its_space(
     assert ax.get_xlabel() == "a"
 
 
-def test_a_panel_bars_the_median_of_complete_trials_and_names_choices() -> None:
+def test_a_panel_marks_the_median_of_complete_trials_with_a_bar_and_names_the_choices() -> None:
     trials = pd.DataFrame({"number": range(3), "a": ["x", "x", "y"], "val_accuracy": [0.98, 0.99, 0.97]})
     trials["state"] = ["complete", "complete", "pruned"]
     choices = CategoricalDistribution(["x", "y"])
@@ -174,7 +176,7 @@ NO_TRIALS = pd.DataFrame({"number": [], "state": [], "val_accuracy": [], "clock"
         partial(figures.confirmation_dots, confirmation(NO_TRIALS), NO_TRIALS),
     ],
 )
-def test_too_little_data_draws_a_sentence(draw: Callable[[Axes], Axes]) -> None:
+def test_too_little_data_draws_a_sentence(draw: Draw) -> None:
     ax = drawn(draw)
     assert not ax.axison
     assert len(ax.texts) == 1

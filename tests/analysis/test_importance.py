@@ -1,4 +1,4 @@
-"""Importance finds the hyperparameter that decides, and says why where it can't."""
+"""Importance finds the hyperparameter that decides, or says why it can't."""
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ SPACE = parse_space(
 
 
 def trials(count: int) -> pd.DataFrame:
+    """Return complete trials whose accuracy depends on the learning rate alone."""
     generator = np.random.default_rng(1)
     rates = np.exp(generator.uniform(np.log(0.1), np.log(3.0), count))
     return pd.DataFrame(
@@ -47,7 +48,7 @@ def test_a_small_study_sets_apart_half_of_its_trials() -> None:
     assert "the best 50% of 8" in text
 
 
-def test_where_there_is_none_the_reason_is_said() -> None:
+def test_a_reason_stands_in_for_importance_that_cannot_be_computed() -> None:
     few = trials(20)
     few.loc[7:, "state"] = "pruned"
     assert importance(few, SPACE) == (None, "7 complete trials are too few for importance, which needs 8.")
@@ -59,7 +60,7 @@ def test_where_there_is_none_the_reason_is_said() -> None:
     assert importance(trials(0), SPACE)[0] is None
 
 
-def test_it_asks_what_makes_the_best_trials_not_the_worst() -> None:
+def test_importance_explains_the_best_trials_and_not_the_worst() -> None:
     table = trials(80)
     slow, large = table.learning_rate < 0.15, table.kernel_size == 7
     # A low learning rate alone makes the best; among the rest a kernel of 7 makes the worst.

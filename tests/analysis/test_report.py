@@ -1,11 +1,10 @@
-"""The report of any run: complete, self-contained, harmless, and the same numbers in its tables."""
+"""A report is written of any run and of several, holds the numbers of the tables, and fails in one line."""
 
 import re
 import shutil
 import sqlite3
 import threading
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,35 +17,10 @@ from analysis.report import write_report
 from analysis.run import read_run
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, Column, epoch_table, trial_table
 from search.store.lock import run_lock
+from tests.analysis.pages import Page
+from tests.analysis.studies import NewRun, Writer
 
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "pool": ["late", "early"], "epochs": 3}
-LOADING = {"src", "srcset", "data", "poster", "background"}
-NewRun = Callable[..., Any]
-
-
-class Page(HTMLParser):
-    """Elements, what they load, and visible text."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.loads: list[str] = []
-        self.links: list[str] = []
-        self.text = ""
-        self._hidden = False
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self._hidden = tag in ("script", "style")
-        self.loads += [value or "" for name, value in attrs if name in LOADING or (tag == "link" and name == "href")]
-        self.links += [value or "" for name, value in attrs if tag == "a" and name == "href"]
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden = False
-
-    def handle_data(self, data: str) -> None:
-        self.text += "" if self._hidden else data
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +29,7 @@ def report(halving_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read_back(path: Path, columns: dict[str, Column]) -> pd.DataFrame:
+    """Return the table in a CSV file, with the dtypes of `columns`."""
     types = {name: column.dtype for name, column in columns.items() if not column.dtype.startswith("datetime")}
     times = [name for name, column in columns.items() if column.dtype.startswith("datetime")]
     table = pd.read_csv(path, dtype=types, parse_dates=times, float_precision="round_trip")
@@ -74,60 +49,33 @@ def test_the_folder_holds_every_figure_and_nothing_half_written(report: Path) ->
     assert all((report.parent / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)
 
 
-def test_the_page_loads_nothing_from_outside(report: Path) -> None:
-    page = Page(report)
-    assert page.loads
-    assert all(place.startswith("data:image/png;base64,") for place in page.loads)
-    assert page.links == ["trials.csv", "epochs.csv"]
-    text = report.read_text(encoding="utf-8")
-    assert "default-src 'none'" in text
-    assert not re.search(r"@import|url\(http", re.sub(r"<script.*?</script>", "", text, flags=re.S))
-
-
-def test_the_page_tells_verdict_confirmation_and_failures(report: Path, halving_run: Path) -> None:
-    page = Page(report)
-    assert page.tags.count("h1") == 1
-    assert page.tags.count("img") == 7
-    for said in (
-        "validation accuracy, mean of 3 fresh seeds",
-        "Student t over seeds, validation split fixed",
-        "5 trials failed (7, 20, 33, 46, 59): OutOfMemoryError: 7 MiB were missing",
-        "60 of 60 planned trials begun: 11 complete, 44 pruned, 5 failed.",
-        "[hyperparameters.learning_rate]",
-        "versions.python",
-        "<b>&",
-    ):
-        assert said in page.text
-    assert '"type":"parcoords"' in report.read_text(encoding="utf-8")
-
-
-def _empty(run: Any) -> None:
+def _empty(run: Writer) -> None:
     pass
 
 
-def _one(run: Any) -> None:
+def _one(run: Writer) -> None:
     run.trial([0.9, 0.95, 0.97])
 
 
-def _all_failed(run: Any) -> None:
+def _all_failed(run: Writer) -> None:
     run.trial([], "failed", error="<script>alert('boom')</script>")
     run.trial([float("nan")], "failed", error="loss nan")
 
 
-def _interrupted(run: Any) -> None:
+def _interrupted(run: Writer) -> None:
     run.trial([0.9, 0.95], "open")
     run.trial([], "open")
 
 
-def _perfect(run: Any) -> None:
+def _perfect(run: Writer) -> None:
     run.trial([1.0, 1.0, 1.0])
     run.trial([0.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize("fill", [_empty, _one, _all_failed, _interrupted, _perfect])
 @pytest.mark.parametrize("hyperparameters", [SPACE, None], ids=["searched", "nothing searched"])
-def test_any_run_gets_a_report(
-    new_run: NewRun, hyperparameters: dict[str, Any] | None, fill: Callable[[Any], None]
+def test_a_report_is_written_of_any_run(
+    new_run: NewRun, hyperparameters: dict[str, Any] | None, fill: Callable[[Writer], None]
 ) -> None:
     run = new_run(hyperparameters)
     fill(run)
@@ -167,7 +115,7 @@ def test_a_report_is_written_while_a_search_writes(new_run: NewRun) -> None:
     assert trial_table(run.run_dir).state.eq("complete").all()
 
 
-def test_an_open_transaction_of_the_search_does_not_hold_the_report_up(new_run: NewRun) -> None:
+def test_an_open_transaction_of_the_search_does_not_delay_the_tables(new_run: NewRun) -> None:
     run = new_run(SPACE)
     run.trial([0.9, 0.95, 0.97])
     connection = sqlite3.connect(run.run_dir / "study.db")

@@ -1,4 +1,4 @@
-"""Numbers from tables, against numbers worked out by hand."""
+"""Summaries of the tables agree with numbers worked out by hand."""
 
 from typing import Any
 
@@ -24,11 +24,12 @@ RATE = FloatDistribution(0.1, 10.0, log=True)
 
 
 def table(**columns: list[Any]) -> pd.DataFrame:
+    """Return a trial table of complete trials with these columns."""
     rows = len(next(iter(columns.values())))
     return pd.DataFrame({"number": range(rows), "state": ["complete"] * rows, **columns})
 
 
-def test_best_so_far_counts_complete_trials_alone_over_numbers_and_over_time() -> None:
+def test_best_so_far_counts_only_complete_trials_over_numbers_and_over_time() -> None:
     trials = table(val_accuracy=[0.90, 0.99, 0.92, 0.91], clock=[40.0, 5.0, 20.0, 10.0])
     trials.loc[1, "state"] = "pruned"
     by_number, by_clock = best_so_far(trials), best_so_far(trials, "clock")
@@ -42,7 +43,7 @@ def test_the_lower_number_comes_first_among_equals() -> None:
     assert finished(table(val_accuracy=[0.9, 0.95, 0.95])).number.tolist() == [1, 2, 0]
 
 
-def test_one_factor_at_a_time_is_told_from_a_search() -> None:
+def test_a_one_factor_at_a_time_study_is_recognised() -> None:
     one = table(a=[1, 2, 1, 1], b=[0.5, 0.5, 0.1, 0.9])
     assert is_one_factor(one, ["a", "b"])
     both = table(a=[1, 2, 1], b=[0.5, 0.1, 0.5])
@@ -76,7 +77,7 @@ def test_marginal_takes_quartiles_of_the_complete_trials_and_counts_all() -> Non
     assert found.loc[1, ["median", "best"]].tolist() == [0.97, 0.97]
 
 
-def test_curves_are_medians_of_those_that_got_so_far_failures_left_out() -> None:
+def test_curves_are_medians_of_the_trials_that_reached_an_epoch_without_failing() -> None:
     trials = table(a=[3, 3, 3, 5])
     epochs = pd.DataFrame(
         [(0, 1, 0.80), (0, 2, 0.90), (1, 1, 0.84), (2, 1, 0.1), (3, 1, 0.7)],
@@ -93,7 +94,7 @@ def test_curves_are_medians_of_those_that_got_so_far_failures_left_out() -> None
     assert found.q75[0] == pytest.approx(0.83)
 
 
-def test_in_a_one_factor_study_curves_compare_only_trials_equal_in_all_else() -> None:
+def test_in_a_one_factor_study_curves_compare_only_trials_that_are_otherwise_equal() -> None:
     trials = table(a=[1, 2, 1], b=[5, 5, 6])
     epochs = pd.DataFrame({"number": [0, 1, 2], "epoch": 1, "val_accuracy": [0.9, 0.8, 0.1], "state": "complete"})
     choices = CategoricalDistribution([1, 2])
@@ -118,7 +119,7 @@ def test_a_range_at_whose_end_the_best_trials_crowd_gets_a_hint() -> None:
     assert edges(fewer, space) == []
 
 
-def test_no_hint_to_go_where_the_field_itself_ends() -> None:
+def test_there_is_no_hint_to_go_beyond_the_limits_of_the_hyperparameter_itself() -> None:
     space = Space({}, {"learning_rate": RATE, "dropout1": FloatDistribution(0.0, 0.5)})
     accuracy = np.linspace(0.99, 0.95, 10).tolist()
     trials = table(val_accuracy=accuracy, learning_rate=[1.0, 0.2, 5.0, 0.5, 2.0] * 2, dropout1=[0.01, 0.0] * 5)

@@ -1,8 +1,6 @@
-"""The tables: every state, every column, the same dtypes whether empty or full."""
+"""The tables hold every trial in every state, with the same columns and dtypes whether empty or full."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,10 +10,10 @@ from model.errors import ConfigError
 from model.hyperparameters import RECIPE
 from search.store.lock import run_lock
 from search.store.study import CONFIRM, TrialRecord, set_attributes
+from tests.analysis.studies import NewRun
 
 POINT = {"learning_rate": 0.5, "kernel_size": 3}
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "kernel_size": [3, 5], "epochs": 3}
-NewRun = Callable[..., Any]
 
 
 def test_one_row_per_trial_that_has_begun_with_its_state(new_run: NewRun) -> None:
@@ -33,7 +31,7 @@ def test_one_row_per_trial_that_has_begun_with_its_state(new_run: NewRun) -> Non
         assert trial_table(run.run_dir).state.tolist()[3] == "running"
 
 
-def test_values_are_those_of_the_last_epoch_their_sum_or_their_median(new_run: NewRun) -> None:
+def test_values_come_from_the_last_epoch_or_are_sums_or_medians_over_the_epochs(new_run: NewRun) -> None:
     run = new_run(SPACE)
     trial_id = run.begin(POINT)
     run.epoch(trial_id, 0.9, seconds=2.0, images_per_second=100.0)
@@ -52,16 +50,14 @@ def test_values_are_those_of_the_last_epoch_their_sum_or_their_median(new_run: N
     assert pd.isna(row.error)
 
 
-def test_what_is_not_known_is_missing_and_no_default_stands_in_for_it(new_run: NewRun) -> None:
+def test_unknown_values_are_missing_instead_of_having_a_default(new_run: NewRun) -> None:
     run = new_run(SPACE)
     record = TrialRecord(0, "interrupted", None, {}, [], {"started": 1.0})
     row = trials_of([record], run.experiment).iloc[0]
     assert pd.isna(row.learning_rate)
     assert pd.isna(row.kernel_size)
-    assert all(
-        pd.isna(row[name])
-        for name in ("val_accuracy", "clock", "ended", "seed", "gpu", "damaged", "error", "num_parameters")
-    )
+    for name in ("val_accuracy", "clock", "ended", "seed", "gpu", "damaged", "error", "num_parameters"):
+        assert pd.isna(row[name])
     assert (row.epochs_run, row.seconds, row.retries, row.epochs) == (0, 0.0, 0, 3)
 
 
@@ -85,7 +81,7 @@ def test_one_row_per_trial_and_epoch(new_run: NewRun) -> None:
     assert table.clock.tolist() == [2.0, 4.0, 6.0]
 
 
-def test_columns_and_dtypes_are_those_documented_empty_or_full(new_run: NewRun, halving_run: Path) -> None:
+def test_columns_and_dtypes_are_as_declared_whether_empty_or_full(new_run: NewRun, halving_run: Path) -> None:
     confirm = {**TRIAL_COLUMNS, **CONFIRM_COLUMNS}
     for run_dir in (new_run(SPACE).run_dir, halving_run):
         tables = [trial_table(run_dir), trial_table(run_dir, CONFIRM), epoch_table(run_dir)]
@@ -101,7 +97,7 @@ def test_every_hyperparameter_is_a_column_with_its_plain_name() -> None:
     assert all(column.meaning for column in [*TRIAL_COLUMNS.values(), *EPOCH_COLUMNS.values()])
 
 
-def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path, new_run: NewRun) -> None:
+def test_a_folder_that_is_not_a_run_is_refused_in_one_line(tmp_path: Path, new_run: NewRun) -> None:
     with pytest.raises(ConfigError, match=r"holds no study\.db, so it is not a run; name a folder such as") as caught:
         trial_table(str(tmp_path))
     assert "\n" not in str(caught.value)

@@ -1,21 +1,16 @@
-"""The sentences say what the study says, for every way in which a search can stand."""
+"""The sentences agree with the study, whatever state its search is in."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from analysis.failures import post_mortem
 from analysis.run import read_run
 from analysis.verdict import differing_data, fallback_note, headline, verdict, winner_of
 from model.errors import ConfigError
 from search.store.lock import run_lock
-from search.store.study import set_attributes
+from tests.analysis.studies import ENVIRONMENT, NewRun
 
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "epochs": 2}
-NewRun = Callable[..., Any]
 
 
 def test_an_empty_study_says_that_nothing_has_begun(new_run: NewRun) -> None:
@@ -25,7 +20,7 @@ def test_an_empty_study_says_that_nothing_has_begun(new_run: NewRun) -> None:
     assert "`python -m search CONFIG --resume`" in verdict(run)[1]
 
 
-def test_best_counts_and_noise_of_a_finished_search(new_run: NewRun) -> None:
+def test_a_finished_search_has_its_best_trial_its_counts_and_the_noise(new_run: NewRun) -> None:
     new = new_run(SPACE, trials=5)
     for accuracy in (0.98, 0.99, 0.9895):
         new.trial([0.9, accuracy], params={"learning_rate": 10 * (1 - accuracy)})
@@ -44,21 +39,25 @@ def test_best_counts_and_noise_of_a_finished_search(new_run: NewRun) -> None:
     )
 
 
-def test_an_interrupted_search_says_how_to_go_on_and_a_running_one_that_it_runs(new_run: NewRun) -> None:
+def test_an_interrupted_search_says_how_to_resume_it_and_a_running_one_that_it_runs(new_run: NewRun) -> None:
     new = new_run(SPACE)
     new.trial([0.9, 0.95])
     new.trial([0.9], "open")
     run = read_run(new.run_dir)
     assert "2 of 60 planned trials begun: 1 complete, 1 interrupted." in verdict(run)
-    assert any("stopped before its end, after 1 of 60 trials. Go on with `python -m" in said for said in verdict(run))
+    assert any(
+        "stopped before its end, after 1 of 60 trials. Go on with `python -m" in sentence for sentence in verdict(run)
+    )
     with run_lock(new.run_dir):
         live = read_run(new.run_dir)
     assert "2 of 60 planned trials begun: 1 complete, 1 running." in verdict(live)
-    assert any(said.startswith("The search is running; this is how it stood at 20") for said in verdict(live))
-    assert not any("--resume" in said for said in verdict(live))
+    assert any(sentence.startswith("The search is running; this is how it stood at 20") for sentence in verdict(live))
+    assert not any("--resume" in sentence for sentence in verdict(live))
 
 
-def test_the_confirmed_winner_may_be_another_and_is_compared_with_the_runner_up(new_run: NewRun) -> None:
+def test_the_confirmed_winner_may_differ_from_the_best_trial_and_is_compared_with_the_runner_up(
+    new_run: NewRun,
+) -> None:
     new = new_run(SPACE, trials=2)
     new.trial([0.9, 0.99], params={"learning_rate": 1.0})
     new.trial([0.9, 0.98], params={"learning_rate": 2.0})
@@ -81,7 +80,7 @@ def test_the_confirmed_winner_may_be_another_and_is_compared_with_the_runner_up(
         ([], "(95 % interval 97.95 to 98.45 %)."),
     ],
 )
-def test_overlap_single_runs_and_single_candidates_are_said(
+def test_the_comparison_with_the_runner_up_depends_on_its_runs(
     new_run: NewRun, second: list[float], expected: str
 ) -> None:
     new = new_run(SPACE, trials=2)
@@ -104,7 +103,7 @@ def test_test_accuracy_comes_from_the_export(halving_run: Path) -> None:
     assert verdict(run)[0].endswith(f"(trial {winner_of(run)}): 99.27 % on 10,000 test images, scored once.")
 
 
-def test_a_refit_model_is_said_to_have_seen_the_validation_images(new_run: NewRun) -> None:
+def test_a_refit_model_has_seen_the_validation_images(new_run: NewRun) -> None:
     new = new_run(SPACE)
     provenance = {"source": {"candidate": 4, "refit": True}, "training_images": 60_000}
     new.export({"test_accuracy": 0.99, "test_images": 10_000}, provenance)
@@ -122,43 +121,7 @@ def test_a_broken_model_card_is_named(new_run: NewRun) -> None:
         read_run(new.run_dir)
 
 
-def test_failures_are_grouped_by_their_first_line_numbers_aside(new_run: NewRun) -> None:
-    new = new_run(SPACE)
-    for error in ("boom", "loss nan in epoch 3\ndetails", "loss nan in epoch 11\nothers", None):
-        new.trial([], "failed", error=error)
-    assert post_mortem(read_run(new.run_dir).trials) == [
-        "2 trials failed (1, 2): loss nan in epoch 3",
-        "1 trial failed (0): boom",
-        "1 trial failed (3): no reason was recorded",
-    ]
-
-
-def test_what_the_failed_trials_of_one_cause_alone_have_is_told(new_run: NewRun) -> None:
-    new = new_run({"learning_rate": {"low": 0.1, "high": 3.0}, "kernel_size": [3, 5, 7], "epochs": 2})
-    for number in range(10):
-        new.trial([0.9], params={"learning_rate": 0.2 + number / 5, "kernel_size": 3 + 2 * (number % 2)})
-    for missing, rate in ((7, 0.1), (9, 3.0)):
-        error = f"OutOfMemoryError: {missing} MiB were missing."
-        new.trial([], "failed", params={"learning_rate": rate, "kernel_size": 7}, error=error)
-    new.trial([], "failed", params={"learning_rate": 2.5, "kernel_size": 3}, error="boom")
-    new.trial([], "open", params={"learning_rate": 2.6, "kernel_size": 7})  # who knows how that one ends
-    assert post_mortem(read_run(new.run_dir).trials) == [
-        "2 trials failed (10, 11): OutOfMemoryError: 7 MiB were missing; "
-        "what they share and no other ended trial has: kernel_size = 7",
-        "1 trial failed (12): boom",
-    ]
-
-
-def test_a_damaged_saved_state_is_told(new_run: NewRun) -> None:
-    new = new_run(SPACE)
-    set_attributes(new.study, new.begin(), damaged="state.bin can't be read: trained again from epoch 1")
-    new.trial([0.9, 0.95])
-    assert post_mortem(read_run(new.run_dir).trials) == [
-        "1 trial went on after a damaged saved state (0): state.bin can't be read: trained again from epoch 1"
-    ]
-
-
-def test_runs_on_other_images_are_told_apart(new_run: NewRun) -> None:
+def test_runs_with_other_validation_images_get_a_warning(new_run: NewRun) -> None:
     first, second = new_run(SPACE, name="a"), new_run(SPACE, name="b")
     other = new_run(SPACE, name="c", automatic={"dataset": "uci-digits"})
     a, b, c = (read_run(new.run_dir) for new in (first, second, other))
@@ -168,5 +131,5 @@ def test_runs_on_other_images_are_told_apart(new_run: NewRun) -> None:
     assert "c: uci-digits" in warning
 
 
-def test_environment_is_read(halving_run: Path) -> None:
-    assert read_run(halving_run).environment == json.loads((halving_run / "environment.json").read_text())
+def test_the_environment_is_read(halving_run: Path) -> None:
+    assert read_run(halving_run).environment == ENVIRONMENT

@@ -1,0 +1,160 @@
+"""Small studies on disk for the tests, written with the functions that a search itself uses."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from optuna.trial import TrialState
+
+from model.card import FILES, ModelCard, Normalisation, sums
+from model.hyperparameters import RECIPE, Hyperparameters
+from search import halving
+from search.experiment import Experiment, parse_experiment
+from search.sampling import ask
+from search.space import complete
+from search.store.resolved import resolved
+from search.store.study import CONFIRM, SEARCH, finish, open_storage, open_study, record_epoch, set_attributes
+
+STARTED = 1_764_000_000.0
+ENVIRONMENT = {
+    "versions": {"python": "3.11", "note": "<b>&"},
+    "machine": {"cpus": 2},
+    "command": "python -m search",
+}
+STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+HALVING_SPACE = {
+    "epochs": 9,
+    "learning_rate": {"low": 0.1, "high": 3.0, "log": True},
+    "conv1_width": {"low": 16, "high": 64, "step": 16},
+    "kernel_size": [3, 5, 7],
+    "pool": ["late", "early"],
+    "dropout2": {"low": 0.0, "high": 0.7},
+}
+
+
+class Writer:
+    """Fills the folder of a run, trial by trial or with a whole synthetic search. A clock advances 2 s per epoch."""
+
+    def __init__(self, run_dir: Path, table: dict[str, Any], automatic: dict[str, Any] | None = None) -> None:
+        run_dir.mkdir(parents=True)
+        self.run_dir = run_dir
+        self.experiment: Experiment = parse_experiment(table)
+        text = resolved(self.experiment, {"dataset": "mnist", "validation_images": 10_000, **(automatic or {})})
+        (run_dir / "experiment.toml").write_text(text)
+        (run_dir / "environment.json").write_text(json.dumps(ENVIRONMENT))
+        self.storage = open_storage(run_dir)
+        self.study = open_study(self.storage, SEARCH)
+        self.clock = 0.0
+
+    def begin(self, params: dict[str, Any] | None = None, study: optuna.Study | None = None, **attributes: Any) -> int:
+        """Start a trial with `params`, or with those that the sampler draws, and return its id in the database."""
+        study = study or self.study
+        if params is not None:
+            study.enqueue_trial(params, user_attrs=attributes)
+        trial = ask(study, self.experiment.space.searched, "random", self.experiment.search.seed)
+        about = {"started": STARTED + self.clock, "seed": 17, "node": "here", "device": "cpu", "gpu": []}
+        set_attributes(study, trial._trial_id, **about, num_parameters=1000 + trial.number)
+        return trial._trial_id
+
+    def epoch(self, trial_id: int, accuracy: float, study: optuna.Study | None = None, **changed: float) -> None:
+        """Record the trial's next epoch; `changed` replaces single metrics."""
+        study = study or self.study
+        epoch = 1 + max(study._storage.get_trial(trial_id).intermediate_values, default=0)
+        self.clock += 2.0
+        metrics = {
+            "epoch": epoch,
+            "train_loss": 0.3 / epoch,
+            "val_loss": 2 * (1 - accuracy),
+            "val_accuracy": accuracy,
+            "seconds": 2.0,
+            "images_per_second": 1000.0 * epoch,
+            "clock": self.clock,
+        }
+        record_epoch(study, trial_id, {**metrics, **changed})
+
+    def end(self, trial_id: int, state: str, error: str | None = None, study: optuna.Study | None = None) -> None:
+        """End the trial as complete, pruned or failed."""
+        finish(study or self.study, trial_id, STATES[state], error)
+
+    def trial(
+        self, accuracies: list[float], state: str = "complete", params: dict[str, Any] | None = None, **more: Any
+    ) -> int:
+        """Write a whole trial and return its id; the state "open" leaves it as a killed search would."""
+        trial_id = self.begin(params)
+        for accuracy in accuracies:
+            self.epoch(trial_id, accuracy)
+        if state != "open":
+            self.end(trial_id, state, **more)
+        return trial_id
+
+    def confirm(self, candidate: int, accuracies: list[float], params: dict[str, Any]) -> None:
+        """Write complete confirmation runs of one candidate, with one epoch each."""
+        study = open_study(self.storage, CONFIRM)
+        for run, accuracy in enumerate(accuracies, start=1):
+            trial_id = self.begin(params, study, candidate=candidate, run=run)
+            self.epoch(trial_id, accuracy, study)
+            self.end(trial_id, "complete", study=study)
+
+    def export(self, metrics: dict[str, Any], provenance: dict[str, Any]) -> None:
+        """Write an export with a valid card; its other files are empty."""
+        card = ModelCard(
+            hyperparameters=RECIPE,
+            classes=list("0123456789"),
+            normalisation=Normalisation(mean=0.13, std=0.31),
+            metrics=metrics,
+            provenance=provenance,
+            sha256="0" * 64,
+            num_parameters=1,
+        )
+        files = dict.fromkeys(FILES, b"") | {"model.json": card.model_dump_json().encode()}
+        (self.run_dir / "export").mkdir()
+        for name, contents in {**files, "SHA256SUMS": sums(files)}.items():
+            (self.run_dir / "export" / name).write_bytes(contents)
+
+    def halving_search(self, trials: int) -> None:
+        """Write a search with successive halving, in which every 13th trial fails and accuracies are smooth."""
+        rungs = halving.rungs(9, 1, 3)
+        at_rung: dict[int, list[float]] = {rung: [] for rung in rungs}
+        for number in range(trials):
+            trial_id = self.begin()
+            params = self.study._storage.get_trial(trial_id).params
+            if number % 13 == 7:
+                self.end(trial_id, "failed", f"OutOfMemoryError: {number} MiB were missing")
+                continue
+            point = complete(self.experiment.space, params)
+            self.end(trial_id, self._train(trial_id, point, at_rung, number))
+
+    def _train(self, trial_id: int, point: Hyperparameters, at_rung: dict[int, list[float]], number: int) -> str:
+        """Record the trial's epochs until it is complete or stopped at a rung, and return its state."""
+        for epoch in range(1, point.epochs + 1):
+            accuracy = synthetic_accuracy(point, epoch, number)
+            self.epoch(trial_id, accuracy)
+            if epoch in at_rung:
+                at_rung[epoch].append(accuracy)
+                if not halving.survives(accuracy, at_rung[epoch], 3):
+                    return "pruned"
+        return "complete"
+
+
+class NewRun(Protocol):
+    """The fixture `new_run`: creates an empty run, whose search has the settings `search`."""
+
+    def __call__(
+        self,
+        hyperparameters: dict[str, Any] | None = None,
+        name: str = "run",
+        automatic: dict[str, Any] | None = None,
+        **search: Any,
+    ) -> Writer: ...
+
+
+def synthetic_accuracy(point: Hyperparameters, epoch: int, number: int) -> float:
+    """Return an accuracy that is best near learning_rate 0.8, wide and with early pooling, and poor above 2.5."""
+    if point.learning_rate > 2.5:
+        return 0.1135
+    error = 0.006 + 0.02 * math.log(point.learning_rate / 0.8) ** 2 + 0.03 / epoch**1.3
+    error += 0.00004 * (64 - point.conv1_width) + 0.002 * (point.pool == "late") + 0.004 * (point.dropout2 - 0.4) ** 2
+    wobble = math.sin(12.9898 * number + 78.233 * epoch) * 0.0008
+    return round(1 - error + wobble, 4)
