@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from model.hyperparameters import Hyperparameters
+from model.hyperparameters import Hyperparameters, role
 from search.experiment import Experiment
 from search.store.resolved import load_resolved
 from search.store.study import CONFIRM, SEARCH, TrialRecord, read_trials
@@ -23,12 +23,11 @@ class Column(NamedTuple):
 
 
 def _hyperparameter_columns() -> dict[str, Column]:
-    units = {"kernel_size": "pixels", "epochs": "epochs", "batch_size": "images"}
+    """Return a column for each hyperparameter, described by what its field declares."""
     columns = {}
     for name, field in Hyperparameters.model_fields.items():
         dtype = {int: INTEGER, float: FLOAT, str: TEXT}[type(field.default)]
-        meaning = f"hyperparameter: {field.description}"
-        columns[name] = Column(dtype, units.get(name, "fraction" if name.startswith("dropout") else ""), meaning)
+        columns[name] = Column(dtype, role(field).unit, f"hyperparameter: {field.description}")
     return columns
 
 

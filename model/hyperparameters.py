@@ -1,14 +1,53 @@
 """Everything that a trial may vary: one flat, frozen, validated record whose defaults are the article's recipe."""
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 Schedule = Literal["step", "one-cycle", "constant"]
 Pool = Literal["late", "early"]
 Optimizer = Literal["adadelta", "adamw", "sgd"]
 
-ARCHITECTURE = ("conv1_width", "conv2_width", "kernel_size", "hidden_width", "dropout1", "dropout2", "pool")
+
+@dataclass(frozen=True)
+class Role:
+    """What a search and its tables must know of a field besides its bounds.
+
+    `unit` is the unit of its values, "" for none. `most_memory` says which value needs the most memory: "largest",
+    "smallest", one of the field's words, or "" where memory does not depend on it. `only_with` is the (field, value)
+    without which the field has no effect. `in_network` marks the arguments of `model.network.Net`.
+    """
+
+    unit: str = ""
+    most_memory: str = ""
+    only_with: tuple[str, str] | None = None
+    in_network: bool = False
+
+
+def role(field: FieldInfo) -> Role:
+    """Return the role that a field of `Hyperparameters` declares, or the plain one where it declares none."""
+    return next((item for item in field.metadata if isinstance(item, Role)), Role())
+
+
+def allowed(field: FieldInfo) -> str:
+    """Return the values that a field of `Hyperparameters` allows: "one of [3, 5, 7]", "a number > 0.0 and <= 1.0"."""
+    if choices := get_args(field.annotation):
+        return f"one of {list(choices)}"
+    symbols = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    bounds = []
+    for constraint in field.metadata:
+        bounds += [
+            f"{symbol} {getattr(constraint, key)}" for key, symbol in symbols.items() if hasattr(constraint, key)
+        ]
+    return f"{'a whole number' if field.annotation is int else 'a number'} {' and '.join(bounds)}"
+
+
+WIDTH = Role(most_memory="largest", in_network=True)
+DROPOUT = Role("fraction", in_network=True)
+KERNEL = Role("pixels", most_memory="smallest", in_network=True)  # a smaller kernel leaves more pixels
+POOL = Role(most_memory="late", in_network=True)  # late pooling keeps all pixels for longer
 
 
 class Hyperparameters(BaseModel):
@@ -16,26 +55,38 @@ class Hyperparameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    conv1_width: int = Field(32, ge=1, le=1024, description="channels after the first convolution")
-    conv2_width: int = Field(64, ge=1, le=1024, description="channels after the second convolution")
-    kernel_size: Literal[3, 5, 7] = Field(3, description="side of both convolution kernels, in pixels")
-    pool: Pool = Field("late", description="max-pool after the second convolution only, or early: after each")
-    hidden_width: int = Field(128, ge=1, le=8192, description="units of the hidden linear layer")
-    dropout1: float = Field(0.25, ge=0.0, lt=1.0, description="dropout rate after the convolutions")
-    dropout2: float = Field(0.5, ge=0.0, lt=1.0, description="dropout rate after the hidden layer")
+    conv1_width: Annotated[int, WIDTH] = Field(32, ge=1, le=1024, description="channels after the first convolution")
+    conv2_width: Annotated[int, WIDTH] = Field(64, ge=1, le=1024, description="channels after the second convolution")
+    kernel_size: Annotated[Literal[3, 5, 7], KERNEL] = Field(
+        3, description="side of both convolution kernels, in pixels"
+    )
+    pool: Annotated[Pool, POOL] = Field(
+        "late", description="max-pool after the second convolution only, or early: after each"
+    )
+    hidden_width: Annotated[int, WIDTH] = Field(128, ge=1, le=8192, description="units of the hidden linear layer")
+    dropout1: Annotated[float, DROPOUT] = Field(0.25, ge=0.0, lt=1.0, description="dropout rate after the convolutions")
+    dropout2: Annotated[float, DROPOUT] = Field(0.5, ge=0.0, lt=1.0, description="dropout rate after the hidden layer")
     optimizer: Optimizer = Field("adadelta", description="fixed within one experiment")
     learning_rate: float = Field(1.0, gt=0.0, le=100.0, description="the optimizer's step size; the peak of one-cycle")
-    momentum: float = Field(0.9, ge=0.0, lt=1.0, description="Nesterov momentum; sgd only")
-    weight_decay: float = Field(0.0, ge=0.0, le=10.0, description="L2 penalty (decoupled for adamw)")
+    momentum: Annotated[float, Role(most_memory="largest", only_with=("optimizer", "sgd"))] = Field(
+        0.9, ge=0.0, lt=1.0, description="Nesterov momentum; sgd only"
+    )
+    weight_decay: Annotated[float, Role(most_memory="largest")] = Field(
+        0.0, ge=0.0, le=10.0, description="L2 penalty (decoupled for adamw)"
+    )
     schedule: Schedule = Field("step", description="learning rate over time: gamma per epoch, one-cycle or constant")
-    gamma: float = Field(0.7, gt=0.0, le=1.0, description="learning-rate factor per epoch; schedule 'step' only")
+    gamma: Annotated[float, Role(only_with=("schedule", "step"))] = Field(
+        0.7, gt=0.0, le=1.0, description="learning-rate factor per epoch; schedule 'step' only"
+    )
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="share of the target spread over all classes")
-    batch_size: int = Field(64, ge=1, le=65536, description="images per optimizer step")
-    epochs: int = Field(14, ge=1, le=10000, description="passes over the training images")
+    batch_size: Annotated[int, Role("images", most_memory="largest")] = Field(
+        64, ge=1, le=65536, description="images per optimizer step"
+    )
+    epochs: Annotated[int, Role("epochs")] = Field(14, ge=1, le=10000, description="passes over the training images")
 
     def architecture(self) -> dict[str, Any]:
-        """The arguments of `model.network.Net`."""
-        return {name: getattr(self, name) for name in ARCHITECTURE}
+        """Return the arguments of `model.network.Net`."""
+        return {name: getattr(self, name) for name, field in type(self).model_fields.items() if role(field).in_network}
 
 
 RECIPE = Hyperparameters()

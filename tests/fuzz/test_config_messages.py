@@ -45,18 +45,20 @@ MISTAKES = {
     "which holds 0.0 to 0.5; widen it or move the point",
     # ranges
     SEARCH + "[hyperparameters]\ndropout1 = { low = 0.5, high = 0.1 }": "hyperparameters.dropout1 = "
-    "{'low': 0.5, 'high': 0.1}: low 0.5 must be below high 0.1; swap them, or fix the value",
+    "{'low': 0.5, 'high': 0.1}: `low <= high` must hold, but got (low=0.5, high=0.1); "
+    "correct the range (docs/configuration.md)",
     SEARCH + "[hyperparameters]\nepochs = {}": "hyperparameters.epochs = {}: "
     "a range needs low and high, low is missing; add it",
     SEARCH + "[hyperparameters]\nweight_decay = { low = 0.0, high = 0.1, log = true }": "hyperparameters."
-    "weight_decay.low = 0.0: a logarithmic range starts above 0; raise low or drop log",
+    "weight_decay = {'low': 0.0, 'high': 0.1, 'log': True}: "
+    "`low > 0` must hold for `log=True`, but got (low=0.0, high=0.1); correct the range (docs/configuration.md)",
     SEARCH + "[hyperparameters]\nlearning_rate = { low = 0, high = 0.1, log = true }": "hyperparameters."
     "learning_rate.low = 0: should be greater than 0; use a number > 0.0 and <= 100.0",
     SEARCH + "[hyperparameters]\ndropout1 = { low = 0, high = 0.5, step = 5e-300 }": "hyperparameters."
     "dropout1.step = 5e-300: is too small to count the steps; drop it",
     # pixels
     SEARCH + "[hyperparameters]\nkernel_size = [3, 9]": "hyperparameters.kernel_size = 9: "
-    "should be 3, 5 or 7; choose one of [3, 5, 7]",
+    "should be 3, 5 or 7; use one of [3, 5, 7]",
     # GPUs and CPUs
     "[search]\ntrials = 1\n[resources]\ngpus = 8": f"resources.gpus = 8: unknown key; {GPUS}",
     "[search]\ntrials = 1\n[resources]\ngpus_per_trial = 2": f"resources.gpus_per_trial = 2: unknown key; {GPUS}",
@@ -71,7 +73,7 @@ MISTAKES = {
     "[search]\ntrials = 3\n[hyperparameters]\nkernel_size = [3, 5]": "search.trials = 3: "
     "the space holds only 2 points; use trials = 2 or search more in [hyperparameters]",
     SEARCH + "[hyperparameters]\ndropout1 = [0, 0.0]": "hyperparameters.dropout1 = [0, 0.0]: "
-    "0.0 stands there twice; keep one",
+    "duplicate choice 0.0; remove it",
     SEARCH + SPACE + "[[points]]\ndropout1 = 0.25": "points: {'dropout1': 0.25}: "
     "the same point as the article's recipe, which comes first; list each once",
     SEARCH + SPACE + "[[points]]\ndropout1 = 0.1\n[[points]]\ndropout1 = 0.1": "points: {'dropout1': 0.1}: "

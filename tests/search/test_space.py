@@ -1,10 +1,14 @@
-"""The shape of a value decides: scalar, list or range; and every rule of it is told in one line."""
+"""The shape of a value decides: scalar, list or range; and every rule has its message of one line."""
+
+from typing import Annotated, Literal
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from pydantic import Field
 
 from model.errors import ConfigError
-from model.hyperparameters import RECIPE
+from model.hyperparameters import RECIPE, Hyperparameters, Role
+from search import space as search_space
 from search.space import complete, largest, nearest, parse_space, recipe_differences, recipe_point, size
 
 
@@ -36,34 +40,42 @@ def test_shapes_decide() -> None:
         ({"epochs": {"low": 1, "hihg": 3}}, "did you mean 'high'?"),
         ({"epochs": {"low": 1}}, "high is missing"),
         ({"epochs": {}}, "low is missing"),
-        ({"epochs": {"low": 5, "high": 2}}, "low 5 must be below high 2"),
+        ({"epochs": {"low": 5, "high": 2}}, "`low <= high` must hold, but got (low=5, high=2); correct the range"),
         ({"epochs": {"low": 1, "high": 8, "step": 3}}, "use high = 7"),
-        ({"epochs": {"low": 1, "high": 8, "step": 0}}, "a whole number above 0"),
-        ({"epochs": {"low": 1, "high": 8, "step": 99}}, "at most high - low"),
-        ({"dropout1": {"low": 0.0, "high": 0.5, "step": float("nan")}}, "at most high - low"),
+        ({"epochs": {"low": 5, "high": 5}}, "low and high are the same; write epochs = 5"),
+        ({"epochs": {"low": 1, "high": 8, "step": 0.5}}, "a whole number above 0"),
+        ({"epochs": {"low": 1, "high": 8, "step": 0}}, "`step > 0` must hold, but got step=0"),
+        ({"epochs": {"low": 1, "high": 8, "step": -1}}, "`step > 0` must hold, but got step=-1"),
+        ({"epochs": {"low": 8, "high": 1, "step": 3}}, "`low <= high` must hold"),
+        ({"epochs": {"low": 1, "high": 8, "step": 99}}, "use high = 100 or a step that divides 7"),
+        ({"dropout1": {"low": 0.0, "high": 0.5, "step": 0.2}}, "use high = 0.4 or a step that divides 0.5"),
+        ({"dropout1": {"low": 0.0, "high": 0.5, "step": 1e300}}, "step = 1e+300: must be a number above 0, up to"),
+        ({"dropout1": {"low": 0.0, "high": 0.5, "step": float("nan")}}, "step = nan: must be a number above 0"),
+        ({"dropout1": {"low": 0.0, "high": 0.5, "step": True}}, "step = True: must be a number above 0"),
         ({"dropout1": {"low": 0.0, "high": 0.5, "step": 1e-320}}, "too small to count"),
         ({"epochs": {"low": 1.5, "high": 8}}, "valid integer"),
         ({"epochs": 0}, "use a whole number >= 1"),
         ({"epochs": "three"}, "valid integer"),
         ({"epochs": True}, "valid integer"),
-        ({"weight_decay": {"low": 0.0, "high": 0.1, "log": True}}, "starts above 0"),
-        ({"learning_rate": {"low": 0.1, "high": 1.0, "log": True, "step": 0.1}}, "exclude each other"),
+        ({"weight_decay": {"low": 0.0, "high": 0.1, "log": True}}, "`low > 0` must hold for `log=True`, but got"),
+        ({"learning_rate": {"low": 0.1, "high": 1.0, "log": True, "step": 0.1}}, "`step` is not supported when"),
+        ({"epochs": {"low": 1, "high": 9, "log": True, "step": 2}}, "only accept step is 1 when `log`"),
         ({"learning_rate": {"low": 0.1, "high": 1.0, "log": "yes"}}, "true or false"),
         ({"learning_rate": {"low": 0.1, "high": 1e9}}, "less than or equal to 100"),
         ({"learning_rate": float("nan")}, "nan"),
         ({"dropout1": 1.0}, "< 1.0"),
-        ({"kernel_size": [3, 4]}, "choose one of [3, 5, 7]"),
+        ({"kernel_size": [3, 4]}, "use one of [3, 5, 7]"),
         ({"kernel_size": {"low": 3, "high": 7}}, "list the values"),
         ({"kernel_size": []}, "two values or more"),
-        ({"kernel_size": [3, 3]}, "stands there twice"),
+        ({"kernel_size": [3, 3]}, "duplicate choice 3; remove it"),
         ({"optimizer": ["sgd", "adamw"]}, "fixed within one experiment"),
-        ({"momentum": [0.1, 0.9]}, "no effect with optimizer = 'adadelta'"),
-        ({"gamma": [0.1, 0.9], "schedule": "constant"}, "no effect with schedule = 'constant'"),
+        ({"momentum": [0.1, 0.9]}, "no effect with optimizer = 'adadelta'; drop it or use 'sgd'"),
+        ({"gamma": [0.1, 0.9], "schedule": "constant"}, "no effect with schedule = 'constant'; drop it or use 'step'"),
         ({"pool": None}, "pool"),
         ({"pool": [["late"], "early"]}, "pool"),
     ],
 )  # fmt: skip
-def test_mistakes_are_told_in_one_line(table: dict[str, object], words: str) -> None:
+def test_mistakes_get_one_line(table: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_space(table)
     message = str(caught.value)
@@ -123,3 +135,35 @@ def test_size_and_largest() -> None:
     biggest = largest(space)
     assert (biggest.kernel_size, biggest.pool, biggest.conv1_width) == (3, "late", 48)
     assert largest(parse_space({})) == RECIPE
+
+
+class Wider(Hyperparameters):
+    """The hyperparameters with three more: each declares its role, and nothing else names it."""
+
+    heads: Annotated[int, Role("heads", "smallest", only_with=("pool", "early"))] = Field(
+        4, ge=1, le=8, description="h"
+    )
+    block: Annotated[Literal["wide", "small", "deep"], Role(most_memory="deep")] = Field("small", description="b")
+    noise: float = Field(0.1, ge=0.0, le=1.0, description="n")
+
+
+@pytest.fixture
+def _wider(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"Hyperparameters": Wider, "FIELDS": Wider.model_fields, "RECIPE": Wider()}.items():
+        monkeypatch.setattr(search_space, name, value)
+
+
+@pytest.mark.usefixtures("_wider")
+def test_a_new_field_is_searched_by_what_it_declares() -> None:
+    heads = {"low": 2, "high": 6}
+    space = parse_space({"pool": "early", "heads": heads, "block": ["wide", "small", "deep"], "noise": [0.5, 0.2]})
+    biggest = largest(space).model_dump()
+    assert (biggest["heads"], biggest["block"], biggest["noise"]) == (2, "deep", 0.5)
+    assert recipe_point(space) == {"heads": 4, "block": "small", "noise": 0.2}
+    with pytest.raises(
+        ConfigError, match="heads = 'searched': has no effect with pool = 'late'; drop it or use 'early'"
+    ):
+        parse_space({"heads": heads})
+    assert "heads" in parse_space({"heads": heads, "pool": ["late", "early"]}).searched
+    with pytest.raises(ConfigError, match="use one of .'wide', 'small', 'deep'."):
+        parse_space({"block": "tall"})

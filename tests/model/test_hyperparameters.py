@@ -1,0 +1,66 @@
+"""Every field declares what a search and its tables must know of it."""
+
+import inspect
+import json
+from typing import Annotated
+
+import pytest
+from pydantic import Field
+
+from analysis import tables
+from model.hyperparameters import RECIPE, Hyperparameters, Role, allowed, role
+from model.network import Net
+
+FIELDS = Hyperparameters.model_fields
+
+
+class Wider(Hyperparameters):
+    """The hyperparameters with one more, an argument of the network."""
+
+    stride: Annotated[int, Role("pixels", most_memory="smallest", in_network=True)] = Field(
+        1, ge=1, le=2, description="step between pixels"
+    )
+
+
+def test_the_networks_arguments_are_those_that_say_so() -> None:
+    assert set(RECIPE.architecture()) == set(inspect.signature(Net).parameters)
+    assert Wider().architecture() == {**RECIPE.architecture(), "stride": 1}
+
+
+def test_units() -> None:
+    assert {name: role(field).unit for name, field in FIELDS.items() if role(field).unit} == {
+        "kernel_size": "pixels",
+        "dropout1": "fraction",
+        "dropout2": "fraction",
+        "batch_size": "images",
+        "epochs": "epochs",
+    }
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_role_speaks_of_what_exists(name: str) -> None:
+    declared = role(FIELDS[name])
+    if declared.only_with:
+        other, value = declared.only_with
+        assert Hyperparameters(**{other: value}).model_dump()[other] == value
+    if declared.most_memory not in ("", "largest", "smallest"):
+        assert Hyperparameters(**{name: declared.most_memory}).model_dump()[name] == declared.most_memory
+
+
+def test_a_new_field_becomes_a_column_with_its_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "Hyperparameters", Wider)
+    column = tables._hyperparameter_columns()["stride"]
+    assert column == ("Int64", "pixels", "hyperparameter: step between pixels")
+
+
+def test_allowed_values_in_words() -> None:
+    assert allowed(FIELDS["kernel_size"]) == "one of [3, 5, 7]"
+    assert allowed(FIELDS["pool"]) == "one of ['late', 'early']"
+    assert allowed(FIELDS["epochs"]) == "a whole number >= 1 and <= 10000"
+    assert allowed(FIELDS["gamma"]) == "a number > 0.0 and <= 1.0"
+
+
+def test_a_role_changes_nothing_that_is_written() -> None:
+    assert json.loads(Wider().model_dump_json())["stride"] == 1
+    with pytest.raises(ValueError, match="less than or equal to 2"):
+        Wider(stride=3)
