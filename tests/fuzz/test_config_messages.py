@@ -37,6 +37,7 @@ MISTAKES = {
     # wrong types
     "[search]\ntrials = '2'": f"search.trials = '2': {WHOLE}",
     "[search]\ntrials = 2.5": f"search.trials = 2.5: {WHOLE}",
+    "[search] # " + "-" * 1_000: "a line of 1,011 characters, more than 1,000; break or shorten it",
     "[search]\ntrials = 2\nrecipe_first = 1": "search.recipe_first = 1: should be a valid boolean; "
     "write true or false, without quotes (docs/configuration.md)",
     SEARCH + SPACE + "learning_rate = 2020-01-31": "hyperparameters.learning_rate = datetime.date(2020, 1, 31): "
@@ -81,9 +82,10 @@ MISTAKES = {
     # numbers of trials
     "[search]\ntrials = 0": "search.trials = 0: should be greater than or equal to 1; raise it (docs/configuration.md)",
     "[search]\ntrials = 1_000_000_000_000": f"search.trials = 1000000000000: {MANY}",
-    f"[search]\ntrials = 0x{'f' * 5000}": f"search.trials = (a value too large to show): {MANY}",
-    f"[search]\ntrials = {'9' * 5000}": "holds a number of thousands of digits; write a shorter one",
-    f"[search]\ntrials = 1\nsampler = '{'tpe' * 1000}'": f"search.sampler = '{'tpe' * 33}...: "
+    f"[search]\ntrials = {'9' * 900}": f"search.trials = {'9' * 100}...: {MANY}",
+    f"[search]\ntrials = {'9' * 5000}": "a line of 5,009 characters, more than 1,000; break or shorten it",
+    f"[search]\ntrials = 0x{'f' * 5000}": "a line of 5,011 characters, more than 1,000; break or shorten it",
+    f"[search]\ntrials = 1\nsampler = '{'tpe' * 300}'": f"search.sampler = '{'tpe' * 33}...: "
     "should be 'tpe', 'random', 'qmc' or 'gp'; write one of these, in quotes (docs/configuration.md)",
     SEARCH + "[resources]\nmax_minutes = inf": "resources.max_minutes = inf: should be a finite number; "
     "leave the key out for no limit (docs/configuration.md)",
@@ -103,13 +105,24 @@ def test_the_whole_line(tmp_path: Path, text: str) -> None:
 
 HARMFUL = {
     "100,000 brackets": "a = " + "[" * 100_000,
+    "30,000 lines of brackets": "a = " + "[\n" * 30_000,
     "brackets that close": "a = " + "[" * 200 + "]" * 200,
     "100,000 parts in a key": "a." * 100_000 + "a = 1",
+    "30,000 parts in a key": "a." * 30_000 + "a = 1",
+    "480 parts in each key": "".join(f"{'a.' * 480}b{number} = 1\n" for number in range(65)),
+    "480 parts above 6,000 keys": f"[{'a.' * 480}a]\n" + "".join(f"b{number} = 1\n" for number in range(6_000)),
+    "8,000 quoted parts": '"a\u2028".' * 8_000 + "a = 1",
+    "6,000 values": SEARCH
+    + "[hyperparameters]\ndropout1 = [\n"
+    + "".join(f"0.{number:05},\n" for number in range(6_000))
+    + "0.0]",
     "20,000 parts in a field": SEARCH + "[hyperparameters]\nepochs." + "a." * 20_000 + "a = 1",
     "20,000 parts in a header": "[" + "a." * 20_000 + "a]",
     "10 MB of one key": "a" * 10_000_000 + " = 1",
     "1 MB of one key": "a" * 990_000 + " = 1",
     "30,000 points": SEARCH + SPACE + "[[points]]\ndropout1 = 0.1\n" * 30_000,
+    "2,000 points": SEARCH + SPACE + "".join(f"[[points]]\ndropout1 = 0.{number:05}\n" for number in range(2_000)),
+    "a point of 900 digits": SEARCH + SPACE + f"[[points]]\ndropout1 = 0x{'f' * 900}",
     "a point of 5,000 digits": SEARCH + SPACE + f"[[points]]\ndropout1 = 0x{'f' * 5000}",
     "a choice of 500 digits": SEARCH
     + f"[hyperparameters]\nkernel_size = [3, 5]\n[[points]]\nkernel_size = 0x{'f' * 500}",
