@@ -7,12 +7,10 @@ test_predictions.csv  what the network said of each test image
 SHA256SUMS            of these four, for `sha256sum -c SHA256SUMS`
 """
 
-import ast
 import csv
 import errno
 import inspect
 import io
-import re
 import shutil
 import warnings
 from dataclasses import dataclass
@@ -40,6 +38,16 @@ from model.hyperparameters import Hyperparameters
 from model.limits import MEMORY, bounded
 from model.network import Net
 
+STANDALONE_BEGIN = '''"""The network whose weights are in mnist_cnn.pt. It needs PyTorch and nothing else.
+
+net = Net()  # the trained architecture, which the last lines of this file give to `Net` as its defaults
+net.load_state_dict(torch.load("mnist_cnn.pt", weights_only=True))
+net.eval()   # then images (N, 1, 28, 28), normalised as model.json says, to log-probabilities (N, 10)
+"""'''
+STANDALONE_END = """
+
+# The architecture that was trained. It replaces the defaults above, so that `Net()` fits the weights.
+"""
 MAX_OVERHEAD = 100_000  # bytes of mnist_cnn.pt that are not weights
 
 
@@ -166,16 +174,10 @@ def _net(hyperparameters: Hyperparameters, weights: dict[str, Tensor]) -> Net:
 
 
 def _standalone(hyperparameters: Hyperparameters) -> str:
-    """The source of model.network with this architecture as the defaults of `Net`."""
-    source = inspect.getsource(network)
-    docstring = ast.parse(source).body[0].end_lineno
-    source = "".join(source.splitlines(keepends=True)[docstring:])
-    for name, value in hyperparameters.architecture().items():
-        literal = f'"{value}"' if isinstance(value, str) else repr(value)
-        source, count = re.subn(rf"^( +{name}: \w+ = )[^,\n]+", rf"\g<1>{literal}", source, flags=re.MULTILINE)
-        if count != 1:
-            raise ValueError(f"model/network.py declares {name!r} {count} times as a default of Net; it must be once")
-    return f'"""The network whose weights are in mnist_cnn.pt: `Net()`, images (N, 1, 28, 28) normalised."""\n{source}'
+    """Return the text of mnist_cnn.py: the source of model/network.py, then this architecture as `Net`'s defaults."""
+    source = inspect.getsource(network).removeprefix(f'"""{network.__doc__}"""')
+    chosen = "".join(f"    {name}={value!r},\n" for name, value in hyperparameters.architecture().items())
+    return f"{STANDALONE_BEGIN}{source}{STANDALONE_END}Net.__init__.__kwdefaults__.update(\n{chosen})\n"
 
 
 def _predictions(labels: Tensor, probabilities: Tensor) -> str:

@@ -14,6 +14,7 @@ class Net(nn.Module):
 
     def __init__(
         self,
+        *,
         conv1_width: int = 32,
         conv2_width: int = 64,
         kernel_size: int = 3,

@@ -1,6 +1,8 @@
 """An export folder stands alone, says all about the model, and is replaced whole or not at all."""
 
+import ast
 import csv
+import inspect
 import json
 import os
 import shutil
@@ -13,10 +15,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.card import FILES, ExportError, replace_by_newer
+from model import network
+from model.card import FILES, ExportError, read_whole, replace_by_newer
 from model.export import newest_export, read_export
 from model.network import Net
-from tests.model.exports import WINNER, write
+from tests.model.exports import WINNER, sign, write
 
 
 def test_what_is_written_is_read_back(folder: Path, net: Net) -> None:
@@ -49,27 +52,70 @@ def test_weights_are_plain_whatever_they_were(tmp_path: Path, net: Net, probabil
     assert all(weight.is_contiguous() and weight.dtype == torch.float32 for weight in weights.values())
 
 
-def test_a_script_that_knows_only_torch_works_in_the_folder(folder: Path, net: Net) -> None:
-    script = (
-        "import torch; from mnist_cnn import Net; m = Net()\n"
-        "m.load_state_dict(torch.load('mnist_cnn.pt', weights_only=True)); m.eval()\n"
-        "import sys; assert 'model' not in sys.modules\n"
-        "print(m(torch.ones(1, 1, 28, 28)).tolist()); print(m.dropout1.p)\n"
-    )
+def alone(folder: Path, script: str) -> str:
+    """Run a script in the export folder, without this project on its path, and return what it prints."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     ran = subprocess.run(
         [sys.executable, "-s", "-c", script], cwd=folder, env=clean, capture_output=True, text=True, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    output, dropout = ran.stdout.splitlines()
+    return ran.stdout
+
+
+def test_a_script_that_knows_only_torch_works_in_the_folder(folder: Path, net: Net) -> None:
+    script = (
+        "import torch; from mnist_cnn import Net; m = Net()\n"
+        "m.load_state_dict(torch.load('mnist_cnn.pt', weights_only=True), strict=True); m.eval()\n"
+        "import sys; assert 'model' not in sys.modules\n"
+        "print(m(torch.ones(1, 1, 28, 28)).tolist()); print(m.dropout1.p)\n"
+    )
+    output, dropout = alone(folder, script).splitlines()
     assert json.loads(output) == [pytest.approx(row, abs=1e-5) for row in net(torch.ones(1, 1, 28, 28)).tolist()]
     assert float(dropout) == 0.125
 
 
-def test_the_module_says_what_it_is(folder: Path) -> None:
-    lines = (folder / "mnist_cnn.py").read_text().splitlines()
-    assert lines[0].startswith('"""The network whose weights are in mnist_cnn.pt')
-    assert '        pool: str = "early",' in lines
+def test_the_module_is_used_as_any_other(folder: Path) -> None:
+    script = (
+        "import copy, inspect, io, torch; from mnist_cnn import Net\n"
+        "other = Net(conv1_width=8, pool='late'); assert (other.conv1.out_channels, other.pool) == (8, 'late')\n"
+        "assert other.conv2.out_channels == 6 and Net().conv1.out_channels == 4\n"
+        "stored = io.BytesIO(); torch.save(other, stored); stored.seek(0)\n"
+        "back = torch.load(stored, weights_only=False); assert type(back) is Net and back.conv1.out_channels == 8\n"
+        "assert copy.deepcopy(back).pool == 'late'\n"
+        "print({name: value.default for name, value in inspect.signature(Net).parameters.items()})\n"
+    )
+    assert alone(folder, script).strip() == str(
+        {name: WINNER.architecture()[name] for name in inspect.signature(Net).parameters}
+    )
+
+
+def test_the_module_is_the_networks_source_below_words_of_its_own(folder: Path) -> None:
+    text, source = (folder / "mnist_cnn.py").read_text(), Path(network.__file__).read_text()
+    tree = ast.parse(text)
+    assert str(ast.get_docstring(tree)).startswith("The network whose weights are in mnist_cnn.pt.")
+    assert text.count(source.partition('"""\n')[2]) == 1
+    assert not any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body[1:])
+    imported = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} == {"torch"}
+    assert text.splitlines()[-9:-1] == [
+        "Net.__init__.__kwdefaults__.update(",
+        "    conv1_width=4,",
+        "    conv2_width=6,",
+        "    kernel_size=5,",
+        "    pool='early',",
+        "    hidden_width=8,",
+        "    dropout1=0.125,",
+        "    dropout2=0.5,",
+    ]
+
+
+def test_an_export_with_an_older_module_is_read(folder: Path, net: Net) -> None:
+    older = Path(network.__file__).read_text().replace("        *,\n", "").replace("int = 32", "int = 4")
+    (folder / "mnist_cnn.py").write_text(older)
+    sign(folder)
+    assert torch.equal(read_export(folder).net.conv1.weight, net.conv1.weight)
+    assert read_whole(folder).hyperparameters == WINNER
 
 
 def test_predictions(folder: Path) -> None:
