@@ -1,4 +1,4 @@
-"""Says which digit is in a picture: python classify_image.py IMAGE... (the work is done in model.classify)."""
+"""Say which digit is in a picture: python classify_image.py IMAGE... (the work is done in model.classify)."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:  # torch takes a second to import: --help does not wait for it
+if TYPE_CHECKING:  # torch takes a second to import, and --help must not wait for it
     from model.classify import Prediction
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
@@ -33,46 +33,57 @@ def classify_image(
 
     Exit code 1 if a picture could not be used, 2 if the model or the command line could not.
     """
+    from model.errors import exit_code
+
+    raise typer.Exit(exit_code(lambda: _classify(images, model, as_json, top)))
+
+
+def _classify(images: list[str], model: Path | None, as_json: bool, top: int) -> int:
+    """Print what the model says of each picture, and return 1 if a picture could not be used, else 0.
+
+    Raises: ExportError; OSError for a folder that may not be entered.
+    """
     import torch
 
-    from model.card import ExportError, where_it_lies
     from model.catalogue import FALLBACK
     from model.classify import classify
-    from model.errors import one_line
-    from model.export import newest_export, read_export
+    from model.export import read_export
 
     torch.set_num_threads(1)  # pictures are small: on a busy machine threads wait for each other longer than they work
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # any name, any terminal
-    try:
-        folder = model or newest_export(Path("runs"))
-        within = where_it_lies(folder / "export")  # a run's folder will do
-        export = read_export(within if within.is_dir() else folder)
-    except ExportError as error:
-        raise _refused(str(error)) from None
-    except OSError as error:  # of a folder that may not be entered
-        raise _refused(f"{error.filename}: {error.strerror}; name another export folder") from None
+    export = read_export(_folder(model))
     if export.provenance.get("dataset") == FALLBACK:
         print("note: this model learned from the small UCI digits, not MNIST: expect more mistakes", file=sys.stderr)
     predictions = classify([*images], export)
     if as_json:
         print(json.dumps([asdict(prediction) for prediction in predictions], indent=2))
     else:
-        for prediction in predictions:
-            stream = sys.stderr if prediction.error else sys.stdout
-            print(one_line(_sentence(prediction, export.classes, top)), file=stream)
-    if any(prediction.error for prediction in predictions):
-        raise typer.Exit(1)
+        _print_lines(predictions, export.classes, top)
+    return int(any(prediction.error for prediction in predictions))
 
 
-def _refused(reason: str) -> typer.Exit:
+def _folder(model: Path | None) -> Path:
+    """Return the export folder: of `model`, which may be a run's folder too, or the newest below runs/."""
+    from model.card import where_it_lies
+    from model.export import newest_export
+
+    folder = model or newest_export(Path("runs"))
+    within = where_it_lies(folder / "export")
+    return within if within.is_dir() else folder
+
+
+def _print_lines(predictions: "list[Prediction]", classes: list[str], top: int) -> None:
+    """Print one line per picture: its most probable digits, or on stderr why it could not be used."""
     from model.errors import one_line
 
-    print(one_line(reason), file=sys.stderr)
-    return typer.Exit(2)
+    for prediction in predictions:
+        stream = sys.stderr if prediction.error else sys.stdout
+        print(one_line(_sentence(prediction, classes, top)), file=stream)
 
 
 def _sentence(prediction: "Prediction", classes: list[str], top: int) -> str:
+    """Return the line for one picture, such as "seven.png: 7 (99.1 %), 1 (0.4 %)"."""
     if prediction.probabilities is None:
         return str(prediction.error)
     ranked = sorted(enumerate(prediction.probabilities), key=lambda pair: -pair[1])[:top]

@@ -131,6 +131,7 @@ def test_bad_usage_and_unusable_models_exit_with_2(here: Path) -> None:
         code, out, err = run("one.png", *arguments)
         assert (code, out) == (2, "")
         assert why in err
+        assert err.startswith("error: ")
         assert len(err.splitlines()) == 1
 
 
