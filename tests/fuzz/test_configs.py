@@ -1,6 +1,5 @@
 """Configuration files that people and accidents change: what is accepted works, the rest is one clear line."""
 
-import random
 import tomllib
 from pathlib import Path
 
@@ -8,6 +7,9 @@ import optuna
 import pytest
 import tomli_w
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 
 from model.errors import ConfigError
 from model.network import Net
@@ -15,7 +17,7 @@ from search.experiment import check_cpus, load_experiment, with_trials
 from search.sampling import ask
 from search.space import complete, largest
 from search.store.resolved import differences, resolved
-from tests.fuzz.mutation import INPUTS, altered, mutated
+from tests.fuzz.mutation import ANYTHING, INPUTS, altered_table, every_input, mutated_bytes
 from tests.fuzz.survival import survived
 
 EVERY_KEY = b"""
@@ -30,21 +32,41 @@ reduction_factor = 4\nstorage = "postgresql+psycopg://me@host:5432/studies"
 ORIGINALS = [path.read_bytes() for path in sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))] + [EVERY_KEY]
 
 
+TABLES = [tomllib.loads(original.decode()) for original in ORIGINALS]
+TRIALS = st.sampled_from((*[None] * 8, 0, 20))
+
+
+@st.composite
+def changed_bytes(draw: DrawFn) -> bytes:
+    return mutated_bytes(draw, draw(st.sampled_from(ORIGINALS)))
+
+
+@st.composite
+def changed_tables(draw: DrawFn) -> bytes:
+    """Draw a configuration with other tables; one in ten has a whole section of anything."""
+    table = altered_table(draw, TABLES[draw(st.integers(0, len(TABLES) - 1))])
+    if draw(st.integers(0, 9)) == 9:
+        table[draw(st.sampled_from(sorted(TABLES[-1])))] = draw(ANYTHING)
+    return tomli_w.dumps(table).encode()
+
+
 @pytest.mark.parametrize("kind", ["bytes", "tables"])
 def test_mutated_configurations(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "changed.toml"
-    accepted = 0
-    for number in range(INPUTS):
-        generator = random.Random(f"{kind} {number}")
-        original = generator.choice(ORIGINALS)
-        if kind == "bytes":
-            path.write_bytes(mutated(original, generator))
-        else:
-            path.write_text(tomli_w.dumps(altered(tomllib.loads(original.decode()), generator)))
-        with survived(ConfigError, f"configuration {kind} {number}", path):
-            use(path, generator.choice((*[None] * 8, 0, 20)))
-            accepted += 1
-    assert 0 < accepted < INPUTS
+    accepted: list[bool] = []
+
+    @every_input
+    @given(changed_bytes() if kind == "bytes" else changed_tables(), TRIALS)
+    def test(content: bytes, trials: int | None) -> None:
+        path.write_bytes(content)
+        accepted.append(False)
+        with survived(ConfigError, f"configuration ({kind})", path):
+            use(path, trials)
+            accepted[-1] = True
+
+    test()
+    assert len(accepted) >= INPUTS
+    assert 0 < sum(accepted) < INPUTS
 
 
 def use(path: Path, trials: int | None) -> None:

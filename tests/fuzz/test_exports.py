@@ -2,7 +2,6 @@
 
 import io
 import json
-import random
 import shutil
 import zipfile
 from hashlib import sha256
@@ -10,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 from PIL import Image
 
 from model.card import FILES, ExportError, sums
@@ -17,7 +19,7 @@ from model.classify import Prediction, classify
 from model.export import read_export, write_export
 from model.hyperparameters import Hyperparameters
 from model.network import Net
-from tests.fuzz.mutation import INPUTS, altered, mutated
+from tests.fuzz.mutation import INPUTS, altered_table, every_input, mutated_bytes
 from tests.fuzz.survival import assert_clear, survived
 
 
@@ -32,28 +34,46 @@ def picture(seven: Image.Image, tmp_path: Path) -> Path:
     return tmp_path / "seven.png"
 
 
+DAMAGES = st.sampled_from(["missing", "exchanged", "table", *["bytes"] * 9])
+
+
+@st.composite
+def damaged(draw: DrawFn, contents: dict[str, bytes]) -> tuple[str, bytes | None]:
+    """Draw one of an export's files and its new content, None for a file that is gone."""
+    name, kind = draw(st.sampled_from(list(contents))), draw(DAMAGES)
+    if kind == "missing":
+        return name, None
+    if kind == "exchanged":
+        return name, contents[draw(st.sampled_from(list(contents)))]
+    if kind == "table" and name.endswith(".json"):
+        return name, other_card(draw, contents[name])
+    return name, mutated_bytes(draw, contents[name])
+
+
+def other_card(draw: DrawFn, card: bytes) -> bytes:
+    return json.dumps(altered_table(draw, json.loads(card)), default=str).encode()
+
+
 def test_damaged_exports_never_say_anything_else(folder: Path, picture: Path) -> None:
     contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     before = classify([picture], read_export(folder))
-    refused = 0
-    for number in range(INPUTS):
-        generator = random.Random(f"export {number}")
-        name = generator.choice(list(contents))
-        match generator.randrange(12):
-            case 0:
-                (folder / name).unlink()
-            case 1:
-                (folder / name).write_bytes(contents[generator.choice(list(contents))])
-            case 2 if name.endswith(".json"):
-                (folder / name).write_text(json.dumps(altered(json.loads(contents[name]), generator), default=str))
-            case _:
-                (folder / name).write_bytes(mutated(contents[name], generator))
-        refused += 1
-        with survived(ExportError, f"export {number} ({name})", folder):
+    refused: list[bool] = []
+
+    @every_input
+    @given(damaged(contents))
+    def test(change: tuple[str, bytes | None]) -> None:
+        for name, content in {**contents, change[0]: change[1]}.items():
+            (folder / name).unlink(missing_ok=True) if content is None else (folder / name).write_bytes(content)
+        refused.append(True)
+        with survived(ExportError, f"export ({change[0]})", folder):
             assert classify([picture], read_export(folder)) == before
-            refused -= 1
-        (folder / name).write_bytes(contents[name])
-    assert INPUTS / 4 < refused < INPUTS
+            refused[-1] = False
+
+    test()
+    assert len(refused) >= INPUTS
+    assert INPUTS / 4 < sum(refused) < INPUTS
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
     assert classify([picture], read_export(folder)) == before
 
 
@@ -70,41 +90,48 @@ def signed(folder: Path) -> None:
 
 def test_forged_exports_do_no_harm(folder: Path, picture: Path) -> None:
     contents = {name: (folder / name).read_bytes() for name in ("mnist_cnn.pt", "model.json")}
-    read = 0
-    for number in range(INPUTS):
-        generator = random.Random(f"forged {number}")
-        name = generator.choice(("mnist_cnn.pt", "mnist_cnn.pt", "model.json"))
-        if name.endswith(".json") and number % 4:
-            forged = json.dumps(altered(json.loads(contents[name]), generator), default=str).encode()
-        elif name.endswith(".pt") and number % 4:
-            forged = repacked(contents[name], generator)
-        else:
-            forged = mutated(contents[name], generator)
-        (folder / name).write_bytes(forged)
+    read: list[bool] = []
+
+    @every_input
+    @given(forged(contents))
+    def test(change: tuple[str, bytes]) -> None:
+        for name, content in {**contents, change[0]: change[1]}.items():
+            (folder / name).write_bytes(content)
         signed(folder)
-        with survived(ExportError, f"forged export {number} ({name})", folder):
-            told(classify([picture], read_export(folder))[0])
-            read += 1
-        for other, content in contents.items():
-            (folder / other).write_bytes(content)
-    assert 0 < read < INPUTS
+        read.append(False)
+        with survived(ExportError, f"forged export ({change[0]})", folder):
+            assert_usable(classify([picture], read_export(folder))[0])
+            read[-1] = True
+
+    test()
+    assert len(read) >= INPUTS
+    assert 0 < sum(read) < INPUTS
 
 
-def told(prediction: Prediction) -> None:
+@st.composite
+def forged(draw: DrawFn, contents: dict[str, bytes]) -> tuple[str, bytes]:
+    """Draw new weights or a new card; of four, three have the container whole and something else within."""
+    name = draw(st.sampled_from(("mnist_cnn.pt", "mnist_cnn.pt", "model.json")))
+    if draw(st.integers(0, 3)) == 0:
+        return name, mutated_bytes(draw, contents[name])
+    return name, other_card(draw, contents[name]) if name == "model.json" else repacked(draw, contents[name])
+
+
+def assert_usable(prediction: Prediction) -> None:
     if prediction.error:
         assert_clear(prediction.error, "prediction")
     else:
         assert sum(prediction.probabilities or []) == pytest.approx(1)
 
 
-def repacked(weights: bytes, generator: random.Random) -> bytes:
-    """The ZIP file of the weights with one member damaged and all checksums right, so that its pickle is met too."""
+def repacked(draw: DrawFn, weights: bytes) -> bytes:
+    """Draw the weights' ZIP file with one member damaged and all checksums right, so that its pickle is read too."""
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(weights)) as old, zipfile.ZipFile(packed, "w") as new:
-        pickle = generator.random() < 0.7
-        chosen = generator.choice([name for name in old.namelist() if name.endswith("data.pkl") == pickle])
+        pickle = draw(st.integers(0, 9)) < 7
+        chosen = draw(st.sampled_from([name for name in old.namelist() if name.endswith("data.pkl") == pickle]))
         for name in old.namelist():
-            new.writestr(name, mutated(old.read(name), generator) if name == chosen else old.read(name))
+            new.writestr(name, mutated_bytes(draw, old.read(name)) if name == chosen else old.read(name))
     return packed.getvalue()
 
 
