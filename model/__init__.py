@@ -1,1 +1,1 @@
-"""What is tuned: the network, its data, its training, and the classification of pictures with it."""
+"""The model to tune: the network, its data, its training, and the classification of pictures with it."""

@@ -1,4 +1,4 @@
-"""What an export folder says of its model, believed only where SHA256SUMS agrees. No torch: a report reads it too."""
+"""The card of an export folder, model.json, believed only where SHA256SUMS agrees. Free of torch, for reports."""
 
 import shutil
 from pathlib import Path
@@ -10,14 +10,14 @@ from model.errors import InputError
 from model.files import digest, flush_names, read_file
 from model.hyperparameters import Hyperparameters
 
-FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # those that SHA256SUMS speaks of
+FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # the files that SHA256SUMS lists
 MAX_SUMS_BYTES, MAX_CARD_BYTES = 10_000, 1_000_000
 MAX_BYTES = 5_000_000_000  # the weights of the largest network that the hyperparameters allow
 REMEDY = "name an export folder that is whole, or write this one again: python -m search.confirm RUN_DIR"
 
 
 class ExportError(InputError):
-    """An export folder that cannot be used; the text is one line: the fault (where and what is wrong), the remedy."""
+    """Raised for an export folder that cannot be used; the text is one line: where, what is wrong (`fault`), remedy."""
 
     def __init__(self, fault: str, remedy: str = REMEDY) -> None:
         super().__init__(f"{fault}; {remedy}")
@@ -25,6 +25,8 @@ class ExportError(InputError):
 
 
 class Normalisation(BaseModel):
+    """The mean and standard deviation, of pixels in [0, 1], that normalise an image."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     mean: float
@@ -47,7 +49,7 @@ class ModelCard(BaseModel):
 
 
 def read_card(folder: Path) -> ModelCard:
-    """The card of an export. Raises ExportError where it is missing, damaged or not what SHA256SUMS speaks of."""
+    """Return the card of an export. Raises: ExportError where it is missing, damaged or not the one in SHA256SUMS."""
     text = read_verified(folder, "model.json", MAX_CARD_BYTES)
     try:
         return ModelCard.model_validate_json(text)
@@ -60,14 +62,14 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def read_whole(folder: Path) -> ModelCard:
-    """The card of an export of which every file is as it was written. Raises ExportError."""
+    """Return the card of an export after checking every file of it. Raises: ExportError."""
     for name in FILES:
         read_verified(folder, name)
     return read_card(folder)
 
 
 def read_verified(folder: Path, name: str, limit: int = MAX_BYTES) -> bytes:
-    """The contents of the file `name` of an export, at most `limit` bytes. Raises ExportError."""
+    """Return the contents of the file `name` of an export, at most `limit` bytes. Raises: ExportError."""
     folder = where_it_lies(folder)
     contents = _read(folder / name, limit)
     if _line(name, contents) not in _read(folder / "SHA256SUMS", MAX_SUMS_BYTES).splitlines():
@@ -76,34 +78,36 @@ def read_verified(folder: Path, name: str, limit: int = MAX_BYTES) -> bytes:
 
 
 def sums(files: dict[str, bytes]) -> bytes:
-    """The contents of SHA256SUMS, as `sha256sum -c` reads it."""
+    """Return the contents of SHA256SUMS for these files, as `sha256sum -c` reads it."""
     return b"".join(_line(name, contents) + b"\n" for name, contents in files.items())
 
 
 def where_it_lies(folder: Path) -> Path:
-    """`folder`, or where it was set aside: no file system exchanges two folders at once, and a kill may come between
-    the two renames of a replacement."""
+    """Return the path under which the export `folder` is found: its own, or the one where it was set aside.
+
+    A replacement takes two renames, and a kill may come between them.
+    """
     aside = set_aside(folder)
     return aside if aside.exists() and not folder.exists() else folder
 
 
 def set_aside(folder: Path) -> Path:
-    """The name of the older export while a newer one takes its place."""
+    """Return the path of the older export while a newer one takes its place."""
     folder = folder.absolute()
     return folder.parent / f".{folder.name}.old"
 
 
 def in_the_making(folder: Path) -> Path:
-    """The name of a newer export before it takes its place."""
+    """Return the path of a newer export before it takes its place."""
     folder = folder.absolute()
     return folder.parent / f".{folder.name}.new"
 
 
 def replace_by_newer(folder: Path) -> None:
-    """Put the export in the making in the place of the older one if it is whole, else the older one in its own place.
+    """Replace the export `folder` by the one in the making if that is whole; else put the older one back.
 
-    Done again after a kill it ends what was cut short, so that no test images are scored twice for it. Only the holder
-    of the run's lock may.
+    After a kill, a second call completes the replacement, so that the test images need not be scored again. Only the
+    holder of the run's lock may call it.
     """
     new, old = in_the_making(folder), set_aside(folder)
     if _is_whole(new):
@@ -119,6 +123,7 @@ def replace_by_newer(folder: Path) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
+    """Return whether every file of the export is as it was written."""
     try:
         read_whole(folder)
     except ExportError:
@@ -127,10 +132,12 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _line(name: str, contents: bytes) -> bytes:
+    """Return the line of SHA256SUMS for one file."""
     return f"{digest(contents)}  {name}".encode()
 
 
 def _read(path: Path, limit: int) -> bytes:
+    """Return the contents of a file of at most `limit` bytes. Raises: ExportError."""
     try:
         return read_file(path, limit)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The names of the data sets, apart from what loads them: a configuration is checked without importing torch."""
+"""The names of the data sets, apart from their loaders, so that a configuration is checked without importing torch."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Training state on disk: saved and loaded side by side, so that a resumed trial continues exactly."""
+"""Checkpoints: a training state saved and loaded, so that a resumed trial continues exactly."""
 
 import io
 from pathlib import Path
@@ -10,47 +10,50 @@ from model.files import digest, write_atomically
 from model.hyperparameters import Hyperparameters
 from model.train import TrainingState, start
 
-# The SHA-256 of what torch.save wrote, then that: one file, so that the two can't come apart.
+# A checkpoint is the SHA-256 of the bytes that torch.save wrote, then these bytes: one file keeps them together.
 FILE = "state.bin"
 DIGEST_BYTES = 32
 
 
 class CheckpointError(Exception):
-    """A saved state that can't be used; the message is one line."""
+    """Raised for a checkpoint that can't be used; the message is one line."""
 
 
-def save(state: TrainingState, folder: Path) -> None:
-    """Write weights, optimizer and epoch into `folder`, under a temporary name first."""
+def save(training: TrainingState, folder: Path) -> None:
+    """Write a checkpoint of `training` into `folder`, whole or not at all: weights, optimizer, epoch, seeds."""
     stored = io.BytesIO()
     content = {
-        "hyperparameters": state.hyperparameters.model_dump(),
-        "seed": state.seed,
-        "number": state.number,
-        "epoch": state.epoch,
-        "net": state.net.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
+        "hyperparameters": training.hyperparameters.model_dump(),
+        "seed": training.seed,
+        "number": training.number,
+        "epoch": training.epoch,
+        "net": training.net.state_dict(),
+        "optimizer": training.optimizer.state_dict(),
     }
     torch.save(content, stored)
     write_atomically(folder / FILE, bytes.fromhex(digest(stored.getbuffer())) + stored.getvalue())
 
 
 def load(folder: Path, device: torch.device) -> TrainingState:
-    """The state that `save` wrote, on `device`. Raises CheckpointError for a file that is damaged or absent."""
+    """Return the training state in the checkpoint that `save` wrote, on `device`.
+
+    Raises: CheckpointError for a file that is damaged or absent.
+    """
     path = folder / FILE
     try:
         content = torch.load(io.BytesIO(_verified(path)), map_location="cpu", weights_only=True)
         hyperparameters = Hyperparameters(**content["hyperparameters"])
-        state = start(hyperparameters, seed=content["seed"], number=content["number"], device=device)
-        state.net.load_state_dict(content["net"])
-        state.optimizer.load_state_dict(content["optimizer"])
-        state.epoch = content["epoch"]
+        training = start(hyperparameters, seed=content["seed"], number=content["number"], device=device)
+        training.net.load_state_dict(content["net"])
+        training.optimizer.load_state_dict(content["optimizer"])
+        training.epoch = content["epoch"]
     except Exception as error:  # torch.load raises a dozen types for a file of another kind
-        raise CheckpointError(f"{path} can't be read as a training state: {summary(error)}") from error
-    return state
+        raise CheckpointError(f"{path} can't be read as a checkpoint: {summary(error)}") from error
+    return training
 
 
 def _verified(path: Path) -> bytes:
-    """What torch.save wrote. Raises ValueError where it is not what its digest was made of."""
+    """Return the bytes that torch.save wrote into the checkpoint. Raises: ValueError where their SHA-256 is another."""
     content = path.read_bytes()
     expected, stored = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
     if bytes.fromhex(digest(stored)) != expected:

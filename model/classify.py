@@ -1,4 +1,4 @@
-"""Pictures in, digits and probabilities out."""
+"""Classification of pictures: paths in, digits and probabilities out."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ BATCH = 1000
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the network says of one picture: either `error` is None, or all but the image's name are."""
+    """The network's answer for one picture: either `error` is None, or all else but the image's name is."""
 
     image: str
     digit: int | None = None
@@ -26,12 +26,13 @@ class Prediction:
 
 
 def classify(paths: list[Path | str], export: Export) -> list[Prediction]:
-    """One prediction for each path, in order; a picture that cannot be used gives its error, not an exception."""
+    """Return one prediction for each path, in order; a picture that cannot be used has an `error` in it."""
     batches = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
     return [prediction for batch in batches for prediction in _classify_batch(batch, export)]
 
 
 def _classify_batch(paths: list[Path | str], export: Export) -> list[Prediction]:
+    """Return the predictions for at most BATCH pictures, which go through the network together."""
     predictions = [Prediction(image=str(path)) for path in paths]
     digits: dict[int, Tensor] = {}
     for index, path in enumerate(paths):
@@ -44,7 +45,7 @@ def _classify_batch(paths: list[Path | str], export: Export) -> list[Prediction]
         for index, row in zip(digits, rows, strict=True):
             best = row.index(max(row))
             found = {"digit": best, "probability": row[best], "probabilities": row}
-            if not math.isfinite(sum(row)):  # of weights or a normalisation that nobody trained
+            if not math.isfinite(sum(row)):  # weights or a normalisation that nobody trained
                 found = {"error": f"{predictions[index].image}: the model gives no probabilities; export it again"}
             predictions[index] = replace(predictions[index], **found)
     return predictions
@@ -52,7 +53,7 @@ def _classify_batch(paths: list[Path | str], export: Export) -> list[Prediction]
 
 @torch.inference_mode()
 def _probabilities(digits: Tensor, export: Export) -> Tensor:
-    """uint8 (N, 28, 28) to (N, 10)."""
+    """Return the network's probabilities (N, 10) for uint8 digits (N, 28, 28)."""
     images = (digits[:, None].float() / 255 - export.mean) / export.std
     probabilities: Tensor = export.net(images).double().exp()
     return probabilities

@@ -17,7 +17,8 @@ __all__ = ["DataError", "Dataset", "Split", "batches", "data_root", "load_datase
 class Dataset:
     """Training, validation and test images, with the classes' names and the statistics that normalise a batch.
 
-    `rest` are the training images beyond the limit `train_images`; only a refit uses them.
+    `mean` and `std` are those of the training images' pixels, in [0, 1]. `rest` holds the training images beyond the
+    limit `train_images`; only a refit uses them.
     """
 
     name: str
@@ -30,13 +31,17 @@ class Dataset:
     rest: Split
 
     def for_refit(self) -> "Dataset":
-        """The same with every training and validation image to train on. `val` stays: its images are seen then."""
+        """Return this data set with every training and validation image in `train`.
+
+        `val` stays as it is, though its images are trained on then.
+        """
         parts = (self.train, self.val, self.rest)
         everything = Split(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
         return replace(self, train=everything, rest=empty_like(self.rest))
 
 
 def empty_like(split: Split) -> Split:
+    """Return a split of no images, of the type and on the device of `split`."""
     return Split(split.images[:0], split.labels[:0])
 
 
@@ -49,10 +54,10 @@ def load_dataset(
     seed: int = 0,
     fallback: bool = False,
 ) -> Dataset:
-    """Load `name`, downloading it once if it is absent, and split the training images by `seed`, stratified.
+    """Load the data set `name` and split its training images by `seed`, stratified; download it if it is absent.
 
-    `train_images` limits what is left for training after the validation split. With `fallback`, a data set that
-    can't be had is replaced by scikit-learn's digits (`Dataset.name` says so). Raises DataError.
+    `train_images` limits the training images that are left after the validation split. With `fallback`, a data set
+    that can't be read or downloaded is replaced by scikit-learn's digits (`Dataset.name` says so). Raises: DataError.
     """
     root = root or data_root()
     if name == FALLBACK:
@@ -69,7 +74,7 @@ def load_dataset(
 def batches(
     split: Split, batch_size: int, mean: float, std: float, order: Tensor | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Normalised float images (B, 1, 28, 28) and labels (B,), in `order` (a permutation of the rows) if given."""
+    """Yield normalised float images (B, 1, 28, 28) and labels (B,), in `order` (a permutation of the rows) if given."""
     for start in range(0, len(split), batch_size):
         rows: Tensor | slice = slice(start, start + batch_size)
         if order is not None:
@@ -78,13 +83,14 @@ def batches(
 
 
 def normalise(images: Tensor, mean: float, std: float) -> Tensor:
-    """uint8 images (B, 28, 28) to floats (B, 1, 28, 28) with the data set's mean and deviation removed."""
+    """Return uint8 images (B, 28, 28) as floats (B, 1, 28, 28), less the data set's `mean` and divided by its `std`."""
     return images.unsqueeze(1).float().sub_(255 * mean).div_(255 * std)
 
 
 def _split(
     name: str, classes: list[str], train: Split, test: Split, validation_images: int, limit: int | None, seed: int
 ) -> Dataset:
+    """Split a data set's training images and measure their pixels. Raises: DataError where too few are left."""
     if len(train) < 200:
         raise DataError(f"{name} has only {len(train)} training images, fewer than 200; put the whole files in place")
     if validation_images + 100 > len(train):
@@ -119,7 +125,7 @@ def _split(
 
 
 def _divided(rows: Sequence[int], labels: Tensor, size: int, seed: int) -> tuple[list[int], list[int]]:
-    """`size` of the rows and the others, stratified by label where there are enough of each for that."""
+    """Divide rows into `size` of them and the others, stratified by label where there are enough of each."""
     from sklearn.model_selection import train_test_split
 
     counts = torch.bincount(labels[rows])

@@ -1,4 +1,4 @@
-"""Picture files to pixels: seven formats, each checked before it is decoded, within limits of time and memory."""
+"""Decoding of picture files: seven formats, each checked before it is decoded, within limits of time and memory."""
 
 import math
 import os
@@ -18,16 +18,19 @@ from model.limits import LimitError, bounded
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 MAX_BYTES = 50_000_000
 MAX_PIXELS = 50_000_000
-WORKING_PIXELS, WORKING_SIDE = 1_000_000, 10_000  # more shows nothing in 20x20, and takes memory
-BITE = 4096  # bytes that are decoded at once: between two bites the limit of time is looked at
+WORKING_PIXELS, WORKING_SIDE = 1_000_000, 10_000  # a larger picture shows no more in 20x20 and takes memory
+BITE = 4096  # bytes decoded at once: the time limit is checked between two bites
 
 
 class ImageError(InputError):
-    """A file that shows no digit; the text is one line that names the file, what is wrong and the remedy."""
+    """Raised for a file that shows no digit; the text is one line that names the file, what is wrong and the remedy."""
 
 
 def decode(path: Path) -> Tensor:
-    """RGBA in [0, 1], (H, W, 4), upright, of about WORKING_PIXELS and WORKING_SIDE at most. Raises ImageError."""
+    """Return the picture at `path`, upright, as RGBA (H, W, 4) in [0, 1], scaled to about WORKING_PIXELS at most.
+
+    Raises: ImageError.
+    """
     _check_file(path)
     try:
         with bounded(), _silence():
@@ -44,6 +47,7 @@ def decode(path: Path) -> Tensor:
 
 
 def _check_file(path: Path) -> None:
+    """Raise ImageError unless `path` is a readable file of at most MAX_BYTES that is not empty."""
     try:
         check_file(path, MAX_BYTES)
         empty = path.stat().st_size == 0
@@ -57,7 +61,7 @@ def _check_file(path: Path) -> None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """libtiff writes what it dislikes straight to the terminal, a dozen lines for one damaged file."""
+    """Silence stderr: libtiff writes its complaints straight to the terminal, a dozen lines for one damaged file."""
     terminal = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
@@ -70,8 +74,9 @@ def _silence() -> Iterator[None]:
 
 
 def _decoded(path: Path) -> Tensor:
+    """Return what `decode` does. Raises: ImageError, and whatever Pillow raises on a damaged file."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata is no concern of the person who asks for the digit
+        warnings.simplefilter("ignore")  # odd metadata does not concern the person who asks for the digit
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path, formats=FORMATS) as image:
             pixels = image.width * image.height
@@ -86,12 +91,13 @@ def _decoded(path: Path) -> Tensor:
 
 
 def _factor(image: Image.Image) -> int:
-    """How much smaller the picture may be made."""
+    """Return the factor, 1 or more, by which the picture may be made smaller."""
     area = math.sqrt(image.width * image.height / WORKING_PIXELS)
     return max(1, math.ceil(area), math.ceil(max(image.size) / WORKING_SIDE))
 
 
 def _reduced(image: Image.Image) -> Image.Image:
+    """Return the picture made smaller by its factor, averaging pixels."""
     factor = _factor(image)
     if factor == 1:
         return image
@@ -101,7 +107,8 @@ def _reduced(image: Image.Image) -> Image.Image:
 
 
 def _rgba(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):  # 16 and 32 bits: scanners and cameras seldom use the whole range
+    """Return the picture as RGBA; the range of 16 and 32 bits is stretched to 8."""
+    if image.mode.startswith(("I", "F")):  # scanners and cameras seldom use the whole range of 16 and 32 bits
         low, high = (float(extreme) for extreme in image.getextrema())  # type: ignore[arg-type]
         scale = 255 / (high - low) if high > low else 0.0
         image = image.convert("F").point(lambda value: value * scale - low * scale).convert("L")

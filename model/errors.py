@@ -1,11 +1,11 @@
-"""Errors that a person can correct, each told in one line: where, what is wrong and the remedy."""
+"""Errors that a person can correct, each a message of one line: where, what is wrong and the remedy."""
 
 import errno
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-LONGEST = 2000  # letters; names and values in a message may be of any length
+LONGEST = 2000  # characters; names and values in a message may be of any length
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 # SQLite without room for its index of the log, of 32 KiB, says only "disk I/O error".
 FULL_SQLITE = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
@@ -13,18 +13,18 @@ FULL_WORDS = ("No space left on device", "database or disk is full", "Disk quota
 
 
 class InputError(Exception):
-    """Raised for what a person gave; the text is one line, whatever the names and values in it hold."""
+    """Raised for input that a person can correct; the text is one line, whatever the names and values in it hold."""
 
     def __init__(self, text: str) -> None:
         super().__init__(one_line(text))
 
 
 class ConfigError(InputError):
-    """What a person must change before a search can run; the line has key, value, rule and remedy."""
+    """Raised for what a person must change before a search can run; the line has key, value, rule and remedy."""
 
 
 def exit_code(work: Callable[[], int]) -> int:
-    """Run a command's `work` and return its exit code; what a person can correct becomes one line and code 2."""
+    """Run a command's `work` and return its exit code; an error that a person can correct is printed and gives 2."""
     try:
         return work()
     except KeyboardInterrupt:
@@ -46,18 +46,18 @@ def one_line(text: str) -> str:
 
 
 def summary(error: BaseException, most: int = 200) -> str:
-    """Return what an exception says, on one line and in at most `most` letters; its type if it says nothing."""
+    """Return an exception's text on one line of at most `most` characters, or its type where it has no text."""
     return " ".join(str(error).split())[:most] or type(error).__name__
 
 
 def of_file(error: OSError) -> str:
-    """Return the line for what a file or its disk refuses; `error` names the file."""
+    """Return the message for an OSError of a file or its disk; `error` must name the file."""
     remedy = "free some room" if error.errno in FULL_DISK else "see to its permissions"
     return f"{error.filename}: {error.strerror}; {remedy}"
 
 
 def shown(value: Any) -> str:
-    """Return `value` as a message shows it: the beginning of what is very long."""
+    """Return `value` as a message shows it, cut after 100 characters."""
     try:
         text = repr(value)
     except (RecursionError, ValueError):  # nested thousands of levels deep; an integer of thousands of digits
@@ -76,7 +76,7 @@ def is_full(error: BaseException | None) -> bool:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield `error` and all that led to it."""
+    """Yield `error` and all errors that led to it."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,9 +1,9 @@
-"""The export folder: a trained network with all that it takes to use it, here, elsewhere and in ten years.
+"""The export folder: a trained network with all that is needed to use it, here, elsewhere and in ten years.
 
 mnist_cnn.pt          the weights, a plain state_dict
-mnist_cnn.py          a standalone module: `Net()` with no arguments has the shape of these weights
+mnist_cnn.py          a standalone module: `Net()` without arguments fits these weights
 model.json            hyperparameters, classes, normalisation, metrics, provenance, SHA-256 of the weights (card.py)
-test_predictions.csv  what the network said of each test image
+test_predictions.csv  the network's prediction and probabilities for each test image
 SHA256SUMS            of these four, for `sha256sum -c SHA256SUMS`
 """
 
@@ -53,6 +53,8 @@ MAX_OVERHEAD = 100_000  # bytes of mnist_cnn.pt that are not weights
 
 @dataclass(frozen=True)
 class Export:
+    """A trained network read from an export folder, in evaluation mode, with its card."""
+
     folder: Path
     net: Net
     hyperparameters: Hyperparameters
@@ -79,7 +81,7 @@ def write_export(
     """Write the export `folder`, in place of an older one if there is one.
 
     `labels` (N,) and `probabilities` (N, 10) are those of the test images, in the order of the test set.
-    Raises ValueError where weights and hyperparameters do not belong together or shapes do not match.
+    Raises: ValueError where weights and hyperparameters do not belong together or shapes do not match.
     """
     folder = folder.absolute()
     weights = {name: _plain(tensor) for name, tensor in state_dict.items()}
@@ -105,7 +107,7 @@ def write_export(
 
 
 def read_export(folder: Path) -> Export:
-    """Read an export folder; nothing in it is ever executed. Raises ExportError for a missing or damaged one."""
+    """Read an export folder; nothing in it is ever executed. Raises: ExportError for a missing or damaged one."""
     folder = where_it_lies(folder)
     card, path = read_card(folder), folder / "mnist_cnn.pt"
     numbers = sum(tensor.numel() for tensor in _blank(card.hyperparameters).state_dict().values())
@@ -130,7 +132,7 @@ def read_export(folder: Path) -> Export:
 
 
 def newest_export(runs: Path) -> Path:
-    """The export folder below `runs` that was written last. Raises ExportError where there is none."""
+    """Return the export folder below `runs` that was written last. Raises: ExportError where there is none."""
     found = [where_it_lies(run / "export") / "model.json" for run in runs.glob("*")]
     found = [path for path in found if path.is_file()]
     if not found:
@@ -139,25 +141,26 @@ def newest_export(runs: Path) -> Path:
 
 
 def _load(stored: bytes) -> Any:
+    """Return the weights that torch.save stored, loaded within limits of time and memory. Raises: anything."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a strange file gets one line, from us
+        warnings.simplefilter("ignore")  # a strange file gets one line, ours
         with bounded(memory=2 * len(stored) + MEMORY):  # it is a ZIP file: zeros could be packed a thousandfold
             return torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """Off the device, out of any larger storage or memory format."""
+    """Return a copy of `tensor` on the CPU, as contiguous float32 in a storage of its own."""
     return tensor.detach().to("cpu", torch.float32).clone(memory_format=torch.contiguous_format)
 
 
 def _blank(hyperparameters: Hyperparameters) -> Net:
-    """The network without weights: it takes no memory, whatever the widths say."""
+    """Return the network without weights, which takes no memory however wide it is."""
     with torch.device("meta"):
         return Net(**hyperparameters.architecture())
 
 
 def _net(hyperparameters: Hyperparameters, weights: dict[str, Tensor]) -> Net:
-    """The network with these weights, in evaluation mode. Raises ValueError where they do not fit."""
+    """Return the network with these weights, in evaluation mode. Raises: ValueError where they do not fit."""
     net = _blank(hyperparameters)
     expected = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
     if not isinstance(weights, dict) or weights.keys() != expected.keys():
@@ -181,6 +184,7 @@ def _standalone(hyperparameters: Hyperparameters) -> str:
 
 
 def _predictions(labels: Tensor, probabilities: Tensor) -> str:
+    """Return test_predictions.csv for labels (N,) and probabilities (N, 10). Raises: ValueError for other shapes."""
     if probabilities.shape != (len(labels), 10):
         raise ValueError(f"probabilities have shape {tuple(probabilities.shape)}, labels ask for ({len(labels)}, 10)")
     text = io.StringIO()
@@ -193,9 +197,9 @@ def _predictions(labels: Tensor, probabilities: Tensor) -> str:
 
 
 def _replace(folder: Path, files: dict[str, bytes]) -> None:
-    """Write the files beside `folder` and rename them into place, so that a crash leaves the old ones or the new."""
+    """Write the files beside `folder` and rename them into place: a crash leaves the old export or the new one."""
     new = in_the_making(folder)
-    shutil.rmtree(new, ignore_errors=True)  # what a crash left
+    shutil.rmtree(new, ignore_errors=True)  # left by a crash
     new.mkdir(parents=True)
     for name, contents in files.items():
         write_flushed(new / name, contents)

@@ -1,7 +1,7 @@
-"""What reading one file may cost: damaged or made to do harm, it ends in an error, not in a machine at a standstill.
+"""Limits of time and memory for reading one file, so that a harmful one ends in an error and not in a stalled machine.
 
-A few kilobytes can ask for hours or for all memory: a picture of 60,000 x 60,000, a JPEG of a thousand passes, a
-TOML key of ten thousand parts, a ZIP of zeros. Sizes and kinds are checked first; these limits are for all the rest.
+A few kilobytes can ask for hours or for all memory: a picture of 60,000 x 60,000, a JPEG of a thousand passes, a ZIP
+of zeros. Sizes and kinds are checked first; these limits catch all the rest.
 """
 
 import os
@@ -18,12 +18,15 @@ MEMORY = 2**30  # bytes beyond what the process holds already; a large photograp
 
 
 class LimitError(Exception):
-    """Reading took too much; the text says what and how much."""
+    """Raised where reading took too much; the text says whether time or memory, and how much."""
 
 
 @contextmanager
 def bounded(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
-    """Raise LimitError where the body takes more. Time is limited in the main thread only, memory on Linux only."""
+    """Raise LimitError where the body takes more CPU seconds or more bytes of memory.
+
+    Time is limited in the main thread only, memory on Linux only.
+    """
     try:
         with _cpu_time(seconds), _memory(memory):
             yield
@@ -33,6 +36,7 @@ def bounded(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
 
 @contextmanager
 def _cpu_time(seconds: float) -> Iterator[None]:
+    """Raise LimitError in the body after so many seconds of this process's CPU time."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -51,7 +55,7 @@ def _cpu_time(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def _memory(most: int) -> Iterator[None]:
-    """Beyond it the kernel refuses, so that the libraries' own C code has to give up too."""
+    """Let the kernel refuse more than `most` bytes of new memory, so that the libraries' C code has to give up too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = _held() + most
     allowed = min(limit for limit in (wanted, soft, hard) if limit != resource.RLIM_INFINITY)
@@ -63,7 +67,7 @@ def _memory(most: int) -> Iterator[None]:
 
 
 def _held() -> int:
-    """Bytes of data that this process has mapped."""
+    """Return the bytes of data that this process has mapped."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
     except OSError:

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 
 
 class Net(nn.Module):
-    """Images (N, 1, 28, 28), normalised, to log-probabilities (N, 10).
+    """The network from images (N, 1, 28, 28), normalised, to log-probabilities (N, 10).
 
     `pool` is "late" (2x2 max-pool after the second convolution, as in the article) or "early" (after each
-    convolution: 5 to 10 times less work). Raises ValueError where kernel and pooling leave no pixels.
+    convolution: 5 to 10 times less work). Raises: ValueError where kernel and pooling leave no pixels.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Net(nn.Module):
         self.fc2 = nn.Linear(hidden_width, 10)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the log-probabilities (N, 10) of normalised images (N, 1, 28, 28)."""
         x = self.conv1(x)
         if self.pool == "early":
             x = F.max_pool2d(x, 2)

@@ -1,4 +1,4 @@
-"""Where images come from: MNIST's files and their like, downloaded once, or scikit-learn's digits."""
+"""Sources of images: the files of MNIST and its like, downloaded once, or scikit-learn's digits."""
 
 import os
 import socket
@@ -16,12 +16,12 @@ from model.errors import ConfigError, summary
 from model.files import check_file
 from model.limits import bounded
 
-CONNECT_TIMEOUT = 10.0  # seconds; torchvision itself would wait for ever behind a firewall
+CONNECT_TIMEOUT = 10.0  # seconds; torchvision itself would wait forever behind a firewall
 MAX_FILE_BYTES = 100_000_000  # twice MNIST's largest file
 
 
 class DataError(ConfigError):
-    """Raised where a data set is unavailable."""
+    """Raised for a data set that cannot be read or downloaded, or that has too few images."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,16 @@ class Split:
         return len(self.labels)
 
     def to(self, device: torch.device) -> "Split":
+        """Return the split on `device`."""
         return Split(self.images.to(device), self.labels.to(device))
 
 
 def data_root(folder: str | Path | None = None) -> Path:
-    """The folder of the data sets: `folder`, else DIGIT_SEARCH_DATA, else the user's cache."""
+    """Return the folder of the data sets: `folder`, else DIGIT_SEARCH_DATA, else the user's cache directory."""
     if chosen := folder or os.environ.get("DIGIT_SEARCH_DATA"):
         try:
             return Path(chosen).expanduser().absolute()
-        except RuntimeError as error:  # of ~somebody
+        except RuntimeError as error:  # for ~somebody
             raise DataError(f"{chosen}: no such person's home folder; write the folder's path in full") from error
     import platformdirs
 
@@ -51,7 +52,7 @@ def data_root(folder: str | Path | None = None) -> Path:
 
 
 def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split]:
-    """Name, classes, training and test images of a data set that torchvision knows. Raises DataError."""
+    """Return name, classes, training and test images of a torchvision data set. Raises: DataError."""
     from torchvision import datasets
 
     kinds: dict[str, Any] = {
@@ -62,7 +63,7 @@ def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split
     kind = kinds[name]
     raw = root / kind.__name__ / "raw"
     files = [(raw / f"{part}-images-idx3-ubyte", raw / f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")]
-    if not all(os.path.lexists(path) for pair in files for path in pair):  # a link to nothing is there, and told of
+    if not all(os.path.lexists(path) for pair in files for path in pair):  # a broken link is reported, not replaced
         _download(kind, name, root)
     try:
         with bounded():
@@ -76,7 +77,7 @@ def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split
 
 
 def _read_split(images: Path, labels: Path) -> Split:
-    """One pair of IDX files. Raises OSError, ValueError and whatever else torchvision's parser does."""
+    """Read one pair of IDX files. Raises: ValueError, and whatever torchvision's parser raises."""
     from torchvision.datasets import mnist
 
     for path in (images, labels):
@@ -93,7 +94,7 @@ def _read_split(images: Path, labels: Path) -> Split:
 
 
 def _download(kind: Any, name: str, root: Path) -> None:
-    """Fetch the files into `root`, by one process at a time, with torchvision's progress bar."""
+    """Download the files into `root`, one process at a time, with torchvision's progress bar. Raises: DataError."""
     from filelock import FileLock
 
     try:
@@ -109,6 +110,7 @@ def _download(kind: Any, name: str, root: Path) -> None:
 
 @contextmanager
 def _connect_timeout() -> Iterator[None]:
+    """Limit how long the body waits for a connection."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_TIMEOUT)
     try:
@@ -118,7 +120,7 @@ def _connect_timeout() -> Iterator[None]:
 
 
 def uci_digits() -> tuple[str, list[str], Split, Split]:
-    """scikit-learn's digits, scaled from 8x8 to 20x20 and put in the middle of 28x28, as MNIST's are."""
+    """Return scikit-learn's digits, scaled from 8x8 to 20x20 and put in the middle of 28x28, as MNIST's are."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -132,5 +134,6 @@ def uci_digits() -> tuple[str, list[str], Split, Split]:
 
 
 def take(split: Split, rows: list[int]) -> Split:
+    """Return these rows of `split`, in ascending order."""
     chosen = torch.tensor(sorted(rows), dtype=torch.int64)
     return Split(split.images[chosen], split.labels[chosen])

@@ -1,4 +1,4 @@
-"""Training and evaluation: a loop that reads from top to bottom and knows nothing of Ray, files or printing."""
+"""Training and evaluation: one loop, without Ray, files or printing."""
 
 import hashlib
 import math
@@ -20,8 +20,10 @@ WARM_UP = 0.3  # share of a one-cycle schedule in which the learning rate rises
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One pass over the training images. Losses are means per image; `seconds` includes the evaluation,
-    `images_per_second` is training alone."""
+    """The figures of one pass over the training images.
+
+    Losses are means per image, in nats; `seconds` includes the evaluation, `images_per_second` is training alone.
+    """
 
     epoch: int
     train_loss: float
@@ -33,7 +35,7 @@ class EpochMetrics:
 
 @dataclass
 class TrainingState:
-    """All that training changes, and the (seed, number) that its randomness is a function of."""
+    """All that training changes, and the (seed, number) that fix its random numbers."""
 
     hyperparameters: Hyperparameters
     seed: int
@@ -44,39 +46,40 @@ class TrainingState:
 
     @property
     def device(self) -> torch.device:
+        """Return the device that holds the network."""
         return self.net.fc2.weight.device
 
 
 def derive_seed(*parts: int) -> int:
-    """A 63-bit seed that is a function of all parts and alike for no two: (seed, trial number, epoch), say."""
+    """Return a 63-bit seed that depends on all parts, such as (seed, trial number, epoch), and on their order."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
 def start(hyperparameters: Hyperparameters, *, seed: int, number: int, device: torch.device) -> TrainingState:
-    """An untrained network and its optimizer. Weights depend on (seed, number) alone, not on the device."""
+    """Return an untrained network with its optimizer. Weights depend on (seed, number) alone, not on the device."""
     torch.manual_seed(derive_seed(seed, number, 0))
     net = Net(**hyperparameters.architecture()).to(device)
-    # On CPUs convolutions in this layout train about 1.5 times as fast; the numbers' meaning is unchanged.
+    # Convolutions in this layout train about 1.5 times as fast on CPUs; what they compute is the same.
     net.to(memory_format=torch.channels_last)
     return TrainingState(hyperparameters, seed, number, net, _optimizer(hyperparameters, net))
 
 
-def fit(state: TrainingState, data: Dataset) -> Iterator[EpochMetrics]:
-    """Train `state` from its epoch to its last, yielding after each epoch. `data` lies on the state's device."""
-    while state.epoch < state.hyperparameters.epochs:
+def fit(training: TrainingState, data: Dataset) -> Iterator[EpochMetrics]:
+    """Train `training` from its epoch to its last and yield the figures of each epoch; `data` is on the same device."""
+    while training.epoch < training.hyperparameters.epochs:
         began = time.perf_counter()
-        train_loss = _train_epoch(state, data)
+        train_loss = _train_epoch(training, data)
         train_seconds = time.perf_counter() - began
-        state.epoch += 1
-        val_loss, val_accuracy = evaluate(state.net, data.val, data.mean, data.std)
+        training.epoch += 1
+        val_loss, val_accuracy = evaluate(training.net, data.val, data.mean, data.std)
         seconds = time.perf_counter() - began
         yield EpochMetrics(
-            state.epoch, train_loss, val_loss, val_accuracy, seconds, len(data.train) / max(train_seconds, 1e-9)
+            training.epoch, train_loss, val_loss, val_accuracy, seconds, len(data.train) / max(train_seconds, 1e-9)
         )
 
 
 def evaluate(net: Net, split: Split, mean: float, std: float) -> tuple[float, float]:
-    """Mean negative log-likelihood and accuracy over `split`."""
+    """Return the network's mean negative log-likelihood (nats per image) and accuracy (0 to 1) over `split`."""
     log_probabilities = predict(net, split.images, mean, std)
     loss = F.nll_loss(log_probabilities, split.labels)
     accuracy = (log_probabilities.argmax(dim=1) == split.labels).double().mean()
@@ -85,7 +88,7 @@ def evaluate(net: Net, split: Split, mean: float, std: float) -> tuple[float, fl
 
 @torch.inference_mode()
 def predict(net: Net, images: Tensor, mean: float, std: float) -> Tensor:
-    """Log-probabilities (N, 10) of uint8 images (N, 28, 28), dropout off."""
+    """Return the network's log-probabilities (N, 10) of uint8 images (N, 28, 28), with dropout off."""
     net.eval()
     placeholder = Split(images, torch.zeros(len(images), dtype=torch.int64, device=images.device))
     parts = [net(batch) for batch, _ in batches(placeholder, EVALUATION_BATCH, mean, std)]
@@ -93,8 +96,9 @@ def predict(net: Net, images: Tensor, mean: float, std: float) -> Tensor:
 
 
 def learning_rate_at(hyperparameters: Hyperparameters, epoch: int, progress: float) -> float:
-    """The learning rate in `epoch` (from 0) at `progress` (0 to 1, of all steps): a pure function, so nothing of a
-    schedule need be saved. One-cycle: linear warm-up, then cosine to zero (Smith & Topin 2018, arXiv:1708.07120).
+    """Return the learning rate in `epoch` (from 0) at `progress` (0 to 1, of all steps); a checkpoint needs no more.
+
+    One-cycle: linear warm-up, then cosine to zero (Smith & Topin 2018, arXiv:1708.07120).
     """
     peak = hyperparameters.learning_rate
     if hyperparameters.schedule == "step":
@@ -106,17 +110,18 @@ def learning_rate_at(hyperparameters: Hyperparameters, epoch: int, progress: flo
     return peak * 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
 
 
-def _train_epoch(state: TrainingState, data: Dataset) -> float:
-    hp, net, optimizer = state.hyperparameters, state.net, state.optimizer
-    torch.manual_seed(derive_seed(state.seed, state.number, state.epoch + 1))
-    order = torch.randperm(len(data.train)).to(state.device)
+def _train_epoch(training: TrainingState, data: Dataset) -> float:
+    """Train for one epoch and return the mean loss per image, in nats."""
+    hp, net, optimizer = training.hyperparameters, training.net, training.optimizer
+    torch.manual_seed(derive_seed(training.seed, training.number, training.epoch + 1))
+    order = torch.randperm(len(data.train)).to(training.device)
     steps = math.ceil(len(data.train) / hp.batch_size)
-    total = torch.zeros((), dtype=torch.float64, device=state.device)
+    total = torch.zeros((), dtype=torch.float64, device=training.device)
     net.train()
     for step, (images, labels) in enumerate(batches(data.train, hp.batch_size, data.mean, data.std, order)):
-        progress = (state.epoch * steps + step) / (hp.epochs * steps)
+        progress = (training.epoch * steps + step) / (hp.epochs * steps)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(hp, state.epoch, progress)
+            group["lr"] = learning_rate_at(hp, training.epoch, progress)
         # cross_entropy takes logits; log-probabilities are logits too (softmax leaves them as they are).
         loss = F.cross_entropy(net(images), labels, label_smoothing=hp.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
@@ -127,6 +132,7 @@ def _train_epoch(state: TrainingState, data: Dataset) -> float:
 
 
 def _optimizer(hp: Hyperparameters, net: Net) -> torch.optim.Optimizer:
+    """Return a new optimizer for the network's parameters."""
     if hp.optimizer == "adadelta":
         return torch.optim.Adadelta(net.parameters(), lr=hp.learning_rate, weight_decay=hp.weight_decay)
     if hp.optimizer == "adamw":
