@@ -96,7 +96,7 @@ def predict(net: Net, images: Tensor, mean: float, std: float) -> Tensor:
 
 
 def learning_rate_at(hyperparameters: Hyperparameters, epoch: int, progress: float) -> float:
-    """Return the learning rate in `epoch` (from 0) at `progress` (0 to 1, of all steps); a checkpoint needs no more.
+    """Return the learning rate in `epoch` (from 0) at `progress` (0 to 1, of all steps), from nothing else.
 
     One-cycle: linear warm-up, then cosine to zero (Smith & Topin 2018, arXiv:1708.07120).
     """

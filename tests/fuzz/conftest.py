@@ -1,4 +1,4 @@
-"""Fixtures for bad input: a limit of memory around every test, a small export to classify with, no network."""
+"""Fixtures for tests of bad input: a memory limit for every test, no network, a small export."""
 
 import contextlib
 import re
@@ -14,10 +14,11 @@ from model.export import write_export
 from model.hyperparameters import Hyperparameters
 from model.network import Net
 
-MEMORY = 3 * 2**29  # bytes that a test may take at its peak, beyond what the process held before
+MEMORY = 3 * 2**29  # bytes that a test may take at its peak, beyond those held before
 
 
 def peak() -> int:
+    """Return the most bytes that this process has held at once."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return 1024 * int(found[1]) if found else 0
 
@@ -25,7 +26,7 @@ def peak() -> int:
 @pytest.fixture(autouse=True)
 def _bounded_memory(one_thread: None) -> Iterator[None]:
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     before = peak()
     yield
     assert peak() - before < MEMORY
@@ -49,7 +50,7 @@ def seven() -> Image.Image:
 
 @pytest.fixture(scope="session")
 def whole_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An export folder with a tiny untrained network."""
+    """Return an export folder with a tiny untrained network."""
     small = Hyperparameters(conv1_width=2, conv2_width=2, hidden_width=4, pool="early")
     torch.manual_seed(3)
     folder = tmp_path_factory.mktemp("whole") / "export"

@@ -1,4 +1,4 @@
-"""What it means to survive an input: within the limits a result, or one clear line and exit code 1 or 2."""
+"""Assertions for bad input: a result in time, or one clear line and exit code 1 or 2."""
 
 import signal
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ SECONDS = 5.0  # of work for one input
 
 
 class Hang(BaseException):
-    """Not an Exception, so that no `except Exception` of the code under test swallows it."""
+    """Raised in code that works too long; no Exception, so that no `except Exception` catches it."""
 
 
 @contextmanager
 def survived(error_type: type[Exception], name: str, path: Path) -> Iterator[None]:
-    """The body ends in time, well or with a clear `error_type`; else the test says which input it was."""
+    """Assert that the body ends in time, well or with a clear `error_type`; a failure names the input and its file."""
     try:
         with within_time():
             yield
@@ -28,7 +28,7 @@ def survived(error_type: type[Exception], name: str, path: Path) -> Iterator[Non
 
 
 def assert_clear(message: str | None, name: str, path: Path | str = "") -> None:
-    """One line that a terminal can show, with place, fault and remedy."""
+    """Assert that `message` is one printable line that names a place and a fault."""
     kept = f"{name}: {message!r}; the input is kept in {path}"
     assert message, kept
     assert message.isprintable(), kept
@@ -37,7 +37,7 @@ def assert_clear(message: str | None, name: str, path: Path | str = "") -> None:
 
 
 def assert_refused(result: Any, code: int, name: str) -> None:
-    """Of a command: the exit code and one clear line on stderr, nothing else."""
+    """Assert that a command ended with this exit code and one clear line on stderr, nothing else."""
     assert isinstance(result.exception, SystemExit), f"{name}: {result.exception!r}"
     assert (result.exit_code, result.stdout) == (code, ""), f"{name}: {result.output}"
     assert result.stderr.endswith("\n"), f"{name}: {result.stderr}"

@@ -1,4 +1,4 @@
-"""Whatever a name stands for, pipe, folder, loop or nothing, the commands answer in one line and exit code 1 or 2."""
+"""Commands answer any name, of a pipe, a folder, a loop or nothing, with one line and exit code 1 or 2."""
 
 import ctypes
 import json
@@ -28,7 +28,7 @@ APPS = {
     "confirm": search.__main__.confirm_app,
     "analysis": analysis.__main__.app,
 }
-LIMIT = 120  # seconds for a command that starts afresh
+LIMIT = 120  # seconds for a command in a process of its own
 WAYS: dict[str, Callable[[Path], Any]] = {
     "nothing": lambda _: None,
     "empty": lambda path: path.touch(),
@@ -68,7 +68,7 @@ NAMES = [
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_export: Path, seven: Image.Image) -> Path:
-    """A working directory in which every command of KINDS would be served."""
+    """Return a working directory in which every command of KINDS would succeed."""
     monkeypatch.chdir(tmp_path)
     seven.save("good.png")
     seven.save("picture.png")
@@ -112,7 +112,7 @@ def test_any_name_will_do(here: Path, name: str) -> None:
     assert_refused(invoke(["search", "--", name + ".toml"]), 2, name)
     assert_refused(invoke(["search", "config.toml", "--data", name + ".data"]), 2, name)
     assert_refused(invoke(["search", "config.toml", "--name", name + "/"]), 2, name)
-    if "not" in name or "\n" in name:  # these the study's address can't hold
+    if "not" in name or "\n" in name:  # names that a database's address can't hold
         for option in ("--name", "--out"):
             assert_refused(invoke(["search", "config.toml", "--data", "data", option, name]), 2, name)
 
@@ -136,14 +136,14 @@ for folder, words in json.load(sys.stdin):
 
 
 def obey_permissions() -> None:
-    """Give up root's right to read everything, which a new program can't have back."""
+    """Give up root's right to read everything, for programs started later too."""
     if os.geteuid() == 0:
         for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
             if ctypes.CDLL(None).prctl(24, right, 0, 0, 0):  # PR_CAPBSET_DROP
                 raise OSError("can't give up root's rights")
 
 
-def test_what_may_not_be_read(here: Path) -> None:
+def test_files_without_read_permission(here: Path) -> None:
     data = (["search", "config.toml", "--data", "data"], 2)
     Path("out").mkdir()
     out = (["search", "config.toml", "--data", "data", "--out", "out"], 2)

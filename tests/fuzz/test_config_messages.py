@@ -1,4 +1,4 @@
-"""What a person is told for each mistake in a configuration: the whole line, and only that line."""
+"""Each mistake in a configuration has its message, pinned here as a whole line."""
 
 import os
 from pathlib import Path
@@ -67,7 +67,7 @@ MISTAKES = {
     "should be less than or equal to 100 or should be 'auto'; lower it (docs/configuration.md)",
     "[search]\ntrials = 1\n[resources]\ncpus_per_trial = 100_000": "resources.cpus_per_trial = 100000: "
     f"this machine has {os.cpu_count()}; use at most {os.cpu_count()}",
-    # spaces with nothing in them, too little or the same twice
+    # empty spaces, spaces too small, duplicates
     SEARCH: "search.trials = 2: nothing is searched; use trials = 1 or search more in [hyperparameters]",
     SEARCH + "[hyperparameters]\nepochs = []": "hyperparameters.epochs = []: a choice needs two values or more; "
     "write a single value as epochs = VALUE",
@@ -133,7 +133,7 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("name", HARMFUL)
-def test_texts_made_to_do_harm(tmp_path: Path, name: str) -> None:
+def test_harmful_texts(tmp_path: Path, name: str) -> None:
     path = tmp_path / "harm.toml"
     path.write_text(HARMFUL[name])
     with survived(ConfigError, name, path):
@@ -144,7 +144,7 @@ def test_texts_made_to_do_harm(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("kernel_size", get_args(Hyperparameters.model_fields["kernel_size"].annotation))
 @pytest.mark.parametrize("pool", get_args(Hyperparameters.model_fields["pool"].annotation))
 def test_every_allowed_kernel_and_pooling_leaves_pixels(kernel_size: int, pool: str) -> None:
-    """The bounds of the fields see to it: a configuration that leaves none can't be written."""
+    """The fields' bounds rule out every network that would leave no pixels."""
     net = Net(conv1_width=1, conv2_width=1, kernel_size=kernel_size, hidden_width=1, pool=pool)
     assert net(torch.zeros(1, 1, 28, 28)).shape == (1, 10)
     assert net.fc1.in_features >= 1

@@ -1,4 +1,4 @@
-"""Configuration files that people and accidents change: what is accepted works, the rest is one clear line."""
+"""Configurations changed at random are accepted and work, or are refused in one clear line."""
 
 import tomllib
 from pathlib import Path
@@ -30,20 +30,19 @@ reduction_factor = 4\nstorage = "postgresql+psycopg://me@host:5432/studies"
 [resources]\ncpus_per_trial = 1\ntrials_per_gpu = 2\nmax_minutes = 5.5\ntrial_timeout = 60\nmax_consecutive_failures = 4
 """
 ORIGINALS = [path.read_bytes() for path in sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))] + [EVERY_KEY]
-
-
 TABLES = [tomllib.loads(original.decode()) for original in ORIGINALS]
 TRIALS = st.sampled_from((*[None] * 8, 0, 20))
 
 
 @st.composite
 def changed_bytes(draw: DrawFn) -> bytes:
+    """Draw a configuration with damaged bytes."""
     return mutated_bytes(draw, draw(st.sampled_from(ORIGINALS)))
 
 
 @st.composite
 def changed_tables(draw: DrawFn) -> bytes:
-    """Draw a configuration with other tables; one in ten has a whole section of anything."""
+    """Draw a configuration with altered tables; one in ten has an arbitrary section."""
     table = altered_table(draw, TABLES[draw(st.integers(0, len(TABLES) - 1))])
     if draw(st.integers(0, 9)) == 9:
         table[draw(st.sampled_from(sorted(TABLES[-1])))] = draw(ANYTHING)
@@ -70,7 +69,7 @@ def test_mutated_configurations(tmp_path: Path, kind: str) -> None:
 
 
 def use(path: Path, trials: int | None) -> None:
-    """All that a search does with a configuration before it needs data or Ray, and its first draw."""
+    """Do with a configuration all that a search does before it needs data or Ray, and draw two points."""
     experiment = with_trials(load_experiment(path), trials)
     check_cpus(experiment, str(path))
     written = path.with_suffix(".resolved")

@@ -1,4 +1,4 @@
-"""Export folders damaged or tampered with: refused in one line, or they classify exactly as they did."""
+"""Damaged or forged export folders are refused in one line, or classify exactly as before."""
 
 import io
 import json
@@ -51,10 +51,11 @@ def damaged(draw: DrawFn, contents: dict[str, bytes]) -> tuple[str, bytes | None
 
 
 def other_card(draw: DrawFn, card: bytes) -> bytes:
+    """Draw a card with altered values."""
     return json.dumps(altered_table(draw, json.loads(card)), default=str).encode()
 
 
-def test_damaged_exports_never_say_anything_else(folder: Path, picture: Path) -> None:
+def test_damaged_exports_classify_as_before_or_not_at_all(folder: Path, picture: Path) -> None:
     contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     before = classify([picture], read_export(folder))
     refused: list[bool] = []
@@ -78,13 +79,13 @@ def test_damaged_exports_never_say_anything_else(folder: Path, picture: Path) ->
 
 
 def signed(folder: Path) -> None:
-    """Make all checksums right again, as one would who wants the folder to be believed."""
+    """Write all checksums anew, so that changed files look genuine."""
     try:
         card = json.loads((folder / "model.json").read_bytes())
         card["sha256"] = sha256((folder / "mnist_cnn.pt").read_bytes()).hexdigest()
         (folder / "model.json").write_text(json.dumps(card))
     except (ValueError, TypeError):
-        pass  # no card any more
+        pass  # it is no card any more
     (folder / "SHA256SUMS").write_bytes(sums({name: (folder / name).read_bytes() for name in FILES}))
 
 
@@ -110,7 +111,7 @@ def test_forged_exports_do_no_harm(folder: Path, picture: Path) -> None:
 
 @st.composite
 def forged(draw: DrawFn, contents: dict[str, bytes]) -> tuple[str, bytes]:
-    """Draw new weights or a new card; of four, three have the container whole and something else within."""
+    """Draw new weights or a new card; three of four are valid containers with other contents."""
     name = draw(st.sampled_from(("mnist_cnn.pt", "mnist_cnn.pt", "model.json")))
     if draw(st.integers(0, 3)) == 0:
         return name, mutated_bytes(draw, contents[name])
@@ -118,6 +119,7 @@ def forged(draw: DrawFn, contents: dict[str, bytes]) -> tuple[str, bytes]:
 
 
 def assert_usable(prediction: Prediction) -> None:
+    """Assert that a prediction has probabilities, or a clear error."""
     if prediction.error:
         assert_clear(prediction.error, "prediction")
     else:
@@ -136,7 +138,7 @@ def repacked(draw: DrawFn, weights: bytes) -> bytes:
 
 
 def test_weights_that_unpack_to_far_more(tmp_path: Path) -> None:
-    """A megabyte that becomes more than a gibibyte, in the weights of the article's network: 5 MB are expected."""
+    """One megabyte in place of 5 MB of weights unpacks to more than a gibibyte and is refused."""
     folder = tmp_path / "export"
     write_export(
         folder, Net().state_dict(), Hyperparameters(), classes=list("0123456789"), mean=0.1, std=0.3, metrics={},
@@ -159,7 +161,7 @@ def test_weights_that_unpack_to_far_more(tmp_path: Path) -> None:
 
 def test_a_tensor_that_claims_to_be_huge(folder: Path) -> None:
     weights = torch.load(folder / "mnist_cnn.pt", weights_only=True)
-    weights["fc1.weight"] = torch.zeros(1).expand(10**6, 10**6)  # 4 TB were it written out
+    weights["fc1.weight"] = torch.zeros(1).expand(10**6, 10**6)  # 4 TB if it were written out
     torch.save(weights, folder / "mnist_cnn.pt")
     signed(folder)
     with survived(ExportError, "huge tensor", folder):

@@ -1,4 +1,4 @@
-"""MNIST's files, damaged: images as they are, or one clear line."""
+"""Damaged files of MNIST give images or one clear line."""
 
 from pathlib import Path
 

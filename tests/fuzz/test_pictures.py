@@ -1,4 +1,4 @@
-"""Pictures damaged, renamed or made to do harm: a digit or one clear line, soon and in little memory."""
+"""Damaged, renamed or harmful pictures give a digit or one clear line, soon and in little memory."""
 
 import io
 import struct
@@ -46,6 +46,7 @@ OTHERS = [
 
 
 def stored(image: Image.Image, way: dict[str, Any]) -> bytes:
+    """Return the file of a picture saved in one of WAYS."""
     options = {"mode": "L", **way}
     image = image.convert(options.pop("mode"))
     if options.pop("exif", False):
@@ -64,7 +65,7 @@ def plain(image: Image.Image, form: str) -> bytes:
 
 @st.composite
 def pictures(draw: DrawFn, originals: list[bytes]) -> tuple[str, bytes]:
-    """Draw a damaged picture under a name that says nothing of its format, most with right checksums."""
+    """Draw a damaged picture under a name of any format, most with checksums that fit."""
     content = mutated_bytes(draw, draw(st.sampled_from(originals)))
     ending, mend = draw(st.sampled_from(ENDINGS))
     return f"picture{ending}", mended(content) if mend else content
@@ -105,7 +106,7 @@ def test_whole_pictures_are_what_their_content_says(seven: Image.Image, tmp_path
 
 
 def mended(content: bytes) -> bytes:
-    """The same with the right checksum in every PNG chunk, so that what lies behind them is met too."""
+    """Return a picture with the right checksum in every PNG chunk, so that decoders read on past them."""
     if not content.startswith(SIGNATURE):
         return content
     chunks, rest = [SIGNATURE], content[len(SIGNATURE) :]
@@ -126,7 +127,7 @@ def png(width: int, height: int, pixels: bytes, *before: bytes) -> bytes:
 
 
 def passes(seven: Image.Image, count: int) -> bytes:
-    """A progressive JPEG of 7000x7000 whose last pass comes again and again, each of 75 bytes."""
+    """Return a progressive JPEG of 7000x7000 whose last pass, of 75 bytes, is repeated `count` times."""
     jpeg = stored(Image.new("L", (7000, 7000), 200), {"format": "JPEG", "progressive": True})
     start, end = jpeg.rfind(b"\xff\xda"), jpeg.rfind(b"\xff\xd9")
     return jpeg[:start] + jpeg[start:end] * count + jpeg[end:]

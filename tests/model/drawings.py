@@ -1,4 +1,4 @@
-"""Drawn digits for tests, and what it means to come out as MNIST would have shown them."""
+"""Drawn digits for tests, and the check that a prepared digit looks as in MNIST."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ def seven(
     size: tuple[int, int] = (200, 200), at: tuple[int, int] = (60, 40), scale: float = 1.0, mode: str = "L",
     ink: Any = 0, paper: Any = 255, width: int = 14,
 ) -> Image.Image:  # fmt: skip
-    """A 7 of 80x120 pixels times `scale` with its top left corner at `at`."""
+    """Return a drawing of a 7, of 80x120 pixels times `scale` with its top left corner at `at`."""
     image = Image.new(mode, size, paper)
     corners = [(0, 0), (80, 0), (30, 120)]
     line = [(at[0] + scale * x, at[1] + scale * y) for x, y in corners]
@@ -26,12 +26,14 @@ def seven(
 
 
 def noisy(image: Image.Image, sigma: float) -> Image.Image:
+    """Return a grey picture with Gaussian noise of `sigma` grey levels."""
     values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width)
     grain = torch.randn(values.shape, generator=torch.Generator().manual_seed(0)) * sigma
     return Image.frombytes("L", image.size, (values + grain).clamp(0, 255).byte().numpy().tobytes())
 
 
 def assert_as_mnist(digit: Tensor) -> None:
+    """Assert that a digit (28, 28) fills MNIST's box of 20 pixels, its centre of mass in the middle."""
     assert digit.shape == (28, 28)
     assert digit.dtype == torch.uint8
     assert digit.max() == 255
@@ -44,6 +46,7 @@ def assert_as_mnist(digit: Tensor) -> None:
 
 
 def assert_alike(digit: Tensor, other: Tensor, tolerance: float = 0.04) -> None:
+    """Assert that two digits (28, 28) differ by at most `tolerance` of the full range on average."""
     assert_as_mnist(digit)
     difference = float((digit.float() - other.float()).abs().mean()) / 255
     assert difference <= tolerance, f"mean difference {difference:.3f}"

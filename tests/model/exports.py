@@ -1,4 +1,4 @@
-"""Small export folders for tests: written, and changed as one would who wants the change to be believed."""
+"""Small export folders for tests: written, and forged with checksums that fit."""
 
 import json
 from pathlib import Path
@@ -19,6 +19,7 @@ LABELS = torch.tensor([3, 1, 4])
 
 
 def write(folder: Path, net: Net, probabilities: Tensor, **changes: Any) -> None:
+    """Write an export of WINNER; `changes` replaces other arguments of `write_export`."""
     given: dict[str, Any] = {
         "classes": [str(digit) for digit in range(10)],
         "mean": 0.1307,
@@ -32,11 +33,12 @@ def write(folder: Path, net: Net, probabilities: Tensor, **changes: Any) -> None
 
 
 def change_card(folder: Path, **changes: Any) -> None:
+    """Change fields of model.json, with checksums that fit."""
     card = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(card | changes))
     sign(folder)
 
 
 def sign(folder: Path) -> None:
-    """As one would who wants a changed file to be believed."""
+    """Write SHA256SUMS anew, so that changed files look genuine."""
     (folder / "SHA256SUMS").write_bytes(sums({name: (folder / name).read_bytes() for name in FILES}))

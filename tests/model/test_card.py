@@ -83,7 +83,7 @@ def test_a_folder_set_aside_is_read_there_and_put_back(folder: Path) -> None:
 
 
 def test_an_older_copy_never_takes_the_place_of_the_newer(folder: Path) -> None:
-    folder.with_name(".export.old").mkdir()  # what a kill left before the older one was deleted
+    folder.with_name(".export.old").mkdir()  # left by a kill before the older export was deleted
     replace_by_newer(folder)
     assert read_whole(folder) == CARD
 

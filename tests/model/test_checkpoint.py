@@ -1,4 +1,4 @@
-"""A saved training state is given back as it was, or refused in one line."""
+"""A checkpoint gives the training state back as it was, or is refused in one line."""
 
 from hashlib import sha256
 from io import BytesIO
@@ -19,29 +19,29 @@ def begin() -> TrainingState:
     return start(TINY, seed=3, number=5, device=CPU)
 
 
-def test_a_state_is_given_back(tmp_path: Path) -> None:
-    state = begin()
-    state.epoch = 2
-    save(state, tmp_path)
+def test_a_checkpoint_gives_the_state_back(tmp_path: Path) -> None:
+    training = begin()
+    training.epoch = 2
+    save(training, tmp_path)
     back = load(tmp_path, CPU)
     assert (back.hyperparameters, back.seed, back.number, back.epoch) == (TINY, 3, 5, 2)
-    assert all(torch.equal(weight, back.net.state_dict()[name]) for name, weight in state.net.state_dict().items())
+    assert all(torch.equal(weight, back.net.state_dict()[name]) for name, weight in training.net.state_dict().items())
 
 
-def test_saved_state_leaves_no_temporary_file(tmp_path: Path) -> None:
+def test_a_checkpoint_leaves_no_temporary_file(tmp_path: Path) -> None:
     save(begin(), tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == [FILE]
 
 
-@pytest.mark.parametrize("damage", [b"", b"not a state", None])
-def test_what_is_no_state_is_refused(tmp_path: Path, damage: bytes | None) -> None:
+@pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
+def test_another_file_is_refused(tmp_path: Path, damage: bytes | None) -> None:
     if damage is not None:
         (tmp_path / FILE).write_bytes(damage)
     with pytest.raises(CheckpointError, match="can't be read"):
         load(tmp_path, CPU)
 
 
-def test_a_damaged_state_is_refused_before_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_checkpoint_is_refused_before_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(begin(), tmp_path)
     content = bytearray((tmp_path / FILE).read_bytes())
     content[len(content) // 2] ^= 1
@@ -51,7 +51,7 @@ def test_a_damaged_state_is_refused_before_it_is_loaded(tmp_path: Path, monkeypa
         load(tmp_path, CPU)
 
 
-def test_a_state_of_another_network_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     save(begin(), tmp_path)
     content = torch.load(BytesIO((tmp_path / FILE).read_bytes()[32:]), weights_only=True)
     content["hyperparameters"]["conv1_width"] = 3

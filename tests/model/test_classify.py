@@ -1,4 +1,4 @@
-"""From files to digits: in order, in one batch, with errors as text; and the command around it."""
+"""Pictures are classified in order, in one batch, with errors as text, by function and by command."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def draw(path: Path, slant: int = 0) -> str:
 
 @pytest.fixture
 def here(tmp_path: Path, export: Export, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a model below runs/, one.png, two.png and broken.png."""
+    """Return a folder with a model below runs/, one.png, two.png and broken.png."""
     monkeypatch.chdir(tmp_path)
     draw(tmp_path / "one.png")
     draw(tmp_path / "two.png", slant=30)
@@ -142,7 +142,7 @@ def test_without_a_model_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest
     assert "run `make search`" in err
 
 
-def test_class_names_and_the_fallback_data_set_are_told(here: Path) -> None:
+def test_class_names_and_the_fallback_data_set_are_named(here: Path) -> None:
     code, out, err = run("one.png", "--model", str(write(here / "letters", "uci-digits", "abcdefghij")))
     assert code == 0
     assert out.split()[1] in "abcdefghij"

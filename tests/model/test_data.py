@@ -1,4 +1,4 @@
-"""Data sets: what is read, how it is split, and what is said when there is nothing to read."""
+"""Data sets are read, split and normalised; missing or damaged files get a message of one line."""
 
 import shutil
 import socket
@@ -62,7 +62,7 @@ def test_batches_are_normalised_and_in_order(tiny_root: Path) -> None:
     assert torch.equal(images, everything.flip(0)[:64])
 
 
-def test_nothing_to_be_had_names_folder_and_remedies(tmp_path: Path, no_network: None) -> None:
+def test_a_missing_data_set_names_folder_and_remedies(tmp_path: Path, no_network: None) -> None:
     with pytest.raises(DataError) as caught:
         load_dataset("mnist", tmp_path / "empty")
     message = str(caught.value)
@@ -72,7 +72,7 @@ def test_nothing_to_be_had_names_folder_and_remedies(tmp_path: Path, no_network:
     assert "\n" not in message
 
 
-def test_fallback_says_what_it_is(tmp_path: Path, no_network: None) -> None:
+def test_the_fallback_says_its_name(tmp_path: Path, no_network: None) -> None:
     data = load_dataset("mnist", tmp_path / "empty", fallback=True)
     assert data.name == "uci-digits"
     assert len(data.train) + len(data.val) + len(data.test) == 1797
@@ -103,7 +103,7 @@ def test_a_class_with_a_single_image_is_no_error(tmp_path: Path, no_network: Non
     assert (len(data.train), len(data.val), len(data.rest)) == (150, 100, 50)
 
 
-def test_files_that_can_teach_nothing_are_refused(tmp_path: Path, no_network: None) -> None:
+def test_files_without_anything_to_learn_are_refused(tmp_path: Path, no_network: None) -> None:
     raw = tmp_path / "MNIST" / "raw"
     write_idx(raw, train=199, test=20)
     with pytest.raises(DataError, match="mnist has only 199 training images, fewer than 200"):
@@ -116,7 +116,7 @@ def test_files_that_can_teach_nothing_are_refused(tmp_path: Path, no_network: No
         load_dataset("mnist", tmp_path, validation_images=100)
 
 
-def test_an_unknown_home_folder_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_home_folder_gets_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGIT_SEARCH_DATA", "~nobody-of-that-name/data")
     with pytest.raises(DataError, match="no such person's home folder"):
         data_root()

@@ -1,4 +1,4 @@
-"""Pictures of every mode and format are read, upright; whatever else comes in is one clear line."""
+"""Pictures of every mode and format are read, upright; any other file gives one clear line."""
 
 import contextlib
 import os

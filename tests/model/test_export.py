@@ -1,4 +1,4 @@
-"""An export folder stands alone, says all about the model, and is replaced whole or not at all."""
+"""An export folder works on its own, describes its model, and is replaced as a whole or not at all."""
 
 import ast
 import csv
@@ -22,7 +22,7 @@ from model.network import Net
 from tests.model.exports import WINNER, sign, write
 
 
-def test_what_is_written_is_read_back(folder: Path, net: Net) -> None:
+def test_an_export_is_read_back(folder: Path, net: Net) -> None:
     export = read_export(folder)
     images = torch.randn(2, 1, 28, 28)
     assert torch.equal(export.net(images), net(images))
@@ -35,7 +35,7 @@ def test_what_is_written_is_read_back(folder: Path, net: Net) -> None:
     assert export.folder == folder
 
 
-def test_the_card_says_what_a_reader_needs(folder: Path, net: Net) -> None:
+def test_the_card_describes_the_model(folder: Path, net: Net) -> None:
     card = json.loads((folder / "model.json").read_text())
     assert card["format"] == 1
     assert card["hyperparameters"] == WINNER.model_dump()

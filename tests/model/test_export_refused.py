@@ -1,4 +1,4 @@
-"""An export that is damaged, or made to do harm, is refused in one line before anything in it is loaded."""
+"""A damaged or harmful export is refused in one line before anything in it is loaded."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.model.exports import WINNER, change_card, sign
 
 
 def replace_weights(folder: Path, contents: bytes) -> None:
-    """With the right sums."""
+    """Replace mnist_cnn.pt, with checksums that fit."""
     (folder / "mnist_cnn.pt").write_bytes(contents)
     change_card(folder, sha256=sha256(contents).hexdigest())
 

@@ -1,4 +1,4 @@
-"""Every field declares what a search and its tables must know of it."""
+"""Every field declares its role in a search, and a new field needs no other place."""
 
 import inspect
 import json
@@ -38,7 +38,7 @@ def test_units() -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_a_role_speaks_of_what_exists(name: str) -> None:
+def test_a_role_names_existing_fields_and_values(name: str) -> None:
     declared = role(FIELDS[name])
     if declared.only_with:
         other, value = declared.only_with
@@ -60,7 +60,7 @@ def test_allowed_values_in_words() -> None:
     assert allowed(FIELDS["gamma"]) == "a number > 0.0 and <= 1.0"
 
 
-def test_a_role_changes_nothing_that_is_written() -> None:
+def test_a_role_leaves_bounds_and_files_alone() -> None:
     assert json.loads(Wider().model_dump_json())["stride"] == 1
     with pytest.raises(ValueError, match="less than or equal to 2"):
         Wider(stride=3)

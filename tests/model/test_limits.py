@@ -1,4 +1,4 @@
-"""The limits hold, and leave nothing behind; messages stay one line."""
+"""Limits of time and memory hold and are lifted afterwards; messages stay one line."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Net is the article's network, and its searchable variants have the sizes that arithmetic gives them."""
+"""Net is the article's network, and its variants have the parameter counts that arithmetic gives."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from model.network import Net
 
 
 class ArticleNet(nn.Module):
-    """The network as the article writes it."""
+    """The network as written in the article."""
 
     def __init__(self) -> None:
         super().__init__()

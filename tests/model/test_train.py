@@ -1,4 +1,4 @@
-"""Training learns, is a function of its seeds, and continues exactly from a saved state."""
+"""Training learns, depends on its seeds alone, and continues exactly from a checkpoint."""
 
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def curve(data: Dataset, state: TrainingState) -> list[tuple[float, ...]]:
 
 def test_is_a_function_of_seed_and_number(data: Dataset) -> None:
     first = curve(data, begin())
-    torch.manual_seed(99)  # what ran before in this process must not matter
+    torch.manual_seed(99)  # earlier random numbers of this process must not matter
     assert curve(data, begin()) == first
     assert curve(data, begin(number=1)) != first
 
@@ -67,7 +67,7 @@ def test_resumes_exactly(data: Dataset, tmp_path: Path, optimizer: str) -> None:
         assert torch.equal(weights, resumed.net.state_dict()[key])
 
 
-def test_evaluate_counts_what_predict_says(data: Dataset) -> None:
+def test_evaluate_agrees_with_predict(data: Dataset) -> None:
     state = begin()
     log_probabilities = predict(state.net, data.val.images, data.mean, data.std)
     right = [int(row.argmax()) == int(label) for row, label in zip(log_probabilities, data.val.labels, strict=True)]
