@@ -15,7 +15,6 @@ from analysis.importance import importance
 from analysis.panels import value_panel
 from analysis.run import Run
 from analysis.summary import best_so_far, comparable, curves_by, is_one_factor, marginal, searched_fields
-from analysis.verdict import winner_of
 
 WIDE, HALF, PANEL = (9.6, 4.6), (4.9, 3.7), (3.7, 3.2)  # inches of one panel
 
@@ -66,7 +65,7 @@ def _confirmation(run: Run) -> Picture:
 
 
 def _losses(run: Run) -> Picture:
-    drawing = partial(figures.losses, run.epochs, number=winner_of(run))
+    drawing = partial(figures.losses, run.epochs, number=run.winner)
     sentence = (
         "A validation loss that rises while the training loss still falls means overfitting. Dropout acts in training "
         "alone, so the training loss may lie above."

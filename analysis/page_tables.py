@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from analysis.confirmation import confirmation
 from analysis.run import Run
 from analysis.summary import finished, searched_fields
-from analysis.verdict import dataset_of, winner_of
+from analysis.verdict import dataset_of, winner_accuracy
 from analysis.wording import format_value, percent
 
 TOP = 10  # trials in the table of the best
@@ -83,27 +83,18 @@ def comparison_table(runs: list[Run]) -> Table:
 
 
 def _run_row(run: Run) -> list[Any]:
-    winner = winner_of(run)
-    mean, seeds = _winner_accuracy(run, winner)
+    mean, seeds = winner_accuracy(run)
     return [
         run.name,
         dataset_of(run),
         len(run.trials),
         len(finished(run.trials)),
-        "-" if winner is None else winner,
+        "-" if run.winner is None else run.winner,
         percent(mean),
         seeds,
         percent(run.model.get("metrics", {}).get("test_accuracy")),
         _number(run.epochs.clock.max() / 3600, ".2f"),
     ]
-
-
-def _winner_accuracy(run: Run, winner: int | None) -> tuple[float, int]:
-    """Return the winner's validation accuracy, NaN without a winner, and the number of fresh seeds it is a mean of."""
-    confirmed = confirmation(run.confirm)
-    if confirmed.n.sum():
-        return confirmed["mean"].iloc[0], int(confirmed.n.iloc[0])
-    return run.trials.val_accuracy[run.trials.number == winner].max(), 0
 
 
 def environment_table(environment: dict[str, Any]) -> Table | None:

@@ -12,8 +12,11 @@ from analysis.tables import epochs_of, trials_of
 from model.card import ExportError, read_card, where_it_lies
 from model.errors import ConfigError
 from search.experiment import Experiment
+from search.store.location import is_driven, is_run
+from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, SEARCH, is_driven, is_run, read_trials
+from search.store.study import CONFIRM, SEARCH
+from search.winner import find_winner
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Run:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     confirm: pd.DataFrame
+    winner: int | None  # number of the trial that leads
     model: dict[str, Any]
     environment: dict[str, Any]
 
@@ -37,7 +41,8 @@ def read_run(run_dir: Path) -> Run:
     """All of a run that a report needs. Raises ConfigError where `run_dir` is not a run."""
     # Liveness first: a search that ends while we read is then called running, never wrongly interrupted.
     live = is_run(run_dir) and is_driven(run_dir)
-    records = read_trials(run_dir, SEARCH)
+    records, confirmed = read_trials(run_dir, SEARCH), read_trials(run_dir, CONFIRM)
+    model = _model(run_dir / "export")
     experiment = load_resolved(run_dir)
     return Run(
         name=run_dir.absolute().name,
@@ -48,10 +53,20 @@ def read_run(run_dir: Path) -> Run:
         read_at=datetime.now(UTC),
         trials=trials_of(records, experiment),
         epochs=epochs_of(records),
-        confirm=trials_of(read_trials(run_dir, CONFIRM), experiment, CONFIRM),
-        model=_model(run_dir / "export"),
+        confirm=trials_of(confirmed, experiment, CONFIRM),
+        winner=_winner(model, records, confirmed),
+        model=model,
         environment=_json(run_dir / "environment.json"),
     )
+
+
+def _winner(model: dict[str, Any], records: list[TrialRecord], confirmed: list[TrialRecord]) -> int | None:
+    """Return the candidate that was exported; before there is an export, the one that leads so far."""
+    exported = model.get("provenance", {}).get("source", {}).get("candidate")
+    if exported is not None:
+        return int(exported)
+    leading = find_winner(records, confirmed)
+    return leading.candidate if leading else None
 
 
 def _model(export: Path) -> dict[str, Any]:

@@ -8,8 +8,9 @@ import pandas as pd
 
 from model.hyperparameters import Hyperparameters, role
 from search.experiment import Experiment
+from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, SEARCH, TrialRecord, read_trials
+from search.store.study import CONFIRM, SEARCH
 
 INTEGER, FLOAT, TEXT, TIME = "Int64", "float64", "string", "datetime64[us, UTC]"
 

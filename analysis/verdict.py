@@ -15,26 +15,22 @@ STATES = (*ENDED, "running", "interrupted")
 
 def headline(run: Run) -> str:
     """Return the most important finding in one line."""
-    winner = winner_of(run)
-    if winner is None:
+    if run.winner is None:
         if run.live:
             return f"{run.name}: running, no trial is complete yet"
         return f"{run.name}: no trial is complete" if len(run.trials) else f"{run.name}: no trial has begun"
-    best = run.trials[run.trials.number == winner].iloc[0]
-    confirmed = confirmation(run.confirm)
-    if confirmed.n.sum():
-        mean, seeds = percent(confirmed["mean"][0]), count(int(confirmed.n[0]), "fresh seed")
-        return f"{run.name}: trial {winner} reaches {mean} validation accuracy, mean of {seeds}"
-    return f"{run.name}: trial {winner} reaches {percent(best.val_accuracy)} validation accuracy, in a single run"
+    accuracy, seeds = winner_accuracy(run)
+    reached = f"{run.name}: trial {run.winner} reaches {percent(accuracy)} validation accuracy"
+    return f"{reached}, mean of {count(seeds, 'fresh seed')}" if seeds else f"{reached}, in a single run"
 
 
-def winner_of(run: Run) -> int | None:
-    """Number of the trial that leads: by its confirmed mean where there is one, else by its single value."""
+def winner_accuracy(run: Run) -> tuple[float, int]:
+    """Return the winner's validation accuracy, NaN without a winner, and the number of fresh seeds it is a mean of."""
     confirmed = confirmation(run.confirm)
-    if confirmed.n.sum():
-        return int(confirmed.candidate[0])
-    complete = finished(run.trials)
-    return int(complete.number.iloc[0]) if len(complete) else None
+    repeated = confirmed[(confirmed.candidate == run.winner) & (confirmed.n > 0)]
+    if len(repeated):
+        return float(repeated["mean"].iloc[0]), int(repeated.n.iloc[0])
+    return float(run.trials.val_accuracy[run.trials.number == run.winner].max()), 0
 
 
 def verdict(run: Run) -> list[str]:

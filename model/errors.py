@@ -23,6 +23,10 @@ class ConfigError(InputError):
     """Raised for what a person must change before a search can run; the line has key, value, rule and remedy."""
 
 
+class RayGoneError(Exception):
+    """Raised where Ray itself died in mid-search; the text says which part. No trial is lost."""
+
+
 def exit_code(work: Callable[[], int]) -> int:
     """Run a command's `work` and return its exit code; an error that a person can correct is printed and gives 2."""
     try:

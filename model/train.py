@@ -1,6 +1,5 @@
 """Training and evaluation: one loop, without Ray, files or printing."""
 
-import hashlib
 import math
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from torch import Tensor
 from model.data import Dataset, Split, batches
 from model.hyperparameters import Hyperparameters
 from model.network import Net
+from model.seeds import derive_seed
 
 EVALUATION_BATCH = 1000
 WARM_UP = 0.3  # share of a one-cycle schedule in which the learning rate rises
@@ -48,11 +48,6 @@ class TrainingState:
     def device(self) -> torch.device:
         """Return the device that holds the network."""
         return self.net.fc2.weight.device
-
-
-def derive_seed(*parts: int) -> int:
-    """Return a 63-bit seed that depends on all parts, such as (seed, trial number, epoch), and on their order."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
 
 
 def start(hyperparameters: Hyperparameters, *, seed: int, number: int, device: torch.device) -> TrainingState:

@@ -1,1 +1,153 @@
-"""How it is tuned: Ray Tune runs the trials, Optuna suggests them, the study on disk is the truth."""
+"""How a model is tuned. From Python and notebooks: `from search import run_search` (docs/python.md)."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # imported where they are needed, so that the package itself costs nothing
+    from search.experiment import Experiment
+    from search.store.records import TrialRecord
+    from search.winner import Outcome
+
+PATIENCE = 60.0  # seconds that a search has to end tidily
+
+
+def run_search(
+    config: "str | Path | dict[str, Any] | Experiment",
+    *,
+    trials: int | None = None,
+    out: str | Path = "runs",
+    name: str | None = None,
+    resume: bool = False,
+    address: str | None = None,
+    data: str | Path | None = None,
+    quiet: bool = False,
+    on_trial_end: "Callable[[TrialRecord], None] | None" = None,
+) -> "Outcome":
+    """Search the hyperparameters that `config` names, confirm the best, export the winner into `out`/`name`.
+
+    `config` is a TOML file, its contents as a dict, or an Experiment; `name` is by default the file's name, else
+    "search". `on_trial_end` is called after each trial that ended. The search runs in a process of its own, so that
+    nothing of this one is changed and Ray can't end it; a Ray that this process has started is used. Ctrl-C, or a
+    kernel's interrupt, ends it tidily (`Outcome.stopped` is "interrupted"), a second one at once; the same call with
+    `resume=True` goes on. Raises ConfigError for what the caller can correct, RayGoneError should Ray die.
+    """
+    from search.store.folder import folder_of
+    from search.winner import Outcome, winner_of
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = _as_file(config, Path(folder))
+        run_dir = folder_of(Path(out), name or path.stem)
+        options = {"--out": out, "--name": run_dir.name, "--trials": trials, "--data": data}
+        options["--address"] = address or _address_of_own_ray()
+        line = [sys.executable, "-m", "search", "run", "--child"]
+        line += [f"{option}={value}" for option, value in options.items() if value is not None]
+        line += ["--resume"] * resume + ["--quiet"] * quiet
+        ended = _search_in_child([*line, "--", str(path)], on_trial_end)
+    return Outcome(run_dir, ended["stopped"], winner_of(run_dir), ended["export"] and Path(ended["export"]))
+
+
+def _as_file(config: "str | Path | dict[str, Any] | Experiment", folder: Path) -> Path:
+    """Return the configuration as a TOML file, written into `folder` if it is none yet. Raises ConfigError."""
+    if isinstance(config, str | Path):
+        return Path(config)
+    import tomli_w
+
+    from search.experiment import parse_experiment
+
+    experiment = parse_experiment(config) if isinstance(config, dict) else config
+    path = folder / "search.toml"
+    path.write_text(tomli_w.dumps(experiment.model_dump(exclude_none=True, exclude_defaults=True)), encoding="utf-8")
+    return path
+
+
+def _address_of_own_ray() -> str | None:
+    ray = sys.modules.get("ray")
+    return str(ray.get_runtime_context().gcs_address) if ray is not None and ray.is_initialized() else None
+
+
+def _search_in_child(line: list[str], on_trial_end: "Callable[[TrialRecord], None] | None") -> dict[str, Any]:
+    """Return how the search that the command `line` starts ended. Raises ConfigError or RayGoneError."""
+    from model.errors import ConfigError, RayGoneError
+    from search.store.records import TrialRecord
+
+    ended, said = None, "it ended without a word"
+    with tempfile.TemporaryFile("w+") as errors, _started(line, errors) as child:
+        for event in _events(child):
+            match event:
+                case {"line": text}:
+                    print(text)
+                case {"warning": said}:
+                    print(said, file=sys.stderr)
+                case {"trial": trial} if on_trial_end:
+                    on_trial_end(TrialRecord(**trial))
+                case {"outcome": ended}:
+                    pass  # its last lines follow
+        code = child.wait(PATIENCE)
+        errors.seek(0)
+        said = next(reversed(errors.read().splitlines()), said)
+    if ended is not None:
+        return dict(ended)
+    if code == 130:
+        raise KeyboardInterrupt
+    if code == 2:
+        raise ConfigError(said.removeprefix("error: "))
+    raise RayGoneError(f"{said} (exit code {code})")
+
+
+@contextmanager
+def _started(line: list[str], errors: IO[str]) -> Iterator["subprocess.Popen[str]"]:
+    """Start a search, and have it end tidily if it still runs at the end."""
+    places = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    child = subprocess.Popen(
+        line,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        start_new_session=True,  # a terminal's Ctrl-C comes to this process alone, which passes it on
+    )
+    try:
+        yield child
+    finally:
+        if sys.exc_info()[0] is not None and child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+def _events(child: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
+    """Yield what the search reports until it ends. Passes Ctrl-C on; raises KeyboardInterrupt at a second one."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        assert child.stdout is not None
+        for line in child.stdout:
+            lines.put(line)
+        lines.put(None)
+
+    threading.Thread(target=read, daemon=True).start()
+    interrupted = False
+    while True:
+        try:
+            line = lines.get()
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGINT)
+            if interrupted:
+                raise
+            interrupted = True
+            continue
+        if line is None:
+            return
+        yield json.loads(line)

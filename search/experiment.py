@@ -6,15 +6,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import sqlalchemy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import ArgumentError
 
 from model.catalogue import DatasetName
 from model.errors import ConfigError, shown
 from model.files import read_file
 from model.hyperparameters import Hyperparameters
+from search.pruner import PrunerName
+from search.sampler import SamplerName
 from search.space import Space, complete, did_you_mean, parse_space, recipe_point, size
-from search.store.database import check_address
 
+SHARED = "postgresql+psycopg://"
+EXAMPLE = f"{SHARED}USER@HOST/DATABASE"
 MAX_BYTES, MAX_LINE = 64_000, 1_000  # bytes, characters: tomllib takes quadratic time over the parts of a key
 UNION_MEMBERS = ("int", "literal", "constrained-int")  # parts of an error's place that are no keys of the file
 REMEDIES = {
@@ -53,9 +58,9 @@ class Search(_Table):
 
     trials: Count
     seed: int = Field(0, ge=0, lt=2**32)
-    sampler: Literal["tpe", "random", "qmc", "gp"] = "tpe"
+    sampler: SamplerName = "tpe"
     recipe_first: bool = True
-    pruner: Literal["halving", "median", "none"] = "halving"
+    pruner: PrunerName = "halving"
     grace_epochs: Count = 1
     reduction_factor: int = Field(3, ge=2, le=1_000_000)
     storage: str | None = None
@@ -102,7 +107,7 @@ class Experiment(_Table):
 
     @cached_property
     def first_points(self) -> list[dict[str, Any]]:
-        """The points tried before the sampler is asked: the article's recipe, then those listed."""
+        """The points to try before the sampler is asked: the article's recipe, then those listed."""
         named: list[dict[str, Any]] = [{}] if self.search.recipe_first and self.space.searched else []
         return [recipe_point(self.space, point) for point in [*named, *self.points]]
 
@@ -111,15 +116,21 @@ def load_experiment(path: Path) -> Experiment:
     """Read and check a configuration. Raises ConfigError, one line that begins with the file's name."""
     try:
         text = read_file(path, MAX_BYTES).decode("utf-8-sig")
-        longest = max(map(len, text.split("\n")))
-        if longest > MAX_LINE:
-            raise ConfigError(f"a line of {longest:,} characters, more than {MAX_LINE:,}; break or shorten it")
-        return parse_experiment(tomllib.loads(text))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file; the configurations that come along are in configs/") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"{path}: can't be read as a text file ({reason}); name a TOML file") from None
+    longest = max(map(len, text.split("\n")))
+    if longest > MAX_LINE:
+        raise ConfigError(f"{path}: a line of {longest:,} characters, more than {MAX_LINE:,}; break or shorten it")
+    return parse_text(path, text)
+
+
+def parse_text(path: Path, text: str) -> Experiment:
+    """Check the text of a configuration. Raises ConfigError, one line that begins with `path`."""
+    try:
+        return parse_experiment(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML ({error}); correct that line") from None
     except ConfigError as error:
@@ -129,7 +140,7 @@ def load_experiment(path: Path) -> Experiment:
 
 
 def parse_experiment(table: dict[str, Any]) -> Experiment:
-    """A parsed TOML table to an Experiment, every rule checked. Raises ConfigError."""
+    """Return the Experiment that a parsed TOML table describes, every rule checked. Raises ConfigError."""
     try:
         experiment = Experiment(**table)
     except ValidationError as error:
@@ -139,7 +150,7 @@ def parse_experiment(table: dict[str, Any]) -> Experiment:
 
 
 def with_trials(experiment: Experiment, trials: int | None) -> Experiment:
-    """The same experiment with another number of trials, checked again. Raises ConfigError."""
+    """Return the experiment with another number of trials, checked again; None changes nothing. Raises ConfigError."""
     if trials is None:
         return experiment
     table = experiment.model_dump(exclude_none=True)
@@ -160,7 +171,7 @@ def check_cpus(experiment: Experiment, source: str) -> None:
 def _check_search(experiment: Experiment) -> None:
     space, search = experiment.space, experiment.search
     if search.storage is not None:
-        check_address(search.storage)
+        _check_storage(search.storage)
     points = experiment.first_points
     for index, point in enumerate(points):
         if point in points[:index]:
@@ -182,6 +193,24 @@ def _check_search(experiment: Experiment) -> None:
         raise ConfigError(
             f"search.grace_epochs = {search.grace_epochs}: nothing can be stopped early in {epochs} epochs; "
             "lower it or set pruner = 'none'"
+        )
+
+
+def _check_storage(storage: str) -> None:
+    """Refuse what is not the address of a PostgreSQL, or holds a password. Raises ConfigError, which shows neither."""
+    try:
+        address = sqlalchemy.make_url(storage)
+    except (ArgumentError, ValueError):
+        raise ConfigError(f"search.storage: not the address of a database; write {EXAMPLE}") from None
+    if not storage.startswith(SHARED):
+        raise ConfigError(
+            f"search.storage = '{address.drivername}://...': must begin with {SHARED}; write {EXAMPLE}, "
+            "or leave it out for a study.db in the run's folder"
+        )
+    if address.password is not None or any("password" in key for key in address.query):
+        raise ConfigError(
+            "search.storage: a password in it would be copied into experiment.toml and the report; "
+            "take it out and put it into ~/.pgpass or PGPASSWORD"
         )
 
 

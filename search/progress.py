@@ -1,13 +1,19 @@
 """What the person at the terminal sees: one line per ended trial, and a live line below them."""
 
+import io
+import json
 import sys
 import time
-from typing import Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
 
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+
+from search.store.records import record_of
 
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
@@ -62,6 +68,9 @@ class Progress:
         state = STATES[trial.state]
         self.say(f"{_name(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {describe(trial.params)}{error}")
 
+    def ended(self, stopped: str | None, export: Path | None) -> None:
+        """The run has ended, for the reason `stopped` if before its time; for whoever follows it as a program."""
+
     def tick(self, running: int, stopping: bool) -> None:
         if self.live:
             state = "stopping, " if stopping else ""
@@ -77,6 +86,35 @@ class Progress:
         seconds = max(self.ends - time.monotonic(), 0)
         left = f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
         return f", about {left} left in this stage"
+
+
+class EventProgress(Progress):
+    """Writes one JSON object per line to `stream`, for another process that follows the search."""
+
+    def __init__(self, stream: TextIO, quiet: bool) -> None:
+        super().__init__(quiet)
+        self.console = Console(file=io.StringIO(), force_terminal=False)  # never shown
+        self.stream = stream
+
+    def emit(self, **event: Any) -> None:
+        print(json.dumps(event), file=self.stream, flush=True)
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            self.emit(line=line)
+
+    def result(self, line: str) -> None:
+        self.emit(line=line)
+
+    def warn(self, line: str) -> None:
+        self.emit(warning=line)
+
+    def trial_ended(self, trial: FrozenTrial, best: list[FrozenTrial]) -> None:
+        super().trial_ended(trial, best)
+        self.emit(trial=asdict(record_of(trial, live=True)))
+
+    def ended(self, stopped: str | None, export: Path | None) -> None:
+        self.emit(outcome={"stopped": stopped, "export": export and str(export)})
 
 
 def _name(trial: FrozenTrial) -> str:

@@ -4,14 +4,18 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from search.on_ray.environment import set_environment
+
 if TYPE_CHECKING:
     from search.experiment import Experiment
-    from search.run import Outcome
+    from search.winner import Outcome
+
+set_environment(private=True)  # as the command does, before anything here imports Ray
 
 
 def write_idx(folder: Path, train: int, test: int) -> None:
@@ -66,12 +70,13 @@ def declared_gpus() -> Iterator[None]:
 
 @pytest.fixture
 def go(tiny_root: Path, tmp_path: Path) -> "Callable[..., Outcome]":
-    """Run (or resume) a search of this test."""
+    """Run (or resume) a search of this test: through Ray, unless the options name another `connect`."""
     from search.progress import Progress
     from search.run import run_search
 
-    def run(wanted: "Experiment", name: str = "run") -> "Outcome":
-        return run_search(wanted, tmp_path / name, Progress(quiet=True), resume=True, data=tiny_root)
+    def run(wanted: "Experiment", name: str = "run", **options: Any) -> "Outcome":
+        options = {"resume": True, "data": tiny_root, **options}
+        return run_search(wanted, tmp_path / name, Progress(quiet=True), **options)
 
     return run
 

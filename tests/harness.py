@@ -16,8 +16,9 @@ from model.data import load_dataset
 from model.train import fit, start
 from search.experiment import load_experiment
 from search.space import complete
-from search.store import study
-from search.store.study import TrialRecord
+from search.store import location
+from search.store.records import TrialRecord, read_trials
+from search.store.study import SEARCH
 
 ROOT = Path(__file__).parents[1]
 TINY = """
@@ -141,8 +142,8 @@ def kill(pids: list[int]) -> None:
 
 def records(run_dir: Path, *stages: str) -> list[TrialRecord]:
     """The trials of a run's search, or of the stages named; none while it has not begun."""
-    wanted = (stages or (study.SEARCH,)) if study.is_run(run_dir) else ()
-    return [record for stage in wanted for record in study.read_trials(run_dir, stage)]
+    wanted = (stages or (SEARCH,)) if location.is_run(run_dir) else ()
+    return [record for stage in wanted for record in read_trials(run_dir, stage)]
 
 
 def recorded(run_dir: Path, *stages: str) -> int:

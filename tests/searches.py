@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from search.experiment import Experiment, parse_experiment
-from search.on_ray import tuner as engine
-from search.store import study
+from search.store.records import read_trials
+from search.store.study import SEARCH
 
 TINY = {
     "data": {"validation_images": 100},
@@ -32,14 +32,16 @@ TINY = {
 
 @contextmanager
 def private_ray(**resources: int) -> Iterator[None]:
-    from search.on_ray.cluster import OBJECT_STORE_BYTES, quiet_environment
-
-    quiet_environment(private=True)
+    """A Ray that searches in this process share: each would else start its own, for five seconds."""
     import ray
 
+    from search.on_ray.cluster import OBJECT_STORE_BYTES
+    from search.on_ray.ray_internals import silence_stdout
+
+    silence_stdout()
     temporary = tempfile.mkdtemp(prefix="dt-", dir="/tmp")  # short: Ray puts sockets there
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
-    ray.init(_temp_dir=temporary, object_store_memory=OBJECT_STORE_BYTES, **quiet, **resources)
+    ray.init("local", _temp_dir=temporary, object_store_memory=OBJECT_STORE_BYTES, **quiet, **resources)
     try:
         yield
     finally:
@@ -48,11 +50,12 @@ def private_ray(**resources: int) -> Iterator[None]:
 
 
 def experiment(**tables: dict[str, Any]) -> Experiment:
+    """The tiny experiment, with some keys of its tables changed."""
     return parse_experiment({key: {**TINY.get(key, {}), **tables.get(key, {})} for key in {**TINY, **tables}})
 
 
-def numbers(run_dir: Path, name: str = study.SEARCH) -> list[tuple[Any, ...]]:
-    """Everything of a study's trials that is not a time, a place or a process."""
+def numbers(run_dir: Path, name: str = SEARCH) -> list[tuple[Any, ...]]:
+    """Everything of a study's trials that is not a time, a path or a process."""
     return [
         (
             record.number,
@@ -61,15 +64,16 @@ def numbers(run_dir: Path, name: str = study.SEARCH) -> list[tuple[Any, ...]]:
             tuple(record.params.items()),
             tuple((epoch["train_loss"], epoch["val_loss"], epoch["val_accuracy"]) for epoch in record.epochs),
         )
-        for record in study.read_trials(run_dir, name)
+        for record in read_trials(run_dir, name)
     ]
 
 
 def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, Any, list[str]], Any]) -> None:
-    """Let `act(trial number, metrics, its saved states)` happen in the worker after a trial's first epoch.
+    """Let `act(trial number, metrics, its checkpoints)` happen in the worker after a trial's first epoch.
 
     What it returns takes the place of the metrics, unless it is None.
     """
+    from search.on_ray import engine
     from search.on_ray.trial import run_trial
 
     def poisoned(config: dict[str, Any], data: dict[str, Any]) -> None:
@@ -79,11 +83,10 @@ def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, Any, list[str]],
 
         def fit(state: Any, dataset: Any) -> Any:
             for metrics in real(state, dataset):
-                replaced = act(config["number"], metrics, config["saved_states"]) if metrics.epoch == 1 else None
+                replaced = act(config["number"], metrics, config["checkpoints"]) if metrics.epoch == 1 else None
                 yield replaced or metrics
 
         search.on_ray.trial.fit = fit  # type: ignore[assignment]
         run_trial(config, data)
 
-    poisoned.__mixins__ = run_trial.__mixins__  # type: ignore[attr-defined]
     monkeypatch.setattr(engine, "run_trial", poisoned)

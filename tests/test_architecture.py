@@ -1,4 +1,4 @@
-"""The executable diagram: which package may import what, and which start-ups must stay light."""
+"""The executable diagram: imports run one way, by folder; private names of libraries stand in one file each."""
 
 import ast
 import re
@@ -11,81 +11,154 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 OURS = {"model", "search", "analysis", "classify_image"}
-# What each package may import of ours, and what it must never import of others.
-ALLOWED = {
-    "model": {"model"},
-    "search": {"search", "model"},
-    "analysis": {
-        "analysis",
-        "search.store.study",
-        "search.store.lock",
-        "search.experiment",
-        "search.store.resolved",
-        "search.space",
-        "model.errors",
-        "model.files",
-        "model.card",
-        "model.hyperparameters",
-        "model.catalogue",
-    },
-    "classify_image": {"model"},
+# Each place may import what stands before it, besides its own folder. A place is a folder, or a file at search/'s top.
+LAYERS = [
+    "model",
+    "search.space",
+    "search.sampler",
+    "search.pruner",
+    "search.experiment",
+    "search.store",
+    "search.winner",
+    "search.progress",
+    "search.trials",
+    "search.on_ray",
+    "search.stages",
+    "search.run",
+    "search",
+    "analysis",
+    "search.cli",
+    "search.__main__",
+]
+# What the layers above would allow and the design does not.
+CLOSED = {
+    "analysis": {"search.on_ray", "search.stages", "search.run", "search.trials", "search.progress", "search"},
+    "search": {"search.on_ray", "search.stages", "search.run", "search.trials", "search.progress"},
+    "search.cli": {"search.on_ray", "search.stages", "search.trials"},
+    "classify_image": set(LAYERS) - {"model"},
 }
+ENTER_THE_RAY_ROOM = {"search.run", "search.stages"}
+# What no file of a package may import of others.
 FORBIDDEN = {
     "model": {"ray", "optuna", "pandas"},
     "search": {"pandas", "matplotlib", "plotly"},
     "analysis": {"ray", "torch", "torchvision"},
     "classify_image": {"ray", "optuna", "pandas"},
 }
+PRIVATE = {"search/store/optuna_tables.py", "search/on_ray/ray_internals.py"}
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "tomli_w": "tomli-w"}
-EXCEPTIONS = {("search/__main__.py", "analysis.report")}
-
-
-def imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            found |= {f"{node.module}.{alias.name}" for alias in node.names if node.module in OURS}
-    return found
+COME_ALONG = {"numpy", "markupsafe"}  # with torch and pandas, with jinja2
 
 
 def sources() -> list[tuple[str, Path]]:
+    """All files of the product, each with its package."""
     files = [
         (package, path) for package in ("model", "search", "analysis") for path in (ROOT / package).glob("**/*.py")
     ]
     return [*files, ("classify_image", ROOT / "classify_image.py")]
 
 
-@pytest.mark.parametrize(("package", "path"), sources(), ids=lambda value: getattr(value, "name", value))
-def test_imports_run_one_way(package: str, path: Path) -> None:
-    name = path.relative_to(ROOT).as_posix()
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports, within functions too; of ours also what is named from a package."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if node.module in OURS or is_module(name) else node.module for name in names}
+    return found
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or path.is_dir()
+
+
+def place_of(module: str) -> str:
+    """The layer that a module belongs to."""
+    top, _, rest = module.partition(".")
+    return f"{top}.{rest.partition('.')[0]}" if top == "search" and rest else top
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("path", [path for _, path in sources()], ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_run_one_way(path: Path) -> None:
+    here = place_of(module_of(path))
     for module in imports(path):
-        top = module.partition(".")[0]
-        if top in OURS and (name, module) not in EXCEPTIONS and module not in OURS:
-            parts = module.split(".")
-            prefixes = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
-            assert prefixes & ALLOWED[package], f"{name} imports {module}"
-        assert top not in FORBIDDEN[package], f"{name} imports {module}"
+        if module.partition(".")[0] in OURS and (place := place_of(module)) != here:
+            assert here == "classify_image" or LAYERS.index(place) < LAYERS.index(here), f"{path} imports {module}"
+            assert place not in CLOSED.get(here, set()), f"{path} imports {module}"
 
 
-def test_study_and_space_know_nothing_of_ray() -> None:
-    for package, path in sources():
-        if package == "search" and path.parent.name != "on_ray":
-            assert "ray" not in {module.partition(".")[0] for module in imports(path)}, path
+@pytest.mark.parametrize(("package", "path"), sources(), ids=lambda value: getattr(value, "name", value))
+def test_each_package_leaves_out_what_it_need_not_know(package: str, path: Path) -> None:
+    tops = {module.partition(".")[0] for module in imports(path)}
+    assert not tops & FORBIDDEN[package], path
+    if package == "search" and place_of(module_of(path)) != "search.on_ray":
+        assert "ray" not in tops, f"{path}: only on_ray/ imports Ray"
 
 
-@pytest.mark.parametrize("command", [["-m", "search"], ["-m", "analysis"], ["classify_image.py"]], ids=" ".join)
+def test_only_run_and_stages_enter_the_ray_room() -> None:
+    entering = {
+        place_of(module_of(path))
+        for _, path in sources()
+        if any(place_of(module) == "search.on_ray" for module in imports(path))
+    }
+    assert entering - {"search.on_ray"} <= ENTER_THE_RAY_ROOM
+
+
+def private_names(path: Path) -> set[str]:
+    """Names that begin with one underscore and are not the file's own: attributes of others, keywords, imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    own = {"self", "cls", "super()"}
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in own:
+            found.add(node.attr)
+        elif isinstance(node, ast.keyword) and node.arg:
+            found.add(node.arg)
+        elif isinstance(node, ast.Import):
+            found |= {part for alias in node.names for part in alias.name.split(".")}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {*node.module.split("."), *(alias.name for alias in node.names)}
+    return {name for name in found if re.match(r"_[^_]|__mixins__", name)} - {"_exit"}  # os._exit is documented
+
+
+def test_private_names_of_libraries_stand_in_one_file_each() -> None:
+    found = {path.relative_to(ROOT).as_posix(): private_names(path) for _, path in sources()}
+    assert {name: names for name, names in found.items() if names and name not in PRIVATE} == {}
+
+
+@pytest.mark.parametrize(
+    "source", ["study._storage", "ray.init(_temp_dir=x)", "from ray import _private", "f.__mixins__"]
+)
+def test_private_names_are_found(tmp_path: Path, source: str) -> None:
+    (tmp_path / "source.py").write_text(source)
+    assert private_names(tmp_path / "source.py")
+
+
+def test_search_is_seen_at_one_glance() -> None:
+    entries = [path for path in (ROOT / "search").iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= 14
+
+
+HEAVY = {"torch", "ray", "optuna", "pandas", "numpy", "matplotlib", "sklearn", "PIL", "pydantic", "sqlalchemy"}
+HEAVY |= {"jinja2", "plotly", "scipy"}
+COMMANDS = [["-m", "search"], ["-m", "search", "run"], ["-m", "search", "confirm"], ["-m", "analysis"]]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ["classify_image.py"]], ids=" ".join)
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
     run = subprocess.run(
         [sys.executable, "-X", "importtime", *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "Usage" in run.stdout
     loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if "|" in line}
-    heavy = {"torch", "ray", "optuna", "pandas", "numpy", "matplotlib", "sklearn", "PIL", "pydantic", "sqlalchemy"}
-    heavy |= {"jinja2", "plotly", "scipy"}
-    assert not loaded & heavy
+    assert not loaded & HEAVY
 
 
 def test_every_import_is_declared_and_every_dependency_is_used() -> None:
@@ -93,8 +166,7 @@ def test_every_import_is_declared_and_every_dependency_is_used() -> None:
     declared = {re.split(r"[\[><= ]", line)[0] for line in dependencies}
     modules = {module.partition(".")[0] for _, path in sources() for module in imports(path)}
     foreign = {DISTRIBUTIONS.get(name, name) for name in modules - OURS - set(sys.stdlib_module_names)}
-    # numpy comes with torch and pandas, markupsafe with jinja2
-    assert foreign - {"numpy", "markupsafe"} <= declared
+    assert foreign - COME_ALONG <= declared
     assert declared <= foreign
 
 

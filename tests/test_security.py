@@ -173,7 +173,7 @@ def test_a_run_folder_of_another_user_is_told_in_one_line(
     tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened, mine = [], os.getuid()
-    monkeypatch.setattr(run, "_finish", lambda opening, searching: opened.append(opening.run_dir))
+    monkeypatch.setattr(run, "_finish", lambda opening, *_, **__: opened.append(opening.run_dir))
     experiment = parse_experiment({"data": {"validation_images": 100}, "search": {"trials": 1}})
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     theirs.mkdir()

@@ -50,7 +50,9 @@ def _admits(address: str, **environment: str) -> bool:
 
     Asked in a process of its own: Ray looks at its environment once, and ends a process that has no token at all.
     """
-    knock = [sys.executable, "-c", "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])", address]
+    from search.on_ray.ray_internals import KNOCK
+
+    knock = [sys.executable, "-c", KNOCK, address]
     try:
         return not subprocess.run(knock, env={**os.environ, **environment}, capture_output=True, timeout=20).returncode
     except subprocess.TimeoutExpired:

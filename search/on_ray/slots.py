@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from model.errors import ConfigError
-from model.hyperparameters import Hyperparameters
+import ray
+from ray.util import remove_placement_group
 
-MOST_PER_GPU = 8  # above that trials on one GPU only wait for each other
-CONTEXT_BYTES = 600 * 2**20  # what CUDA itself takes in each process: about 500 MB on recent cards
-MEMORY_SHARE = 0.9  # of a GPU's memory that trials may fill
+from model.errors import ConfigError
+from search.on_ray import ray_internals
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,6 @@ class Slots:
 
 def cluster_nodes() -> list[Node]:
     """The living machines of the connected cluster and what they declare."""
-    import ray
-
     return [
         Node(node["NodeID"], int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
         for node in ray.nodes()
@@ -83,11 +80,6 @@ def fits(slots: Slots, nodes: list[Node]) -> bool:
     return any(node.cpus >= slots.cpus and (node.gpus > 0 or not slots.per_gpu) for node in nodes)
 
 
-def trials_that_fit(free_bytes: int, peak_bytes: int) -> int:
-    """The automatic number of trials per GPU: what memory allows, at least 1, at most 8."""
-    return max(1, min(MOST_PER_GPU, int(free_bytes * MEMORY_SHARE) // max(peak_bytes, 1)))
-
-
 @contextmanager
 def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[Callable[[], None]]:
     """Reserve the places that stay empty, spread over the GPUs of their nodes, while the context lasts.
@@ -96,10 +88,9 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[Callable[[], None]]:
     that GPU, so that the next reservation meets another one; at last let go of what filled the rest. Yields what lets
     go of all, for when a machine is lost: its trials need places elsewhere, and so would its reservations.
     """
-    from ray.util import placement_group, remove_placement_group
 
     def reserve(node: str, share: float) -> Any:
-        group = placement_group([{"GPU": round(share, 4)}], strategy="STRICT_PACK", _soft_target_node_id=node)
+        group = ray_internals.reserve(node, share)
         if not group.wait(30):
             remove_placement_group(group)
             raise ConfigError("GPUs of the cluster are taken by others; wait, or set resources.trials_per_gpu = 1")
@@ -126,42 +117,3 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[Callable[[], None]]:
     finally:
         let_go(held)
         let_go(rest)
-
-
-def measured_per_gpu(largest: Hyperparameters, data: dict[str, Any], nodes: list[Node]) -> int:
-    """Trials per GPU by the measured peak memory of `largest`, trained for two steps on one GPU of each node."""
-    import ray
-    from ray.exceptions import GetTimeoutError, RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    measure = ray.remote(num_gpus=1, num_cpus=1, max_calls=1, max_retries=0)(_measure)
-    there = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in nodes if node.gpus]
-    shared = ray.put(data)
-    running = [measure.options(scheduling_strategy=on).remote(largest.model_dump(), shared) for on in there]
-    try:
-        return min(trials_that_fit(free, peak) if peak else 1 for free, peak in ray.get(running, timeout=300))
-    except GetTimeoutError:
-        raise ConfigError("GPUs of the cluster are taken by others; wait, or set resources.trials_per_gpu") from None
-    except RayError:
-        return 1  # not even one fits: its trials will fail and say why
-
-
-def _measure(hyperparameters: dict[str, Any], data: dict[str, Any]) -> tuple[int, int]:
-    """Free bytes of this GPU and the peak that one training process takes; zeros where torch has no CUDA."""
-    import torch
-
-    from model.train import fit, start
-    from search.on_ray.trial import dataset_on_device
-
-    if not torch.cuda.is_available():
-        return 0, 0
-    device = torch.device("cuda:0")
-    free, _ = torch.cuda.mem_get_info()
-    largest = Hyperparameters(**{**hyperparameters, "epochs": 1})
-    images, labels = data["train"]
-    rows = 2 * largest.batch_size
-    few = dataset_on_device({**data, "train": (images[:rows], labels[:rows]), "token": "measure"}, device)
-    for _metrics in fit(start(largest, seed=0, number=0, device=device), few):
-        pass
-    # The first call above has made CUDA's own context already, so it is not part of the difference.
-    return free, free - torch.cuda.mem_get_info()[0] + images.nbytes + CONTEXT_BYTES

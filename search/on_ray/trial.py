@@ -1,4 +1,4 @@
-"""The one function that Ray runs: train one trial, report every epoch, save its state when that pays."""
+"""The one function that Ray runs: train one trial, report every epoch, save a checkpoint when that pays."""
 
 import gc
 import math
@@ -6,6 +6,7 @@ import os
 import socket
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,27 +15,42 @@ import torch
 
 from model.checkpoint import CheckpointError, load, save
 from model.data import Dataset, Split, empty_like
-from model.errors import is_full
+from model.errors import is_full, summary
 from model.hyperparameters import Hyperparameters
 from model.train import TrainingState, fit, start
 
-MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
-CLEAN_UP = 60  # seconds that a stopped trial has to come to its end
 MEASURED = ("train_loss", "val_loss", "val_accuracy")
-MARGIN = 1.25  # the next epoch may be slower than this one, and writing a state takes time too
+MARGIN = 1.25  # the next epoch may be slower than this one, and writing a checkpoint takes time too
+Report = Callable[[dict[str, Any], Path | None], None]  # one epoch's metrics, and the folder of a checkpoint
 _on_device: dict[tuple[str, str], Dataset] = {}  # the data set of this worker, kept between trials
 
 
 def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
-    """Train the trial that `config` (made by the bridge) describes, on the node's shared copy of the images.
-
-    Whatever goes wrong inside is reported as {"error": text}: the trial fails, the worker lives on.
-    """
+    """Train the trial that `config` (from `Trials.next_config`) describes, on the node's shared copy of the images."""
     from ray import tune
+
+    def report(metrics: dict[str, Any], folder: Path | None = None) -> None:
+        tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder) if folder else None)
 
     gc.freeze()  # what lives now lives as long as the worker: looking through it again would cost 0.3 s a trial
     try:
-        device, gpus = _device()
+        train_trial(config, data, report, *_device())
+    except torch.AcceleratorError:
+        os._exit(1)  # its CUDA context is broken for good: a new worker takes the trial over
+    finally:
+        gc.collect()
+        torch.cuda.empty_cache()  # does nothing where CUDA was never used
+
+
+def train_trial(
+    config: dict[str, Any], data: dict[str, Any], report: Report, device: torch.device, gpus: list[str]
+) -> None:
+    """Train a trial to its end, from its newest readable checkpoint or its beginning.
+
+    Whatever goes wrong inside is reported as {"error": text}: the trial fails, the worker lives on. A full disk, which
+    is not the trial's fault and would be the next one's too, is reported as {"no_room": text}.
+    """
+    try:
         torch.set_num_threads(config["cpus"])
         state, damaged = _begin(config, device)
         about = {
@@ -43,36 +59,16 @@ def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
             "gpu": gpus,
             "num_parameters": sum(parameter.numel() for parameter in state.net.parameters()),
         }
-        _train(config, state, dataset_on_device(data, device), about, damaged)
+        _train(config, state, dataset_on_device(data, device), about, damaged, report)
     except torch.AcceleratorError:
-        os._exit(1)  # its CUDA context is broken for good: a new worker takes the trial over
+        raise
     except Exception as error:  # the boundary: a trial may fail in any way, the search goes on
-        # A full disk is not the trial's fault, and would be the next one's too.
-        tune.report({"no_room" if is_full(error) else "error": _one_line(error)})
-    finally:
-        gc.collect()
-        torch.cuda.empty_cache()  # does nothing where CUDA was never used
-
-
-class Reused:
-    """What Ray's class around `run_trial` does when a worker is to take another trial.
-
-    Where the one before does not come to its end, Ray by itself would wait for 2 s, then give up the new trial and
-    tell nobody. Here the worker ends, which is told as a death.
-    """
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(CLEAN_UP)
-        if not super().reset_config(new_config):  # type: ignore[misc]
-            os._exit(1)
-        return True
-
-
-run_trial.__mixins__ = (Reused,)  # type: ignore[attr-defined]
+        text = f"{type(error).__name__}: {summary(error, most=2000)}"
+        report({"no_room" if is_full(error) else "error": text}, None)
 
 
 def to_arrays(data: Dataset) -> dict[str, Any]:
-    """What a worker needs of a data set, as arrays that Ray shares between the processes of a node. No test images."""
+    """Return what a worker needs of a data set, as arrays that Ray shares between processes. No test images."""
     return {
         "name": data.name,
         "classes": data.classes,
@@ -83,61 +79,8 @@ def to_arrays(data: Dataset) -> dict[str, Any]:
     }
 
 
-def _train(
-    config: dict[str, Any], state: TrainingState, data: Dataset, about: dict[str, Any], damaged: str | None
-) -> None:
-    from ray import tune
-
-    last_saved = time.monotonic()
-    for metrics in fit(state, data):
-        if wrong := [name for name in MEASURED if not math.isfinite(getattr(metrics, name))]:
-            reason = f"non-finite {', '.join(wrong)} in epoch {metrics.epoch}"
-            tune.report({"error": f"{reason}; a lower learning_rate may help"})
-            return
-        report = {**asdict(metrics), "about": about, **({"damaged": damaged} if damaged else {})}
-        damaged = None
-        due = time.monotonic() - last_saved + MARGIN * metrics.seconds >= MAY_BE_LOST
-        if due or metrics.epoch in config["rungs"] or metrics.epoch == state.hyperparameters.epochs:
-            with tempfile.TemporaryDirectory() as folder:
-                save(state, Path(folder))
-                tune.report(report, checkpoint=tune.Checkpoint.from_directory(folder))
-            last_saved = time.monotonic()
-        else:
-            tune.report(report)
-
-
-def _begin(config: dict[str, Any], device: torch.device) -> tuple[TrainingState, str | None]:
-    """The trial's newest saved state that can be read, else its beginning; and what was wrong with newer ones."""
-    damaged = []
-    for place in config["saved_states"]:
-        try:
-            state = load(Path(place), device)
-        except CheckpointError as error:
-            damaged.append(str(error))
-            continue
-        return state, _told(damaged, f"from epoch {state.epoch}")
-    hyperparameters = Hyperparameters(**config["hyperparameters"])
-    state = start(hyperparameters, seed=config["seed"], number=config["number"], device=device)
-    return state, _told(damaged, "from its beginning")  # the same numbers, only later
-
-
-def _told(damaged: list[str], where: str) -> str | None:
-    return f"{'; '.join(damaged)}: trained again {where}" if damaged else None
-
-
-def _device() -> tuple[torch.device, list[str]]:
-    """The device of this worker and the ids of the GPUs that Ray gave it (none or one)."""
-    import ray
-
-    gpus = [str(gpu) for gpu in ray.get_runtime_context().get_accelerator_ids().get("GPU", [])]
-    if not gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all of them visible to a worker that asked for none
-        return torch.device("cpu"), gpus
-    torch.backends.cudnn.deterministic = True
-    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu"), gpus
-
-
 def dataset_on_device(data: dict[str, Any], device: torch.device) -> Dataset:
+    """Return the data set of `to_arrays` on `device`, without test images; kept until another one is wanted."""
     key = (data["token"], str(device))
     if key not in _on_device:
         _on_device.clear()
@@ -150,6 +93,58 @@ def dataset_on_device(data: dict[str, Any], device: torch.device) -> Dataset:
     return _on_device[key]
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _train(
+    config: dict[str, Any],
+    state: TrainingState,
+    data: Dataset,
+    about: dict[str, Any],
+    damaged: str | None,
+    report: Report,
+) -> None:
+    last_saved = time.monotonic()
+    for metrics in fit(state, data):
+        if wrong := [name for name in MEASURED if not math.isfinite(getattr(metrics, name))]:
+            reason = f"non-finite {', '.join(wrong)} in epoch {metrics.epoch}"
+            return report({"error": f"{reason}; a lower learning_rate may help"}, None)
+        epoch = {**asdict(metrics), "about": about, **({"damaged": damaged} if damaged else {})}
+        damaged = None
+        due = time.monotonic() - last_saved + MARGIN * metrics.seconds >= config["may_be_lost"]
+        if due or metrics.epoch in config["rungs"] or metrics.epoch == state.hyperparameters.epochs:
+            with tempfile.TemporaryDirectory() as folder:
+                save(state, Path(folder))
+                report(epoch, Path(folder))
+            last_saved = time.monotonic()
+        else:
+            report(epoch, None)
+    return None
+
+
+def _begin(config: dict[str, Any], device: torch.device) -> tuple[TrainingState, str | None]:
+    """Return the trial's newest readable checkpoint, else its beginning; and what was wrong with newer ones."""
+    damaged = []
+    for path in config["checkpoints"]:
+        try:
+            state = load(Path(path), device)
+        except CheckpointError as error:
+            damaged.append(str(error))
+            continue
+        return state, _trained_again(damaged, f"from epoch {state.epoch}")
+    hyperparameters = Hyperparameters(**config["hyperparameters"])
+    state = start(hyperparameters, seed=config["seed"], number=config["number"], device=device)
+    return state, _trained_again(damaged, "from its beginning")  # the same numbers, only later
+
+
+def _trained_again(damaged: list[str], where: str) -> str | None:
+    return f"{'; '.join(damaged)}: trained again {where}" if damaged else None
+
+
+def _device() -> tuple[torch.device, list[str]]:
+    """Return the device of this worker and the ids of the GPUs that Ray gave it (none or one)."""
+    import ray
+
+    gpus = [str(gpu) for gpu in ray.get_runtime_context().get_accelerator_ids().get("GPU", [])]
+    if not gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves all of them visible to a worker that asked for none
+        return torch.device("cpu"), gpus
+    torch.backends.cudnn.deterministic = True
+    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu"), gpus

@@ -4,9 +4,42 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
 
 PERIOD, MISSES = 1.0, 3  # seconds between two looks, and how many must fail in a row
 CONNECT_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Lifelines:
+    """The two processes that a driver can't do without: the address of the GCS, the socket of this machine's raylet."""
+
+    gcs: str
+    raylet: str
+
+    def missing(self) -> str | None:
+        """Return which of the two no longer answers; None if both do. A dead one refuses at once."""
+        host, _, port = self.gcs.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
+        except OSError:
+            return "its control process (GCS)"
+        try:
+            with socket.socket(socket.AF_UNIX) as raylet:
+                raylet.settimeout(CONNECT_TIMEOUT)
+                raylet.connect(self.raylet)
+        except OSError:
+            return "this machine's Ray (raylet)"
+        return None
+
+
+def lifelines() -> Lifelines:
+    """Return those of the Ray that this process is connected to."""
+    context = ray.get_runtime_context()
+    [here] = [node for node in ray.nodes() if node["NodeID"] == context.get_node_id()]
+    return Lifelines(context.gcs_address, here["RayletSocketName"])
 
 
 @contextmanager
@@ -15,12 +48,12 @@ def watching(on_gone: Callable[[str], None]) -> Iterator[threading.Event]:
 
     The caller's own thread may then hang within Ray for good: `on_gone` has to end the process.
     """
-    gone, over = threading.Event(), threading.Event()
+    gone, over, lines = threading.Event(), threading.Event(), lifelines()
 
     def watch() -> None:
         misses = 0
         while not over.wait(PERIOD):
-            missing = _missing()
+            missing = lines.missing()
             misses = misses + 1 if missing else 0
             if missing and misses >= MISSES:
                 gone.set()
@@ -35,24 +68,3 @@ def watching(on_gone: Callable[[str], None]) -> Iterator[threading.Event]:
         if not gone.is_set():
             over.set()
         thread.join()
-
-
-def _missing() -> str | None:
-    """Which of the two processes that a driver can't do without answers no more: a dead one refuses at once."""
-    from ray._private import worker
-
-    node = worker._global_node
-    if node is None:
-        return None  # not connected yet, or not any more
-    host, _, port = node.gcs_address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
-    except OSError:
-        return "its control process (GCS)"
-    try:
-        with socket.socket(socket.AF_UNIX) as raylet:
-            raylet.settimeout(CONNECT_TIMEOUT)
-            raylet.connect(node.raylet_socket_name)
-    except OSError:
-        return "this machine's Ray (raylet)"
-    return None

@@ -11,43 +11,15 @@ from typing import Any
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from model.errors import ConfigError, causes, is_full
 
-SHARED = "postgresql+psycopg://"
-EXAMPLE = f"{SHARED}USER@HOST/DATABASE"
 # Ten seconds to connect; a server that vanished without a word is noticed within half a minute.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 PATIENCE |= {"tcp_user_timeout": 30_000}
 INDEX_BYTES = 2**16  # twice what SQLite's index of a log takes at least
 LOCK_NOT_AVAILABLE = "55P03"
-
-
-class RunStorage(RDBStorage):
-    """The database of a run, and what the names of its studies begin with where other runs have theirs there too."""
-
-    def __init__(self, url: str, prefix: str, connect_args: dict[str, Any]) -> None:
-        super().__init__(url, engine_kwargs={"connect_args": connect_args})
-        self.prefix = prefix
-
-
-def check_address(storage: str) -> None:
-    """Refuse what is not the address of a PostgreSQL, or holds a password. Raises ConfigError, which shows neither."""
-    try:
-        address = sqlalchemy.make_url(storage)
-    except (ArgumentError, ValueError):
-        raise ConfigError(f"search.storage: not the address of a database; write {EXAMPLE}") from None
-    if not storage.startswith(SHARED):
-        raise ConfigError(
-            f"search.storage = '{address.drivername}://...': must begin with {SHARED}; write {EXAMPLE}, "
-            "or leave it out for a study.db in the run's folder"
-        )
-    if address.password is not None or any("password" in key for key in address.query):
-        raise ConfigError(
-            "search.storage: a password in it would be copied into experiment.toml and the report; "
-            "take it out and put it into ~/.pgpass or PGPASSWORD"
-        )
 
 
 def file_url(path: Path) -> str:
@@ -62,7 +34,7 @@ def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", timeout=30, uri=True)
 
 
-def open_file(path: Path) -> RunStorage:
+def open_file(path: Path) -> RDBStorage:
     """The database in `path`, created if absent. WAL survives killed processes and is ten times as fast.
 
     Raises ConfigError for a database that is damaged.
@@ -71,7 +43,7 @@ def open_file(path: Path) -> RunStorage:
         _check_whole(path)
     else:
         _create(path)
-    storage = RunStorage(file_url(path), "", {"timeout": 30})
+    storage = RDBStorage(file_url(path), engine_kwargs={"connect_args": {"timeout": 30}})
 
     def on_connect(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -82,11 +54,11 @@ def open_file(path: Path) -> RunStorage:
     return storage
 
 
-def open_shared(url: str, name: str) -> RunStorage:
-    """The shared database at `url` for the run of that name there, its tables created if absent. Raises ConfigError."""
+def open_shared(url: str) -> RDBStorage:
+    """Return the shared database at `url`, its tables created if absent. Raises ConfigError."""
     with locked(url, "tables", 30):  # or two searches that both find none would both create them
         try:
-            return RunStorage(url, f"{name}/", PATIENCE)
+            return RDBStorage(url, engine_kwargs={"connect_args": PATIENCE})
         except (DBAPIError, StorageInternalError, RuntimeError) as error:  # the last: tables of another Optuna
             raise ConfigError(
                 f"{url}: its tables can't be used ({_reason(error)}); see that you may create tables in it, "

@@ -2,15 +2,44 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from model.data import Dataset
 from model.errors import ConfigError
+from model.files import write_atomically
 from search.experiment import Experiment
-from search.progress import Progress
-from search.store import study
-from search.store.resolved import differences, load_resolved
+from search.store import location
+from search.store.records import read_trials
+from search.store.resolved import differences, load_resolved, resolved
 
 LEFT_BY_TRIALS = ("export", "ray/*/*/checkpoint_*")
+
+
+def folder_of(out: Path, name: str) -> Path:
+    """Return the folder of the run `name` below `out`. Raises ConfigError for a name or path that can't be one."""
+    if not name or name in (".", "..") or "/" in name or "\0" in name:
+        raise ConfigError(f"--name {name}: must be the name of one folder, without '/'")
+    path = str((out / name).absolute())
+    if "\n" in path or path.encode("utf-8", "replace").decode() != path:  # the study's address can't hold it
+        raise ConfigError(f"{path}: a run's folder needs a name on one line, in UTF-8; choose another --out or --name")
+    return out / name
+
+
+def write_resolved(
+    run_dir: Path, experiment: Experiment, data: Dataset, digest: str, chosen: dict[str, Any] | None = None
+) -> None:
+    """Write experiment.toml: the configuration, what was found out about the images, and what the engine chose."""
+    shared = {"study": location.name_in_shared(run_dir)} if experiment.search.storage else {}
+    automatic = {
+        **shared,
+        "dataset": data.name,
+        "data_digest": digest,
+        "train_images": len(data.train),
+        "validation_images": len(data.val),
+        "test_images": len(data.test),
+        **(chosen or {}),
+    }
+    write_atomically(run_dir / "experiment.toml", resolved(experiment, automatic).encode())
 
 
 def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> bool:
@@ -21,10 +50,10 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> bool
     """
     if not run_dir.is_dir() or not any(run_dir.iterdir()):
         return False
-    is_run = study.is_run(run_dir)
+    is_run = location.is_run(run_dir)
     if not (run_dir / "lock").exists() and not is_run:
         raise ConfigError(f"{run_dir}: is there and is no run of ours (no study.db); choose another --name")
-    begun = [trial.state for trial in study.read_trials(run_dir) if trial.state != "waiting"] if is_run else []
+    begun = [trial.state for trial in read_trials(run_dir) if trial.state != "waiting"] if is_run else []
     if not begun:
         patterns = LEFT_BY_TRIALS if is_run else (*LEFT_BY_TRIALS, "study.db-wal")
         if trained := next((found for pattern in patterns for found in run_dir.glob(pattern)), None):
@@ -59,9 +88,9 @@ def check_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
         )
 
 
-def check_owner(run_dir: Path, progress: Progress) -> None:
-    """Say so where the folder belongs to another user."""
-    if (owner := run_dir.stat().st_uid) != os.getuid():
-        progress.warn(
-            f"{run_dir} belongs to another user (id {owner}): to go on with it is to trust them with this run"
-        )
+def owner_warning(run_dir: Path) -> str | None:
+    """Return what to tell where the folder belongs to another user; None where it is one's own."""
+    owner = run_dir.stat().st_uid
+    if owner == os.getuid():
+        return None
+    return f"{run_dir} belongs to another user (id {owner}): to go on with it is to trust them with this run"

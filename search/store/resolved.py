@@ -5,19 +5,19 @@ from typing import Any
 
 from model.errors import ConfigError
 from model.files import digest
-from search.experiment import Experiment, load_experiment
+from search.experiment import Experiment, parse_text
 
 DIGEST = "# sha256 "  # begins the last line of a resolved configuration; the SHA-256 is of all lines before it
 
 
 def differences(old: Experiment, new: Experiment) -> str | None:
-    """The first key in which `new` is another search than `old`: all but number of trials and resources counts."""
+    """Return the first key in which `new` is another search than `old`; number of trials and resources may differ."""
     exempt: dict[str, Any] = {"resources": True, "automatic": True, "search": {"trials"}}
     return _first_difference(_comparable(old, exempt), _comparable(new, exempt))
 
 
 def resolved(experiment: Experiment, automatic: dict[str, Any]) -> str:
-    """The TOML text of the whole configuration: all defaults and automatic choices written out, and their SHA-256."""
+    """Return the TOML text of the whole configuration, defaults and automatic choices included, and its SHA-256."""
     import tomli_w
 
     table = experiment.model_dump(exclude_none=True)
@@ -27,7 +27,7 @@ def resolved(experiment: Experiment, automatic: dict[str, Any]) -> str:
 
 
 def load_resolved(run_dir: Path) -> Experiment:
-    """The configuration that a run was made with, as `resolved` wrote it. Raises ConfigError where it is not that."""
+    """Return the configuration that a run was made with. Raises ConfigError unless it is as `resolved` wrote it."""
     path = run_dir / "experiment.toml"
     try:
         text = path.read_bytes().decode()
@@ -42,7 +42,7 @@ def load_resolved(run_dir: Path) -> Experiment:
             f"{path}: damaged or edited (its last line is not the SHA-256 of the others); put back what the search "
             "wrote, as report/index.html shows it; to change a search edit your own CONFIG"
         )
-    return load_experiment(path)
+    return parse_text(path, text)  # of any size: a search wrote it
 
 
 def _signed(text: str) -> str:

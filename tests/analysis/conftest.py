@@ -34,7 +34,7 @@ def halving_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     search = {"trials": 60, "recipe_first": False, "grace_epochs": 1}
     writer = Writer(run_dir, {"search": search, "hyperparameters": HALVING_SPACE, "confirm": {"top": 3, "seeds": 3}})
     writer.halving_search(60)
-    best = sorted(writer.study.get_trials(states=(TrialState.COMPLETE,)), key=lambda trial: -(trial.value or 0))[:3]
+    best = sorted(writer.study.trials(TrialState.COMPLETE), key=lambda trial: -(trial.value or 0))[:3]
     for place, trial in enumerate(best):
         accuracies = [(trial.value or 0) + shift - 0.0003 * place for shift in (-0.0006, 0.0002, 0.0004)]
         writer.confirm(trial.number, accuracies, trial.params)

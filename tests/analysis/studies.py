@@ -5,17 +5,17 @@ import math
 from pathlib import Path
 from typing import Any, Protocol
 
-import optuna
 from optuna.trial import TrialState
 
 from model.card import FILES, ModelCard, Normalisation, sums
 from model.hyperparameters import RECIPE, Hyperparameters
-from search import halving
 from search.experiment import Experiment, parse_experiment
-from search.sampling import ask
+from search.pruner import AsyncHalvingPruner
+from search.sampler import SeededSampler
 from search.space import complete
+from search.store.location import open_storage
 from search.store.resolved import resolved
-from search.store.study import CONFIRM, SEARCH, finish, open_storage, open_study, record_epoch, set_attributes
+from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
 
 STARTED = 1_764_000_000.0
 ENVIRONMENT = {
@@ -45,23 +45,24 @@ class Writer:
         (run_dir / "experiment.toml").write_text(text)
         (run_dir / "environment.json").write_text(json.dumps(ENVIRONMENT))
         self.storage = open_storage(run_dir)
-        self.study = open_study(self.storage, SEARCH)
+        sampler = SeededSampler("random", self.experiment.search.seed, self.experiment.space.searched)
+        self.study = open_study(self.storage, SEARCH, sampler, AsyncHalvingPruner(1, 3))
         self.clock = 0.0
 
-    def begin(self, params: dict[str, Any] | None = None, study: optuna.Study | None = None, **attributes: Any) -> int:
-        """Start a trial with `params`, or with those that the sampler draws, and return its id in the database."""
+    def begin(self, params: dict[str, Any] | None = None, study: StoredStudy | None = None, **attributes: Any) -> int:
+        """Start a trial with `params`, or with those that the sampler draws, and return its number."""
         study = study or self.study
         if params is not None:
-            study.enqueue_trial(params, user_attrs=attributes)
-        trial = ask(study, self.experiment.space.searched, "random", self.experiment.search.seed)
+            study.enqueue(params, **attributes)
+        number = study.study.ask(fixed_distributions=self.experiment.space.searched).number
         about = {"started": STARTED + self.clock, "seed": 17, "node": "here", "device": "cpu", "gpu": []}
-        set_attributes(study, trial._trial_id, **about, num_parameters=1000 + trial.number)
-        return trial._trial_id
+        study.set_attributes(number, **about, num_parameters=1000 + number)
+        return number
 
-    def epoch(self, trial_id: int, accuracy: float, study: optuna.Study | None = None, **changed: float) -> None:
+    def epoch(self, number: int, accuracy: float, study: StoredStudy | None = None, **changed: float) -> None:
         """Record the trial's next epoch; `changed` replaces single metrics."""
         study = study or self.study
-        epoch = 1 + max(study._storage.get_trial(trial_id).intermediate_values, default=0)
+        epoch = 1 + (study.trial(number).last_step or 0)
         self.clock += 2.0
         metrics = {
             "epoch": epoch,
@@ -72,30 +73,30 @@ class Writer:
             "images_per_second": 1000.0 * epoch,
             "clock": self.clock,
         }
-        record_epoch(study, trial_id, {**metrics, **changed})
+        study.record_epoch(number, {**metrics, **changed})
 
-    def end(self, trial_id: int, state: str, error: str | None = None, study: optuna.Study | None = None) -> None:
+    def end(self, number: int, state: str, error: str | None = None, study: StoredStudy | None = None) -> None:
         """End the trial as complete, pruned or failed."""
-        finish(study or self.study, trial_id, STATES[state], error)
+        (study or self.study).finish(number, STATES[state], error)
 
     def trial(
         self, accuracies: list[float], state: str = "complete", params: dict[str, Any] | None = None, **more: Any
     ) -> int:
-        """Write a whole trial and return its id; the state "open" leaves it as a killed search would."""
-        trial_id = self.begin(params)
+        """Write a whole trial and return its number; the state "open" leaves it as a killed search would."""
+        number = self.begin(params)
         for accuracy in accuracies:
-            self.epoch(trial_id, accuracy)
+            self.epoch(number, accuracy)
         if state != "open":
-            self.end(trial_id, state, **more)
-        return trial_id
+            self.end(number, state, **more)
+        return number
 
     def confirm(self, candidate: int, accuracies: list[float], params: dict[str, Any]) -> None:
         """Write complete confirmation runs of one candidate, with one epoch each."""
         study = open_study(self.storage, CONFIRM)
         for run, accuracy in enumerate(accuracies, start=1):
-            trial_id = self.begin(params, study, candidate=candidate, run=run)
-            self.epoch(trial_id, accuracy, study)
-            self.end(trial_id, "complete", study=study)
+            number = self.begin(params, study, candidate=candidate, run=run)
+            self.epoch(number, accuracy, study)
+            self.end(number, "complete", study=study)
 
     def export(self, metrics: dict[str, Any], provenance: dict[str, Any]) -> None:
         """Write an export with a valid card; its other files are empty."""
@@ -115,26 +116,19 @@ class Writer:
 
     def halving_search(self, trials: int) -> None:
         """Write a search with successive halving, in which every 13th trial fails and accuracies are smooth."""
-        rungs = halving.rungs(9, 1, 3)
-        at_rung: dict[int, list[float]] = {rung: [] for rung in rungs}
-        for number in range(trials):
-            trial_id = self.begin()
-            params = self.study._storage.get_trial(trial_id).params
+        for _ in range(trials):
+            number = self.begin()
             if number % 13 == 7:
-                self.end(trial_id, "failed", f"OutOfMemoryError: {number} MiB were missing")
-                continue
-            point = complete(self.experiment.space, params)
-            self.end(trial_id, self._train(trial_id, point, at_rung, number))
+                self.end(number, "failed", f"OutOfMemoryError: {number} MiB were missing")
+            else:
+                self.end(number, self._train(number, complete(self.experiment.space, self.study.trial(number).params)))
 
-    def _train(self, trial_id: int, point: Hyperparameters, at_rung: dict[int, list[float]], number: int) -> str:
+    def _train(self, number: int, point: Hyperparameters) -> str:
         """Record the trial's epochs until it is complete or stopped at a rung, and return its state."""
         for epoch in range(1, point.epochs + 1):
-            accuracy = synthetic_accuracy(point, epoch, number)
-            self.epoch(trial_id, accuracy)
-            if epoch in at_rung:
-                at_rung[epoch].append(accuracy)
-                if not halving.survives(accuracy, at_rung[epoch], 3):
-                    return "pruned"
+            self.epoch(number, synthetic_accuracy(point, epoch, number))
+            if epoch < point.epochs and self.study.study.pruner.prune(self.study.study, self.study.trial(number)):
+                return "pruned"
         return "complete"
 
 

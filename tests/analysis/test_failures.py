@@ -9,7 +9,6 @@ from analysis.failures import post_mortem, set_apart
 from analysis.run import read_run
 from analysis.tables import TRIAL_COLUMNS
 from model.hyperparameters import RECIPE
-from search.store.study import set_attributes
 from tests.analysis.studies import NewRun
 
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "epochs": 2}
@@ -53,7 +52,7 @@ def test_a_cause_names_what_its_failed_trials_alone_share(new_run: NewRun) -> No
 def test_trials_that_outlived_a_worker_are_listed(new_run: NewRun) -> None:
     new = new_run(SPACE)
     for _ in range(11):
-        set_attributes(new.study, new.begin(), retries=1)
+        new.study.set_attributes(new.begin(), retries=1)
     assert post_mortem(read_run(new.run_dir).trials) == [
         "11 trials went on after a worker had died (0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 1 more)."
     ]
@@ -61,7 +60,7 @@ def test_trials_that_outlived_a_worker_are_listed(new_run: NewRun) -> None:
 
 def test_a_damaged_saved_state_is_reported(new_run: NewRun) -> None:
     new = new_run(SPACE)
-    set_attributes(new.study, new.begin(), damaged="state.bin can't be read: trained again from epoch 1")
+    new.study.set_attributes(new.begin(), damaged="state.bin can't be read: trained again from epoch 1")
     new.trial([0.9, 0.95])
     assert post_mortem(read_run(new.run_dir).trials) == [
         "1 trial went on after a damaged saved state (0): state.bin can't be read: trained again from epoch 1"

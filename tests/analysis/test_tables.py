@@ -9,7 +9,8 @@ from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, epoch
 from model.errors import ConfigError
 from model.hyperparameters import RECIPE
 from search.store.lock import run_lock
-from search.store.study import CONFIRM, TrialRecord, set_attributes
+from search.store.records import TrialRecord
+from search.store.study import CONFIRM
 from tests.analysis.studies import NewRun
 
 POINT = {"learning_rate": 0.5, "kernel_size": 3}
@@ -22,7 +23,7 @@ def test_one_row_per_trial_that_has_begun_with_its_state(new_run: NewRun) -> Non
     run.trial([0.8], "pruned")
     run.trial([], "failed", error="ValueError: no\nmore")
     run.trial([0.7], "open")
-    run.study.enqueue_trial(POINT)
+    run.study.enqueue(POINT)
     table = trial_table(run.run_dir)
     assert table.number.tolist() == [0, 1, 2, 3]
     assert table.state.tolist() == ["complete", "pruned", "failed", "interrupted"]
@@ -33,12 +34,12 @@ def test_one_row_per_trial_that_has_begun_with_its_state(new_run: NewRun) -> Non
 
 def test_values_come_from_the_last_epoch_or_are_sums_or_medians_over_the_epochs(new_run: NewRun) -> None:
     run = new_run(SPACE)
-    trial_id = run.begin(POINT)
-    run.epoch(trial_id, 0.9, seconds=2.0, images_per_second=100.0)
-    run.epoch(trial_id, 0.96, seconds=3.0, images_per_second=400.0)
-    run.epoch(trial_id, 0.94, seconds=4.5, images_per_second=300.0, val_loss=0.25)
-    set_attributes(run.study, trial_id, gpu=["2", "3"], device="H200", retries=1, damaged="torn")
-    run.end(trial_id, "complete")
+    number = run.begin(POINT)
+    run.epoch(number, 0.9, seconds=2.0, images_per_second=100.0)
+    run.epoch(number, 0.96, seconds=3.0, images_per_second=400.0)
+    run.epoch(number, 0.94, seconds=4.5, images_per_second=300.0, val_loss=0.25)
+    run.study.set_attributes(number, gpu=["2", "3"], device="H200", retries=1, damaged="torn")
+    run.end(number, "complete")
     row = trial_table(run.run_dir).iloc[0]
     assert (row.val_accuracy, row.val_loss, row.train_loss) == (0.94, 0.25, pytest.approx(0.1))
     assert (row.epochs_run, row.seconds, row.images_per_second, row.clock) == (3, 9.5, 300.0, 6.0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.run import read_run
-from analysis.verdict import differing_data, fallback_note, headline, verdict, winner_of
+from analysis.verdict import differing_data, fallback_note, headline, verdict
 from model.errors import ConfigError
 from search.store.lock import run_lock
 from tests.analysis.studies import ENVIRONMENT, NewRun
@@ -64,7 +64,7 @@ def test_the_confirmed_winner_may_differ_from_the_best_trial_and_is_compared_wit
     new.confirm(0, [0.970, 0.971, 0.972], {"learning_rate": 1.0})
     new.confirm(1, [0.981, 0.982, 0.983], {"learning_rate": 2.0})
     run = read_run(new.run_dir)
-    assert winner_of(run) == 1
+    assert run.winner == 1
     assert headline(run) == "run: trial 1 reaches 98.20 % validation accuracy, mean of 3 fresh seeds"
     assert verdict(run)[0] == (
         "Trained again on 3 fresh seeds, trial 1 has a mean of 98.20 % (95 % interval 97.95 to 98.45 %); "
@@ -100,7 +100,7 @@ def test_the_stand_in_data_set_is_named_first(new_run: NewRun) -> None:
 
 def test_test_accuracy_comes_from_the_export(halving_run: Path) -> None:
     run = read_run(halving_run)
-    assert verdict(run)[0].endswith(f"(trial {winner_of(run)}): 99.27 % on 10,000 test images, scored once.")
+    assert verdict(run)[0].endswith(f"(trial {run.winner}): 99.27 % on 10,000 test images, scored once.")
 
 
 def test_a_refit_model_has_seen_the_validation_images(new_run: NewRun) -> None:

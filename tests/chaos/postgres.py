@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from search.store import database
+from search.experiment import SHARED
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"{database.SHARED}postgres@/postgres?host={self.folder}"
+        return f"{SHARED}postgres@/postgres?host={self.folder}"
 
     def run(self, program: str, *words: str) -> None:
         """As another user where we are root, as whom PostgreSQL refuses to run."""

@@ -20,11 +20,12 @@ import torch
 
 from model.data import load_dataset
 from model.train import fit, start
-from search.ledger import RETRIES
 from search.space import complete
-from search.store import study
+from search.store import location
+from search.store.records import TrialRecord
 from search.store.resolved import load_resolved
-from search.store.study import TrialRecord
+from search.store.study import SEARCH, open_study
+from search.trials import RETRIES
 from tests.harness import descendants, driver, environment, epochs_lasting, kill, log_of, records, tiny, title, until
 
 pytestmark = pytest.mark.chaos
@@ -103,7 +104,7 @@ def test_nothing_finished_is_ever_lost(
     until(lambda: not [pid for pid in seen.families if "ray" in title(pid)], 90)  # Ray's agents take a minute to notice
     found = seen.look()
     assert {record.state for record in found} == {"complete"}
-    raw = study.open_study(study.open_storage(seen.run_dir), study.SEARCH).get_trials(deepcopy=False)
+    raw = open_study(location.open_storage(seen.run_dir), SEARCH).trials()
     assert {trial.state.name for trial in raw} == {"COMPLETE"}
     assert seen.with_state
     _equals_training_without_interruption(seen, found, dice)
@@ -208,8 +209,10 @@ def _bare_ray() -> float:
     """Seconds that Ray alone takes to start and to answer from one worker."""
     began = time.monotonic()
     code = (
+        "from search.on_ray.environment import set_environment\n"
+        "set_environment(private=True)\n"
         "from search.on_ray.cluster import connected\n"
-        "with connected(None):\n"
+        "with connected(None, print):\n"
         "    import ray\n"
         "    ray.get(ray.remote(lambda: 1).remote())\n"
     )

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from analysis.report import write_report
-from search.run import Outcome
-from search.store import study
+from search.store.records import read_trials
+from search.winner import Outcome
 from tests.harness import descendants, title, until
 from tests.searches import experiment, numbers, poison
 
@@ -62,7 +62,7 @@ def test_every_poison_ends_as_a_failure_with_its_reason(
 
     poison(monkeypatch, act)
     run_dir = go(wanted, "poisoned").run_dir
-    records = study.read_trials(run_dir)
+    records = read_trials(run_dir)
     assert [record.state for record in records] == ["complete", *["failed"] * 7, "complete"]
     reasons = [
         "ValueError: the first line and more",
@@ -93,7 +93,7 @@ def test_failures_in_a_row_stop_the_search(go: Callable[..., Outcome], monkeypat
     outcome = go(experiment(search={"trials": 500}, confirm=ALONE, resources=limits))
     assert outcome.stopped is not None
     assert outcome.stopped.startswith("3 trials in a row failed, the last with: ValueError: broken 5;")
-    states = [record.state for record in study.read_trials(outcome.run_dir)]
+    states = [record.state for record in read_trials(outcome.run_dir)]
     assert states[:6] == ["failed", "failed", "complete", "failed", "failed", "failed"]
     assert set(states[6:]) <= {"waiting", "interrupted"}
 
@@ -104,15 +104,15 @@ def test_a_worker_that_does_not_come_free_is_replaced(
     """Its clean-up takes too long; Ray alone would give up the next trial, and tell nobody."""
 
     def act(number: int, _metrics: Any, _saved: list[str]) -> None:
-        import search.on_ray.trial
+        from search.on_ray import ray_internals
 
         if number == 0:
-            search.on_ray.trial.CLEAN_UP = 1
+            ray_internals.CLEAN_UP = 1
             gc.collect = lambda *_: time.sleep(600) or 0  # type: ignore[assignment]
 
     poison(monkeypatch, act)
     outcome = go(experiment(search={"trials": 3}, confirm=ALONE))
-    records = study.read_trials(outcome.run_dir)
+    records = read_trials(outcome.run_dir)
     assert [record.state for record in records] == ["complete"] * 3
     assert records[1].attributes["retries"] == 1
 
@@ -136,4 +136,4 @@ def test_dead_worker_is_replaced_and_the_trial_goes_on(
     poison(monkeypatch, act)
     run_dir = go(experiment(**settings), "poisoned").run_dir
     assert numbers(run_dir) == healthy
-    assert study.read_trials(run_dir)[0].attributes["retries"] == 1
+    assert read_trials(run_dir)[0].attributes["retries"] == 1

@@ -20,10 +20,11 @@ from optuna.trial import TrialState
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
 from model.errors import ConfigError
 from search.experiment import parse_experiment
-from search.sampling import ask
-from search.store import database, study
+from search.sampler import SeededSampler
+from search.store import database, location
+from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved, resolved
-from search.store.study import TrialRecord
+from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
 from tests.chaos.postgres import Server, running_server
 from tests.harness import command, descendants, driver, epochs_lasting, kill, log_of, tiny, until
 
@@ -47,19 +48,20 @@ def run_dir(server: Server, tmp_path: Path) -> Path:
 def folder_of(url: str, run_dir: Path) -> Path:
     run_dir.mkdir()
     table = {"search": {"trials": 9, "storage": url}, "hyperparameters": {"dropout1": {"low": 0.0, "high": 0.3}}}
-    text = resolved(parse_experiment(table), {"study": study.name_in_shared(run_dir)})
+    text = resolved(parse_experiment(table), {"study": location.name_in_shared(run_dir)})
     (run_dir / "experiment.toml").write_text(text)
     return run_dir
 
 
-def opened(run_dir: Path) -> optuna.Study:
-    return study.open_study(study.open_storage(run_dir), study.SEARCH)
+def opened(run_dir: Path) -> StoredStudy:
+    sampler = SeededSampler("random", 0, load_resolved(run_dir).space.searched)
+    return open_study(location.open_storage(run_dir), SEARCH, sampler)
 
 
-def begin(run_dir: Path, of_search: optuna.Study) -> int:
-    trial_id = ask(of_search, load_resolved(run_dir).space.searched, "random", 0)._trial_id
-    study.set_attributes(of_search, trial_id, started=1.0)
-    return trial_id
+def begin(run_dir: Path, study: StoredStudy) -> int:
+    number = study.study.ask(fixed_distributions=load_resolved(run_dir).space.searched).number
+    study.set_attributes(number, started=1.0)
+    return number
 
 
 def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, tiny_root: Path) -> None:
@@ -74,8 +76,8 @@ def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, 
         process.kill()
         process.wait()
         kill(family)
-    until(lambda: not study.is_driven(run_dir))  # the server has yet to notice
-    killed = study.read_trials(run_dir)
+    until(lambda: not location.is_driven(run_dir))  # the server has yet to notice
+    killed = read_trials(run_dir)
     assert "interrupted" in {record.state for record in killed}
     assert set(trial_table(run_dir).state) == {"complete", "interrupted"}
 
@@ -88,18 +90,18 @@ def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, 
     assert "the study's database no longer answers (" in said[-1]
     assert said[-1].endswith(f"go on with: python -m search {' '.join(line)}")
     assert not any("Traceback" in words for words in said)
-    cut_off = study.read_trials(run_dir)
+    cut_off = read_trials(run_dir)
     assert len(finished(cut_off)) > len(finished(killed)) > 0
     unchanged(killed, cut_off)
     assert "failed" not in {record.state for record in cut_off}
 
     done = command(tmp_path, *line)
     assert (done.returncode, done.stderr) == (0, "")
-    records = study.read_trials(run_dir)
+    records = read_trials(run_dir)
     unchanged(cut_off, records)
     assert [record.number for record in records] == list(range(TRIALS))
     assert {record.state for record in records} == {"complete"}
-    assert {trial.state for trial in opened(run_dir).get_trials()} == {TrialState.COMPLETE}
+    assert {trial.state for trial in opened(run_dir).trials()} == {TrialState.COMPLETE}
     assert not (run_dir / "study.db").exists()
     assert "complete" in (run_dir / "report" / "index.html").read_text()
 
@@ -111,7 +113,7 @@ def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, 
 
 def some_are_done_and_some_run(process: "subprocess.Popen[str]", run_dir: Path, more_than: int = 0) -> bool:
     assert process.poll() is None, "it ended before it could be stopped"
-    records = study.read_trials(run_dir) if study.is_run(run_dir) else []
+    records = read_trials(run_dir) if location.is_run(run_dir) else []
     return len(finished(records)) > more_than and any(r.state == "running" and len(r.epochs) > 2 for r in records)
 
 
@@ -132,39 +134,42 @@ def test_runs_share_a_database_and_are_apart(server: Server, run_dir: Path, tmp_
     begin(run_dir, opened(run_dir))
     begin(other, opened(other))
     begin(other, opened(other))
-    assert [len(study.read_trials(folder)) for folder in (run_dir, other)] == [1, 2]
-    assert study.read_trials(run_dir, study.CONFIRM) == []
-    assert study.name_in_shared(other).startswith("run-two-")
+    assert [len(read_trials(folder)) for folder in (run_dir, other)] == [1, 2]
+    assert read_trials(run_dir, CONFIRM) == []
+    assert location.name_in_shared(other).startswith("run-two-")
 
 
 def test_the_reader_agrees_with_optuna(run_dir: Path) -> None:
-    of_search = opened(run_dir)
-    for number in range(4):
-        trial_id = begin(run_dir, of_search)
-        study.record_epoch(of_search, trial_id, {"epoch": 1, "val_accuracy": number / 7, "clock": 1.0})
-        study.finish(of_search, trial_id, TrialState.COMPLETE)
-    theirs = [(trial.number, trial.params, trial.value) for trial in of_search.get_trials()]
-    assert [(record.number, record.params, record.value) for record in study.read_trials(run_dir)] == theirs
+    study = opened(run_dir)
+    for _ in range(4):
+        number = begin(run_dir, study)
+        study.record_epoch(number, {"epoch": 1, "val_accuracy": number / 7, "clock": 1.0})
+        study.finish(number, TrialState.COMPLETE)
+    theirs = [(trial.number, trial.params, trial.value) for trial in study.trials()]
+    assert [(record.number, record.params, record.value) for record in read_trials(run_dir)] == theirs
 
 
 def test_a_reader_sees_one_moment(server: Server, run_dir: Path) -> None:
-    of_search = opened(run_dir)
+    study = opened(run_dir)
     count = sqlalchemy.text("SELECT count(*) FROM trials")
     with database.reading_shared(server.url) as connection:
         before = connection.scalar(count)
-        begin(run_dir, of_search)
+        begin(run_dir, study)
         assert connection.scalar(count) == before
 
 
 def test_a_second_driver_is_refused_and_the_first_is_seen_from_a_copy(run_dir: Path, tmp_path: Path) -> None:
     begin(run_dir, opened(run_dir))
     copy = Path(shutil.copytree(run_dir, tmp_path / "copy"))
-    with study.sole_driver(run_dir):
-        assert study.read_trials(copy)[0].state == "running"
-        with pytest.raises(ConfigError, match="another search is at work on run-[0-9a-f]{8} "), study.sole_driver(copy):
+    with location.sole_driver(run_dir):
+        assert read_trials(copy)[0].state == "running"
+        with (
+            pytest.raises(ConfigError, match="another search is at work on run-[0-9a-f]{8} "),
+            location.sole_driver(copy),
+        ):
             pass
-    assert study.read_trials(copy)[0].state == "interrupted"
-    with study.sole_driver(copy):
+    assert read_trials(copy)[0].state == "interrupted"
+    with location.sole_driver(copy):
         pass
 
 
@@ -177,9 +182,9 @@ def test_the_lock_is_free_before_the_server_notices_the_end(run_dir: Path, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(database, "closing", kept)
-        with study.sole_driver(run_dir):
+        with location.sole_driver(run_dir):
             pass
-    assert not study.is_driven(run_dir)
+    assert not location.is_driven(run_dir)
     [connection] = open_still
     connection.close()
 
@@ -188,9 +193,9 @@ def test_the_lock_outlives_a_servers_limit_on_idle_connections(server: Server, r
     with sqlalchemy.create_engine(server.url, isolation_level="AUTOCOMMIT").connect() as connection:
         connection.exec_driver_sql("ALTER ROLE postgres SET idle_session_timeout = '200ms'")
         try:
-            with study.sole_driver(run_dir):
+            with location.sole_driver(run_dir):
                 time.sleep(1)
-                assert study.is_driven(run_dir)
+                assert location.is_driven(run_dir)
         finally:
             connection.exec_driver_sql("ALTER ROLE postgres RESET idle_session_timeout")
 
@@ -199,14 +204,14 @@ def test_what_was_killed_before_its_first_trial_is_discarded_alone(
     server: Server, run_dir: Path, tmp_path: Path
 ) -> None:
     other = folder_of(server.url, tmp_path / "other")
-    opened(other).enqueue_trial({"dropout1": 0.1})
-    assert study.read_trials(run_dir) == []  # killed before the study was made
-    opened(run_dir).enqueue_trial({"dropout1": 0.1})
-    name = f"{study.name_in_shared(run_dir)}/search"
-    study.discard(run_dir)
-    assert not study.is_run(run_dir)
-    assert name not in optuna.get_all_study_names(study.open_storage(other))
-    assert [record.state for record in study.read_trials(other)] == ["waiting"]
+    opened(other).enqueue({"dropout1": 0.1})
+    assert read_trials(run_dir) == []  # killed before the study was made
+    opened(run_dir).enqueue({"dropout1": 0.1})
+    name = f"{location.name_in_shared(run_dir)}/search"
+    location.discard(run_dir)
+    assert not location.is_run(run_dir)
+    assert name not in optuna.get_all_study_names(database.open_shared(server.url))
+    assert [record.state for record in read_trials(other)] == ["waiting"]
 
 
 def new_database(server: Server, name: str) -> str:
@@ -218,7 +223,7 @@ def new_database(server: Server, name: str) -> str:
 def test_searches_that_begin_at_once_in_an_empty_database(server: Server) -> None:
     url = new_database(server, "crowded")
     with ThreadPoolExecutor(4) as pool:
-        assert len(list(pool.map(lambda number: database.open_shared(url, f"run-{number}"), range(4)))) == 4
+        assert len(list(pool.map(lambda _: database.open_shared(url), range(4)))) == 4
 
 
 def test_databases_of_others_are_refused_and_an_empty_one_has_no_trials(server: Server, tmp_path: Path) -> None:
@@ -228,7 +233,7 @@ def test_databases_of_others_are_refused_and_an_empty_one_has_no_trials(server: 
         connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('v0.0.0')")
         connection.exec_driver_sql("CREATE USER guest")
     with pytest.raises(ConfigError, match=r"its tables can't be used \(The runtime optuna version"):
-        database.open_shared(older, "run")
+        database.open_shared(older)
     with pytest.raises(ConfigError, match=r"its tables can't be used \(permission denied"):
-        database.open_shared(empty.replace("postgres@", "guest@"), "run")
-    assert study.read_trials(folder_of(empty, tmp_path / "run")) == []
+        database.open_shared(empty.replace("postgres@", "guest@"))
+    assert read_trials(folder_of(empty, tmp_path / "run")) == []

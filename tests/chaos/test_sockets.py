@@ -17,15 +17,14 @@ import pytest
 
 from model.errors import ConfigError
 from search.on_ray import address
+from search.on_ray.ray_internals import KNOCK
 from tests.harness import command, descendants, driver, environment, log_of, records, tiny, title, until
 
 WRONG = "b" * 64
 LISTENING, UNCONNECTED = "0A", "07"  # states of TCP and of UDP sockets, as the kernel writes them
-KNOCK = "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])"
 MODE = """
-import ray  # as the search's own modules do, before any address is known
-from search.on_ray.cluster import quiet_environment
-quiet_environment(private=False)
+from search.on_ray.environment import set_environment
+set_environment(private=False)
 from ray._raylet import get_authentication_mode
 print(get_authentication_mode())
 """

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import analysis.__main__
 import classify_image
-import search.__main__
+import search.cli
 from tests.conftest import write_idx
 from tests.fuzz.survival import assert_clear, assert_refused, within_time
 
@@ -24,8 +24,7 @@ ROOT = Path(__file__).parents[2]
 CONFIG = "[data]\nvalidation_images = 100\n[search]\ntrials = 1\npruner = 'none'\n"
 APPS = {
     "classify": classify_image.app,
-    "search": search.__main__.app,
-    "confirm": search.__main__.confirm_app,
+    "search": search.cli.app,
     "analysis": analysis.__main__.app,
 }
 LIMIT = 120  # seconds for a command in a process of its own
@@ -147,7 +146,7 @@ def test_files_without_read_permission(here: Path) -> None:
     data = (["search", "config.toml", "--data", "data"], 2)
     Path("out").mkdir()
     out = (["search", "config.toml", "--data", "data", "--out", "out"], 2)
-    confirm, report = (["confirm", "run"], 2), (["analysis", "run"], 2)
+    confirm, report = (["search", "confirm", "run"], 2), (["analysis", "run"], 2)
     Path("run").mkdir()
     for name in ("study.db", "experiment.toml"):
         Path("run", name).write_text("anything")

@@ -14,7 +14,7 @@ from hypothesis.strategies import DrawFn
 from model.errors import ConfigError
 from model.network import Net
 from search.experiment import check_cpus, load_experiment, with_trials
-from search.sampling import ask
+from search.sampler import SeededSampler
 from search.space import complete, largest
 from search.store.resolved import differences, resolved
 from tests.fuzz.mutation import ANYTHING, INPUTS, altered_table, every_input, mutated_bytes
@@ -77,11 +77,11 @@ def use(path: Path, trials: int | None) -> None:
     written = path.with_suffix(".resolved")
     written.write_text(resolved(experiment, {"dataset": "mnist"}))
     assert differences(load_experiment(written), experiment) is None
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study = optuna.create_study(sampler=SeededSampler("random", 0, experiment.space.searched))
     for point in experiment.first_points[:1]:
         study.enqueue_trial(point)
     for _ in range(2):
-        complete(experiment.space, ask(study, experiment.space.searched, "random", seed=0).params)
+        complete(experiment.space, study.ask(fixed_distributions=experiment.space.searched).params)
     with torch.device("meta"):  # without memory, however wide
         net = Net(**largest(experiment.space).architecture())
         assert net(torch.zeros(1, 1, 28, 28)).shape == (1, 10)

@@ -11,7 +11,7 @@ import pytest
 
 from model.errors import ConfigError
 from search.on_ray import cluster
-from search.store import study
+from search.store.records import read_trials
 from tests.harness import command, environment, tiny, until
 
 
@@ -58,13 +58,14 @@ def test_a_ray_that_does_not_start_ends_in_one_line(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("ray.init", init)
     monkeypatch.setenv("TMPDIR", "/tmp")
-    with pytest.raises(ConfigError, match=r"Ray did not start \(Failed to start GCS. Last"), cluster.connected(None):
+    failed = r"Ray did not start \(Failed to start GCS. Last"
+    with pytest.raises(ConfigError, match=failed), cluster.connected(None, on_gone=print):
         pass
     assert os.environ["TMPDIR"] == "/tmp"
 
 
 def test_confirm_needs_a_run(here: Path) -> None:
-    done = command(here, ".", module="search.confirm")
+    done = command(here, "confirm", ".")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "so it is not a run" in done.stderr
 
@@ -76,9 +77,7 @@ def test_ctrl_c_once_then_resume(here: Path, tiny_root: Path) -> None:
         line, cwd=here, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     run_dir = here / "runs" / "long"
-    until(
-        lambda: (run_dir / "study.db").exists() and any(len(trial.epochs) > 2 for trial in study.read_trials(run_dir))
-    )
+    until(lambda: (run_dir / "study.db").exists() and any(len(trial.epochs) > 2 for trial in read_trials(run_dir)))
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130
@@ -86,13 +85,13 @@ def test_ctrl_c_once_then_resume(here: Path, tiny_root: Path) -> None:
     assert err.startswith("stopping: no new trials")
     assert err.count("\n") == 1
     assert (run_dir / "report" / "index.html").exists()
-    before = study.read_trials(run_dir)
+    before = read_trials(run_dir)
     assert {trial.state for trial in before} <= {"complete", "interrupted"}
     assert "interrupted" in {trial.state for trial in before}
     done = command(here, "long.toml", "--resume", "--data", str(tiny_root))
     assert done.returncode == 0, done.stderr
     assert "trials kept" in done.stdout
-    after = study.read_trials(run_dir)
+    after = read_trials(run_dir)
     assert [trial.number for trial in after] == list(range(3))
     assert {trial.state for trial in after} == {"complete"}
     assert [trial.params for trial in after[: len(before)]] == [trial.params for trial in before]

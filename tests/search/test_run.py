@@ -1,4 +1,7 @@
-"""Whole searches with a tiny network on a tiny data set: their ends, their resumptions, and what fails on the way."""
+"""Whole searches with a tiny network on a tiny data set: their ends, their resumptions, and what fails on the way.
+
+One of them runs through Ray; what follows a search does not need it.
+"""
 
 import csv
 import json
@@ -11,15 +14,25 @@ import pytest
 from optuna.trial import TrialState
 
 from model.errors import ConfigError
-from search.confirm import winner_of
-from search.ledger import Ledger
 from search.progress import Progress
-from search.run import Outcome, run_confirm, run_search
-from search.store import study
+from search.run import run_confirm, run_search
+from search.store import location
 from search.store.folder import check_folder
+from search.store.records import read_trials
+from search.store.study import CONFIRM, REFIT, SEARCH, open_study
+from search.trials import Trials
+from search.winner import Outcome, winner_of
 from tests.searches import experiment, numbers
+from tests.without_ray import OnResult, without_ray
 
-pytestmark = pytest.mark.usefixtures("two_cpus")
+Go = Callable[..., Outcome]
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def go_without(go: Go) -> Go:
+    """Run (or resume) a search of this test without Ray."""
+    return lambda *words, **named: go(*words, **{"connect": without_ray(), **named})
 
 
 @pytest.fixture(scope="module")
@@ -39,19 +52,19 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 
 def test_search_confirms_and_exports(finished: Path) -> None:
     run_dir = finished
-    records = study.read_trials(run_dir)
+    records = read_trials(run_dir)
     assert [record.state for record in records] == ["complete"] * 4
     assert all(len(record.epochs) == 2 and record.value == record.epochs[-1]["val_accuracy"] for record in records)
     about = {"started", "ended", "seed", "node", "device", "gpu", "num_parameters", "saved_state"}
     assert about <= set(records[0].attributes)
-    confirmed = study.read_trials(run_dir, study.CONFIRM)
+    confirmed = read_trials(run_dir, CONFIRM)
     best = sorted(records, key=lambda record: (-(record.value or 0), record.number))[:2]
     assert sorted(record.attributes["candidate"] for record in confirmed) == sorted(
         b.number for b in best for _ in "12"
     )
     assert len({record.epochs[0]["train_loss"] for record in confirmed}) == 4  # fresh seeds are different seeds
     card = json.loads((run_dir / "export" / "model.json").read_text())
-    winner = winner_of(study.open_storage(run_dir))
+    winner = winner_of(run_dir)
     assert winner is not None
     assert card["provenance"]["source"]["candidate"] == winner.candidate
     assert card["metrics"]["val_accuracy"] == max(winner.accuracies)
@@ -66,56 +79,54 @@ def test_search_confirms_and_exports(finished: Path) -> None:
 
 def test_winner_has_the_highest_mean(finished: Path) -> None:
     means: dict[int, list[float]] = {}
-    for record in study.read_trials(finished, study.CONFIRM):
+    for record in read_trials(finished, CONFIRM):
         means.setdefault(record.attributes["candidate"], []).append(record.value or 0)
-    winner = winner_of(study.open_storage(finished))
+    winner = winner_of(finished)
     assert winner is not None
     assert winner.mean == max(sum(values) / len(values) for values in means.values())
 
 
 def test_finished_search_is_left_alone_then_extended(
-    copied: Path, go: Callable[..., Outcome], capsys: pytest.CaptureFixture[str]
+    copied: Path, go_without: Go, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = numbers(copied)
     exported = (copied / "export" / "model.json").stat().st_mtime_ns
-    go(experiment())
+    go_without(experiment())
     assert "exported of 4 finished trials" in capsys.readouterr().out
     assert numbers(copied) == before
     assert (copied / "export" / "model.json").stat().st_mtime_ns == exported
-    go(experiment(search={"trials": 5}))
+    go_without(experiment(search={"trials": 5}))
     assert numbers(copied)[:4] == before
     assert len(numbers(copied)) == 5
 
 
-def test_same_name_is_refused_and_so_is_another_search(
-    copied: Path, go: Callable[..., Outcome], tmp_path: Path
-) -> None:
+def test_same_name_is_refused_and_so_is_another_search(copied: Path, go_without: Go, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"a search of that name exists \(4 complete\)"):
         check_folder(experiment(), copied, resume=False)
     with pytest.raises(ConfigError, match="search.seed was 0 and is now 1"):
-        go(experiment(search={"seed": 1}))
+        go_without(experiment(search={"seed": 1}))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
     with pytest.raises(ConfigError, match="is no run of ours"):
-        go(experiment(), "other")
+        go_without(experiment(), "other")
 
 
-def test_other_images_are_refused(copied: Path, tiny_root: Path, tmp_path: Path) -> None:
+def test_other_images_are_refused(copied: Path, go: Go, tiny_root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "data"
     shutil.copytree(tiny_root, copy)
     images = copy / "MNIST" / "raw" / "train-images-idx3-ubyte"
     images.write_bytes(images.read_bytes()[:-1] + b"\x07")
     with pytest.raises(ConfigError, match="began with other images"):
-        run_search(experiment(search={"trials": 5}), copied, Progress(quiet=True), resume=True, data=copy)
+        go(experiment(search={"trials": 5}), copied.name, data=copy)
 
 
-def test_halving_prunes_with_its_curve(go: Callable[..., Outcome]) -> None:
+def test_halving_prunes_with_its_curve(go_without: Go) -> None:
     wanted = experiment(
         search={"trials": 8, "pruner": "halving", "reduction_factor": 2},
         hyperparameters={"epochs": 3, "learning_rate": {"low": 0.001, "high": 1.0, "log": True}},
         confirm={"top": 0},
     )
-    records = study.read_trials(go(wanted).run_dir)
+    records = read_trials(go_without(wanted).run_dir)
     pruned = [record for record in records if record.state == "pruned"]
     assert pruned
     assert {len(record.epochs) for record in pruned} <= {1, 2}
@@ -123,121 +134,110 @@ def test_halving_prunes_with_its_curve(go: Callable[..., Outcome]) -> None:
     assert all(len(record.epochs) == 3 for record in records if record.state == "complete")
 
 
-def test_refit_uses_all_images_and_claims_no_validation(go: Callable[..., Outcome]) -> None:
-    outcome = go(experiment(data={"train_images": 200}, export={"refit": True}))
+def test_refit_uses_all_images_and_claims_no_validation(go_without: Go) -> None:
+    outcome = go_without(experiment(data={"train_images": 200}, export={"refit": True}))
     card = json.loads((outcome.run_dir / "export" / "model.json").read_text())
     assert card["provenance"]["training_images"] == 600
-    runs = [record.value for record in study.read_trials(outcome.run_dir, study.CONFIRM)]
+    runs = [record.value for record in read_trials(outcome.run_dir, CONFIRM)]
     assert card["metrics"]["val_accuracy"] in [pytest.approx(sum(pair) / 2) for pair in (runs[:2], runs[2:])]
 
 
-def test_the_state_of_an_overtaken_refit_goes(copied: Path, go: Callable[..., Outcome]) -> None:
+def test_the_state_of_an_overtaken_refit_goes(copied: Path, go_without: Go) -> None:
     place = copied / "ray" / "0000-refit" / "00000-attempt" / "checkpoint_000001"
     place.mkdir(parents=True)
-    refits = study.open_study(study.open_storage(copied), study.REFIT)
-    refits.enqueue_trial({"dropout1": 0.1}, user_attrs={"candidate": 99, "refit": True})
-    trial_id = refits.ask()._trial_id
-    study.record_epoch(refits, trial_id, {"epoch": 1, "val_accuracy": 0.5, "clock": 1.0})
-    study.set_attributes(refits, trial_id, saved_state={"place": str(place.relative_to(copied)), "epoch": 1})
-    study.finish(refits, trial_id, TrialState.COMPLETE)
+    refits = open_study(location.open_storage(copied), REFIT)
+    refits.enqueue({"dropout1": 0.1}, candidate=99, refit=True)
+    number = refits.study.ask().number
+    refits.record_epoch(number, {"epoch": 1, "val_accuracy": 0.5, "clock": 1.0})
+    refits.set_attributes(number, saved_state={"place": str(place.relative_to(copied)), "epoch": 1})
+    refits.finish(number, TrialState.COMPLETE)
     shutil.rmtree(copied / "export")
-    assert go(experiment()).export
+    assert go_without(experiment()).export
     assert not place.parent.exists()
     assert len(list((copied / "ray").glob("**/state.bin"))) == 2
 
 
-def test_nothing_searched_is_one_trial(go: Callable[..., Outcome]) -> None:
+def test_nothing_searched_is_one_trial(go_without: Go) -> None:
     wanted = experiment(search={"trials": 1}, hyperparameters={"dropout1": 0.1}, confirm={"top": 0})
-    outcome = go(wanted)
-    assert [record.params for record in study.read_trials(outcome.run_dir)] == [{}]
+    outcome = go_without(wanted)
+    assert [record.params for record in read_trials(outcome.run_dir)] == [{}]
     assert outcome.export
 
 
-def test_non_finite_losses_fail(go: Callable[..., Outcome]) -> None:
+def test_non_finite_losses_fail(go_without: Go) -> None:
     wild = {"optimizer": "sgd", "learning_rate": 100.0, "weight_decay": 10.0, "schedule": "constant"}
-    outcome = go(experiment(search={"trials": 2}, hyperparameters=wild, confirm={"top": 0}))
-    records = study.read_trials(outcome.run_dir)
+    outcome = go_without(experiment(search={"trials": 2}, hyperparameters=wild, confirm={"top": 0}))
+    records = read_trials(outcome.run_dir)
     assert [record.state for record in records] == ["failed"] * 2
     assert "non-finite train_loss" in records[0].attributes["error"]
     assert outcome.export is None
 
 
-def test_time_budget_ends_the_search_and_can_be_raised(go: Callable[..., Outcome]) -> None:
+def test_time_budget_ends_the_search_and_can_be_raised(go_without: Go) -> None:
     small = {"confirm": {"top": 1, "seeds": 1}}
-    outcome = go(experiment(search={"trials": 500}, resources={"max_minutes": 0.3}, **small))
-    records = study.read_trials(outcome.run_dir)
+    outcome = go_without(experiment(search={"trials": 500}, resources={"max_minutes": 0.05}, **small))
+    records = read_trials(outcome.run_dir)
     ended = [record for record in records if record.state == "complete"]
     assert 0 < len(ended) < 500
     assert {record.state for record in records} <= {"complete", "interrupted"}
     assert outcome.stopped is None
     assert outcome.export
     total = len(records) + 1
-    go(experiment(search={"trials": total}, resources={"max_minutes": 10}, **small))
-    records = study.read_trials(outcome.run_dir)
+    go_without(experiment(search={"trials": total}, resources={"max_minutes": 10}, **small))
+    records = read_trials(outcome.run_dir)
     assert [record.state for record in records] == ["complete"] * total
     assert [record.value for record in records if record.number < len(ended)] == [record.value for record in ended]
 
 
-def test_interruption_keeps_everything_and_resumes_to_the_same_table(
-    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def interrupted_at(reports: int) -> OnResult:
+    """Interrupt a search with its report of that number."""
+    seen = []
+
+    def on_result(trials: Trials, *report: Any) -> bool:
+        seen.append(report)
+        if len(seen) == reports:
+            trials.stop("interrupted")
+        return trials.on_result(*report)
+
+    return on_result
+
+
+def test_interruption_keeps_everything_and_resumes_to_the_same_table(go: Go, tmp_path: Path) -> None:
     halving = {"search": {"trials": 5, "pruner": "halving", "sampler": "tpe"}, "hyperparameters": {"epochs": 3}}
     wanted = experiment(**halving, confirm={"top": 1, "seeds": 1})
-    whole = numbers(go(wanted, "whole").run_dir)
-    real = Ledger.on_result
-    results = []
-
-    def on_result(self: Ledger, *of_trial: Any) -> bool:
-        results.append(1)
-        self.stopped = "interrupted" if len(results) in (3, 6) else None
-        return real(self, *of_trial)
-
-    monkeypatch.setattr(Ledger, "on_result", on_result)
-    capsys.readouterr()
-    outcomes = [go(wanted, "cut")]
+    whole = numbers(go(wanted, "whole", connect=without_ray()).run_dir)
+    outcomes = [go(wanted, "cut", connect=without_ray(interrupted_at(2)))]
     left_running_as_by_a_kill(tmp_path / "cut")
-    outcomes += [go(wanted, "cut"), go(wanted, "cut")]
+    outcomes += [go(wanted, "cut", connect=without_ray(interrupted_at(3))), go(wanted, "cut", connect=without_ray())]
     assert [outcome.stopped for outcome in outcomes] == ["interrupted", "interrupted", None]
     assert numbers(tmp_path / "cut") == whole
-    assert numbers(tmp_path / "cut", study.CONFIRM) == numbers(tmp_path / "whole", study.CONFIRM)
+    assert numbers(tmp_path / "cut", CONFIRM) == numbers(tmp_path / "whole", CONFIRM)
 
 
 def left_running_as_by_a_kill(run_dir: Path) -> None:
     """Undo what a tidy end does and a SIGKILL does not: trials that were begun are RUNNING again."""
-    storage = study.open_storage(run_dir)
-    begun = [trial for trial in study.open_study(storage, study.SEARCH).trials if "started" in trial.user_attrs]
-    for trial in begun:
-        if not trial.state.is_finished():
-            storage.set_trial_state_values(trial._trial_id, state=TrialState.RUNNING)
+    study = open_study(location.open_storage(run_dir), SEARCH)
+    begun = [trial for trial in study.trials(TrialState.WAITING) if "started" in trial.user_attrs]
+    for _ in begun:
+        study.study.ask()
+    assert begun
 
 
-def test_a_moved_run_can_be_extended(copied: Path, tiny_root: Path, finished: Path) -> None:
+def test_a_moved_run_can_be_extended(copied: Path, go: Go, finished: Path) -> None:
     before = sorted((finished / "ray").glob("**/state.bin"))
     moved = copied.rename(copied.with_name("moved"))
-    run_search(experiment(search={"trials": 5}), moved, Progress(quiet=True), resume=True, data=tiny_root)
-    assert len(study.read_trials(moved)) == 5
+    go(experiment(search={"trials": 5}), moved.name, connect=without_ray())
+    assert len(read_trials(moved)) == 5
     assert sorted((finished / "ray").glob("**/state.bin")) == before  # the original keeps its states
 
 
-def test_confirmation_by_hand_on_an_interrupted_run(
-    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tiny_root: Path
-) -> None:
-    real = Ledger.on_result
-
-    def on_result(self: Ledger, *of_trial: Any) -> bool:
-        decision = real(self, *of_trial)
-        self.stopped = "interrupted" if len(study.best_trials(self.stage.study)) >= 2 else None
-        return decision
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Ledger, "on_result", on_result)
-        outcome = go(experiment(search={"trials": 9}))
-    assert outcome.stopped == "interrupted"
-    assert outcome.export is None
-    by_hand = run_confirm(outcome.run_dir, Progress(quiet=True), data=tiny_root)
+def test_confirmation_by_hand_on_an_interrupted_run(go: Go, tiny_root: Path) -> None:
+    outcome = go(experiment(search={"trials": 9}), connect=without_ray(interrupted_at(5)))
+    assert (outcome.stopped, outcome.export) == ("interrupted", None)
+    by_hand = run_confirm(outcome.run_dir, Progress(quiet=True), data=tiny_root, connect=without_ray())
     assert by_hand.export
-    assert len(study.read_trials(outcome.run_dir, study.CONFIRM)) == 4
-    assert len([r for r in study.read_trials(outcome.run_dir) if r.state == "complete"]) < 9
+    assert len(read_trials(outcome.run_dir, CONFIRM)) == 4
+    assert len([r for r in read_trials(outcome.run_dir) if r.state == "complete"]) == 2
     with pytest.raises(ConfigError, match="holds no study.db"):
         run_confirm(outcome.run_dir / "ray", Progress(quiet=True), data=tiny_root)
 

@@ -10,13 +10,13 @@ from optuna.trial import TrialState
 from model.checkpoint import save
 from model.data import Dataset, load_dataset
 from model.train import start
-from search import confirm
+from search import stages
 from search.experiment import Experiment, parse_experiment
-from search.sampling import ask
 from search.space import complete
-from search.store import study
 from search.store.resolved import resolved
-from tests.chaos.damage.ways import CPU, TRIALS, engine, metrics
+from search.store.study import SEARCH
+from tests.chaos.damage.ways import CPU, TRIALS, metrics, run_of
+from tests.without_ray import OneByOne
 
 
 @pytest.fixture(scope="module")
@@ -44,19 +44,19 @@ def finished(experiment: Experiment, dataset: Dataset, tmp_path_factory: pytest.
     run_dir.mkdir()
     (run_dir / "experiment.toml").write_text(resolved(experiment, {"dataset": "mnist"}))
     (run_dir / "environment.json").write_text(json.dumps({"versions": {"python": "3"}}))
-    storage = study.open_storage(run_dir)
-    of_search = study.open_study(storage, study.SEARCH)
+    run = run_of(run_dir, experiment, dataset)
+    study = run.study(SEARCH)
     for number in range(TRIALS):
-        trial = ask(of_search, experiment.space.searched, "random", 0)
+        params = study.study.ask(fixed_distributions=experiment.space.searched).params
         place = f"ray/session/{number}/checkpoint_000001"
-        study.set_attributes(of_search, trial._trial_id, started=1.0, saved_state={"place": place, "epoch": 2})
+        study.set_attributes(number, started=1.0, saved_state={"place": place, "epoch": 2})
         for epoch in (1, 2):
-            study.record_epoch(of_search, trial._trial_id, metrics(epoch, 0.5 + number / 100))
-        study.finish(of_search, trial._trial_id, TrialState.COMPLETE)
+            study.record_epoch(number, metrics(epoch, 0.5 + number / 100))
+        study.finish(number, TrialState.COMPLETE)
         (run_dir / place).mkdir(parents=True)
-        save(start(complete(experiment.space, trial.params), seed=0, number=number, device=CPU), run_dir / place)
-    confirm.export_winner(engine(run_dir), experiment, storage, dataset)
-    storage.engine.dispose()
+        save(start(complete(experiment.space, params), seed=0, number=number, device=CPU), run_dir / place)
+    stages.export(run, OneByOne())
+    run.storage.close()
     return run_dir
 
 

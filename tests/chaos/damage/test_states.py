@@ -1,40 +1,27 @@
-"""A damaged training state costs the epochs since the one before it, is told, and changes no number."""
+"""A damaged checkpoint costs the epochs since the one before it, is reported, and changes no number."""
 
-import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from model.checkpoint import FILE
-from search import confirm, run
-from search.ledger import Ledger
-from search.on_ray import trial
-from search.on_ray.slots import Node
-from search.progress import Progress
-from search.run import run_search
-from search.store import study
 from search.store.checkpoints import BEFORE, NEWEST
-from tests.chaos import rayless
+from search.store.records import read_trials
+from search.trials import Trials
+from search.winner import Outcome
 from tests.searches import experiment, numbers
+from tests.without_ray import without_ray
 
 pytestmark = [pytest.mark.chaos, pytest.mark.usefixtures("one_thread")]
 EPOCHS = 6
 
 
 @pytest.fixture
-def search(tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], list[int]]:
-    """Run or resume a search of one trial without Ray, cut off after an epoch; the epochs that it trained."""
-    for module in (run, confirm):
-        monkeypatch.setattr(module, "run_stage", rayless.run_stage)
-        monkeypatch.setattr(module, "cluster_nodes", lambda: [Node("here", 1, 0)])
-    monkeypatch.setattr(run, "connected", lambda *_: nullcontext(threading.Event()))
-    monkeypatch.setattr(trial, "_device", lambda: (torch.device("cpu"), []))
-    monkeypatch.setattr(trial, "MAY_BE_LOST", 0.0)  # a state after every epoch
-    real = Ledger.on_result
+def search(go: Callable[..., Outcome]) -> Callable[[str, int], list[int]]:
+    """Run or resume a search of one trial without Ray, cut off after an epoch; return the epochs that it trained."""
     wanted = experiment(
         search={"trials": 1}, hyperparameters={"epochs": EPOCHS}, confirm={"top": 0}, resources={"cpus_per_trial": 1}
     )
@@ -42,17 +29,15 @@ def search(tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def search(name: str, last: int) -> list[int]:
         trained = []
 
-        def on_result(self: Ledger, worker: str, result: dict[str, Any], place: Path | None) -> bool:
+        def on_result(trials: Trials, ray_trial_id: str, result: dict[str, Any], checkpoint: Path | None) -> bool:
             trained.append(result["epoch"])
-            goes_on = real(self, worker, result, place)
+            goes_on = trials.on_result(ray_trial_id, result, checkpoint)
             if result["epoch"] == last:
                 raise KeyboardInterrupt
             return goes_on
 
-        monkeypatch.setattr(Ledger, "on_result", on_result)
-        cut = pytest.raises(KeyboardInterrupt) if last else nullcontext()
-        with cut:
-            run_search(wanted, tmp_path / name, Progress(quiet=True), resume=True, data=tiny_root)
+        with pytest.raises(KeyboardInterrupt) if last else nullcontext():
+            go(wanted, name, connect=without_ray(on_result))
         return trained
 
     return search
@@ -76,7 +61,7 @@ def test_the_state_before_is_used_and_said_so(
 ) -> None:
     assert search("straight", 0) == list(range(1, EPOCHS + 1))
     search("cut", 4)
-    [cut] = study.read_trials(tmp_path / "cut")
+    [cut] = read_trials(tmp_path / "cut")
     for which in damaged:
         path = tmp_path / "cut" / cut.attributes[which]["place"] / FILE
         content = bytearray(path.read_bytes())
@@ -85,7 +70,7 @@ def test_the_state_before_is_used_and_said_so(
     capsys.readouterr()
     assert search("cut", 0) == again
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "straight")
-    [record] = study.read_trials(tmp_path / "cut")
+    [record] = read_trials(tmp_path / "cut")
     told = capsys.readouterr().err
     if said is None:
         assert "damaged" not in record.attributes

@@ -7,12 +7,14 @@ import pytest
 from analysis.run import read_run
 from model.card import FILES, read_card
 from model.data import Dataset
-from search import confirm
+from search import stages
 from search.experiment import Experiment
 from search.progress import Progress
 from search.run import run_search
-from search.store import study
-from tests.chaos.damage.ways import TRIALS, engine
+from search.store.export import exported
+from search.store.study import CONFIRM
+from tests.chaos.damage.ways import TRIALS, run_of
+from tests.without_ray import OneByOne
 
 pytestmark = pytest.mark.chaos
 
@@ -23,24 +25,24 @@ def test_a_damaged_export_is_written_again_and_said(
 ) -> None:
     whole = {path.name: path.read_bytes() for path in (run_dir / "export").iterdir()}
     (run_dir / "export" / name).write_bytes(whole[name][: len(whole[name]) // 2])
-    storage = study.open_storage(run_dir)
-    assert not confirm.is_settled(run_dir, experiment, storage)
-    confirm.export_winner(engine(run_dir), experiment, storage, dataset)
+    run = run_of(run_dir, experiment, dataset)
+    assert not stages.is_settled(run)
+    stages.export(run, OneByOne())
     said = capsys.readouterr().err
-    assert said.endswith("the export is written again from the winner's training state\n")
+    assert said.endswith("the export is written again from the winner's checkpoint\n")
     assert len(said.splitlines()) == 1
     assert {path.name: path.read_bytes() for path in (run_dir / "export").iterdir()} == whole
-    assert confirm.is_settled(run_dir, experiment, storage)
+    assert stages.is_settled(run)
 
 
 def test_an_export_set_aside_by_a_kill_is_put_back_and_not_scored_again(
-    run_dir: Path, experiment: Experiment, tiny_root: Path, capsys: pytest.CaptureFixture[str]
+    run_dir: Path, experiment: Experiment, dataset: Dataset, tiny_root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scored = (run_dir / "export" / "test_predictions.csv").stat().st_mtime_ns
     (run_dir / "export").rename(run_dir / ".export.old")  # a kill between the two renames of a replacement
     assert read_run(run_dir).model["metrics"]["test_images"] == 100
-    assert confirm.exported(run_dir) == run_dir / "export"
-    assert confirm.is_settled(run_dir, experiment, study.open_storage(run_dir))
+    assert exported(run_dir) == run_dir / "export"
+    assert stages.is_settled(run_of(run_dir, experiment, dataset))
     outcome = run_search(experiment, run_dir, Progress(quiet=True), resume=True, data=tiny_root)
     assert outcome.export == run_dir / "export"
     assert "all is confirmed and exported" in capsys.readouterr().out
@@ -48,11 +50,11 @@ def test_an_export_set_aside_by_a_kill_is_put_back_and_not_scored_again(
     assert not (run_dir / ".export.old").exists()
 
 
-def test_asking_whether_all_is_settled_changes_nothing(run_dir: Path, experiment: Experiment) -> None:
-    storage = study.open_storage(run_dir)
+def test_asking_whether_all_is_settled_changes_nothing(run_dir: Path, experiment: Experiment, dataset: Dataset) -> None:
     confirmed = experiment.model_copy(update={"confirm": experiment.confirm.model_copy(update={"top": 2})})
-    assert not confirm.is_settled(run_dir, confirmed, storage)
-    assert study.open_study(storage, study.CONFIRM).trials == []
+    run = run_of(run_dir, confirmed, dataset)
+    assert not stages.is_settled(run)
+    assert run.study(CONFIRM).trials() == []
 
 
 def test_the_card_is_the_winners(run_dir: Path) -> None:

@@ -7,12 +7,15 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 
+from model.data import Dataset
+from search.experiment import Experiment
 from search.progress import Progress
+from search.stages import Run
+from search.store import location
 
 FLIPS = int(os.environ.get("CHAOS_FLIPS", "200"))
 PAGE = 4096
@@ -25,9 +28,9 @@ def metrics(epoch: int, accuracy: float) -> dict[str, Any]:
     return {"epoch": epoch, "val_accuracy": accuracy, **values}
 
 
-def engine(run_dir: Path) -> Any:
-    """All that writing an export asks of an engine where no refit is wanted."""
-    return SimpleNamespace(run_dir=run_dir, progress=Progress(quiet=True))
+def run_of(run_dir: Path, experiment: Experiment, dataset: Dataset) -> Run:
+    """The run in a folder, as a command that goes on with it has it."""
+    return Run(run_dir, experiment, dataset, "", location.open_storage(run_dir), Progress(quiet=True))
 
 
 def torn(whole: bytes) -> Iterator[tuple[str, bytes]]:

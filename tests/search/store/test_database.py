@@ -7,16 +7,22 @@ from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from model.data import load_dataset
 from model.errors import ConfigError, is_full
 from search.experiment import parse_experiment
-from search.ledger import Ledger
 from search.progress import Progress
-from search.stage import SEEDS, Stage
-from search.store import database, study
+from search.sampler import SeededSampler
+from search.stages import SEEDS, Run
+from search.store import location
 from search.store.database import PATIENCE, open_shared, why_lost
+from search.store.records import read_trials
 from search.store.resolved import differences, load_resolved, resolved
+from search.store.stage import Stage
+from search.store.study import SEARCH, open_study
+from search.trials import Trials
 
 URL = "postgresql+psycopg://me@127.0.0.1:1/digits"
 SECRET = "swordfish"
@@ -29,7 +35,7 @@ def table(storage: object = URL) -> dict[str, object]:
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
     """A run whose study is to lie in a database that does not answer."""
-    text = resolved(parse_experiment(table()), {"study": study.name_in_shared(tmp_path)})
+    text = resolved(parse_experiment(table()), {"study": location.name_in_shared(tmp_path)})
     (tmp_path / "experiment.toml").write_text(text)
     return tmp_path
 
@@ -61,8 +67,8 @@ def test_the_database_may_not_change_on_resume() -> None:
 
 
 def test_nobody_answers(run_dir: Path) -> None:
-    assert study.is_run(run_dir)
-    for ask in (study.read_trials, study.open_storage, study.is_driven):
+    assert location.is_run(run_dir)
+    for ask in (read_trials, location.open_storage, location.is_driven):
         with pytest.raises(ConfigError, match=f"^{URL.replace('+', '.')}: no database answers .*Connection refused"):
             ask(run_dir)
 
@@ -73,39 +79,46 @@ def test_a_server_that_says_nothing_is_left_in_time(monkeypatch: pytest.MonkeyPa
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = URL.replace(":1/", f":{silent.getsockname()[1]}/")
         with pytest.raises(ConfigError, match="no database answers .*timeout"):
-            open_shared(url, "run")
+            open_shared(url)
 
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"needs psycopg, which is not there; pip install 'psycopg\[binary\]'"):
-        open_shared(URL, "run")
+        open_shared(URL)
 
 
 def test_a_run_has_one_name_of_its_own(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert study.name_in_shared(run_dir) == study.name_in_shared(run_dir) == load_resolved(run_dir).automatic["study"]
+    assert (
+        location.name_in_shared(run_dir)
+        == location.name_in_shared(run_dir)
+        == load_resolved(run_dir).automatic["study"]
+    )
     other = tmp_path_factory.mktemp("it's new!")
-    assert study.name_in_shared(other) != study.name_in_shared(other)
-    assert study.name_in_shared(other).startswith("it-s-new-")
+    assert location.name_in_shared(other) != location.name_in_shared(other)
+    assert location.name_in_shared(other).startswith("it-s-new-")
 
 
-def test_seeds_do_not_depend_on_the_name_of_a_run(tmp_path: Path) -> None:
-    storage = study.open_storage(tmp_path)
-    storage.prefix = "run-12345678/"
-    search = parse_experiment(table()).search
-    for name in SEEDS:
-        of_stage = study.open_study(storage, name)
-        assert of_stage.study_name == f"run-12345678/{name}"
-        assert Stage(tmp_path, of_stage, parse_experiment(table()).space, search, trials=1, cpus=1).name == name
+def test_seeds_do_not_depend_on_the_name_of_a_run(tmp_path: Path, tiny_root: Path) -> None:
+    """In a shared database the studies' names begin with the run's."""
+    seeds = []
+    for prefix in ("", "run-12345678/"):
+        storage = location.open_storage(tmp_path)
+        storage.prefix = prefix
+        images = load_dataset("mnist", tiny_root, validation_images=100)
+        run = Run(tmp_path, parse_experiment(table()), images, "", storage, Progress(quiet=True))
+        seeds.append([run.stage(name).seed for name in SEEDS])
+        assert [run.stage(name).study.study.study_name for name in SEEDS] == [prefix + name for name in SEEDS]
+    assert seeds[0] == seeds[1]
+    assert len(set(seeds[0])) == 3
 
 
 @pytest.mark.parametrize("name", ["what?", "100%20", "{braces}", "a#b", "ümlaut and space"])
 def test_folders_of_any_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    of_search = study.open_study(study.open_storage(tmp_path / name), study.SEARCH)
-    of_search.enqueue_trial({})
+    open_study(location.open_storage(tmp_path / name), SEARCH).enqueue({})
     assert (tmp_path / name / "study.db").exists()
-    assert len(study.read_trials(tmp_path / name)) == 1
+    assert len(read_trials(tmp_path / name)) == 1
 
 
 def wrapped(error: Exception, kind: type[OperationalError | ProgrammingError] = OperationalError) -> Exception:
@@ -131,22 +144,22 @@ def test_which_errors_mean_that_the_database_is_gone() -> None:
     assert why_lost(ValueError("anything else")) is None
 
 
-def test_a_search_tells_that_its_database_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = parse_experiment(table())
-    of_search = study.open_study(study.open_storage(tmp_path), study.SEARCH)
-    ledger = Ledger(Stage(tmp_path, of_search, experiment.space, experiment.search, 9, 1), Progress(quiet=True))
-    assert ledger.next_config("a")
+def test_a_search_stops_where_its_database_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = parse_experiment(table()).space
+    study = open_study(location.open_storage(tmp_path), SEARCH, SeededSampler("random", 0, space.searched))
+    trials = Trials(Stage(tmp_path, study, space, seed=0, trials=9), Progress(quiet=True))
+    assert trials.next_config("a")
 
     def lost(*_: object, **__: object) -> None:
         raise wrapped(Exception("the connection is closed"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(database.RDBStorage, "set_trial_user_attr", lost)
-        patched.setattr(database.RDBStorage, "set_trial_state_values", lost)
+        patched.setattr(sqlalchemy.Engine, "begin", lost)
         result = {"epoch": 1, "val_accuracy": 0.5, "train_loss": 1.0, "val_loss": 1.0, "seconds": 1.0}
-        assert ledger.on_result("a", {**result, "images_per_second": 1.0}, None) is False
-        ledger.on_death("a", "stopped")
-    assert ledger.stopped == "the study's database no longer answers (the connection is closed); see to it"
-    study.requeue_interrupted(of_search)
-    assert study.audit(of_search, 9).to_do == 9
-    assert "retries" not in of_search.trials[0].user_attrs
+        assert trials.on_result("a", {**result, "images_per_second": 1.0}, None) is False
+        trials.on_death("a", "stopped")
+    assert trials.stopped == "the study's database no longer answers (the connection is closed); see to it"
+    again = open_study(location.open_storage(tmp_path), SEARCH)
+    again.requeue_interrupted()
+    assert again.audit(9).to_do == 9
+    assert (again.trial(0).intermediate_values, "retries" in again.trial(0).user_attrs) == ({}, False)

@@ -8,11 +8,12 @@ import pytest
 
 from model.errors import ConfigError
 from search.experiment import parse_experiment
-from search.on_ray import bridge
-from search.on_ray.slots import Node, Slots, cluster_nodes, hold_spare, plan, trials_that_fit
+from search.on_ray import callback
+from search.on_ray.measure import trials_that_fit
+from search.on_ray.slots import Node, Slots, cluster_nodes, hold_spare, plan
 from search.progress import Progress
 from search.run import run_search
-from search.store.study import read_trials
+from search.store.records import read_trials
 
 GIB = 2**30
 
@@ -99,12 +100,13 @@ def test_a_search_whose_trials_fit_on_no_machine_that_is_left_stops(
     monkeypatch: pytest.MonkeyPatch, slots: Slots, left: list[Node], told: str | None
 ) -> None:
     stops: list[str] = []
-    ledger = SimpleNamespace(overdue=list, tick=lambda: None, stop=stops.append)
-    monkeypatch.setattr(bridge, "cluster_nodes", lambda: left)
-    monkeypatch.setattr(bridge, "PERIOD", 0.0)
+    trials = SimpleNamespace(overdue=list, tick=lambda: None, stop=stops.append)
+    monkeypatch.setattr(callback, "cluster_nodes", lambda: left)
+    monkeypatch.setattr(callback, "PERIOD", 0.0)
     before = [*left, Node("lost", 8, 1)]
     let_go: list[None] = []
-    bridge.Watcher(ledger, slots, before, lambda: let_go.append(None)).on_step_end(1, [])  # type: ignore[arg-type]
+    watching = callback.StudyCallback(trials, slots, before, lambda: let_go.append(None))  # type: ignore[arg-type]
+    watching.on_step_end(1, [])
     assert let_go == [None]
     assert [stop.startswith(told or "") for stop in stops] == ([True] if told else [])
 

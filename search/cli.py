@@ -1,0 +1,197 @@
+"""The commands: python -m search run CONFIG (or short: python -m search CONFIG), and confirm RUN_DIR."""
+
+import ctypes
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from model.errors import exit_code
+
+if TYPE_CHECKING:  # torch, Optuna and their like take seconds to import: --help does not wait for them
+    from search.progress import Progress
+    from search.winner import Outcome
+
+
+class RunByDefault(TyperGroup):
+    """`search CONFIG` is short for `search run CONFIG`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] != "--help":
+            # The words are a command's: typer would import pydantic for the --help of all, which nobody asked for.
+            self.add_help_option = False
+            args = args if args[0] in self.commands else ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+app = typer.Typer(
+    cls=RunByDefault,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Search the hyperparameters of a digit classifier. `search CONFIG` is short for `search run CONFIG`.",
+)
+# readable=False: what may not be read is refused in one line of ours, not in typer's four.
+Address = Annotated[str | None, typer.Option(help="A running Ray cluster, as HOST:PORT. Default: this machine alone.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.", readable=False),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print the last lines only.")]
+
+
+@app.command("run")
+def run(
+    config: Annotated[Path, typer.Argument(help="A TOML file; those in configs/ are commented.", readable=False)],
+    out: Annotated[Path, typer.Option(help="Folder that holds the runs.", readable=False)] = Path("runs"),
+    name: Annotated[str | None, typer.Option(help="Name of the run. Default: the configuration's file name.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials, instead of search.trials.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Begin, continue or extend the run of that name.")] = False,
+    address: Address = None,
+    data: Data = None,
+    quiet: Quiet = False,
+    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+) -> None:
+    """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
+
+    def work() -> int:
+        from search.experiment import check_cpus, load_experiment, with_trials
+        from search.progress import Progress
+        from search.run import over_ray, run_search
+        from search.store.folder import folder_of
+
+        run_dir = folder_of(out, name or config.stem)
+        experiment = with_trials(load_experiment(config), trials)
+        if address is None:
+            check_cpus(experiment, str(config))
+        progress = _reporting_to_parent(quiet) if child else Progress(quiet)
+
+        def search(on_gone: Callable[[str], None]) -> "Outcome":
+            connect = over_ray(on_gone)
+            return run_search(experiment, run_dir, progress, resume=resume, address=address, data=data, connect=connect)
+
+        return _with_report(
+            search,
+            run_dir,
+            progress,
+            "the same call with resume=True" if child else _command([] if resume else ["--resume"]),
+        )
+
+    raise typer.Exit(exit_code(work))
+
+
+@app.command("confirm")
+def confirm(
+    run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or interrupted.", readable=False)],
+    address: Address = None,
+    data: Data = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the best trials of RUN_DIR again on fresh seeds, export the winner, write a report."""
+
+    def work() -> int:
+        from search.progress import Progress
+        from search.run import over_ray, run_confirm
+
+        progress = Progress(quiet)
+        return _with_report(
+            lambda on_gone: run_confirm(run_dir, progress, address=address, data=data, connect=over_ray(on_gone)),
+            run_dir,
+            progress,
+            _command([]),
+        )
+
+    raise typer.Exit(exit_code(work))
+
+
+def main() -> None:
+    app()
+
+
+def _reporting_to_parent(quiet: bool) -> "Progress":
+    """Report to the process that started this one (search.run_search), and end tidily when it ends."""
+    from search.progress import EventProgress
+
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    events = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not mix with the events
+    return EventProgress(events, quiet)
+
+
+def _with_report(
+    search: "Callable[[Callable[[str], None]], Outcome]",
+    run_dir: Path,
+    progress: "Progress",
+    again: str,
+) -> int:
+    """Search, write the report however that ended, say where everything is; return the exit code.
+
+    `search` takes what is to be called should Ray die; `again` is what goes on with a search that was stopped.
+    """
+    from model.errors import ConfigError
+
+    def on_gone(missing: str) -> None:
+        progress.end()
+        progress.warn(f"Ray is gone: {missing} no longer answers; no trial is lost")
+        progress.result(f"go on with: {again}")  # first of all: Ray may end this process at any moment
+        _report(run_dir, progress)
+
+    try:
+        outcome = search(on_gone)
+    except KeyboardInterrupt:
+        progress.warn("stopped at once")
+        _report(run_dir, progress)
+        progress.result(f"interrupted; go on with: {again}")
+        return 130
+    except ConfigError:
+        raise  # what was asked for was refused, and the folder may be closed to a report too
+    except BaseException:
+        _report(run_dir, progress)
+        raise
+    _report(run_dir, progress)
+    progress.ended(outcome.stopped, outcome.export)
+    if outcome.stopped is not None:
+        progress.result(f"{outcome.stopped}; go on with: {again}")
+        return 130 if outcome.stopped == "interrupted" else 1
+    if outcome.export is None:
+        progress.result("no trial was complete, so nothing was exported; the report says why trials ended")
+        return 1
+    progress.result(_scores(outcome.export))
+    progress.result(f"model     {outcome.export}")
+    progress.result(f"classify  python classify_image.py IMAGE... --model {outcome.export}")
+    return 0
+
+
+def _command(more: list[str]) -> str:
+    """Return this very command, and `more`."""
+    return shlex.join(["python", "-m", "search", *sys.argv[1:], *more])
+
+
+def _report(run_dir: Path, progress: "Progress") -> None:
+    """Write the report; a report that can't be written must not hide how the search ended."""
+    from analysis.report import write_report
+    from search.store.location import is_run
+
+    try:
+        if is_run(run_dir):
+            progress.result(f"report    {write_report([run_dir])}")
+    except Exception as error:
+        progress.warn(f"no report: {error}; try: python -m analysis {run_dir}")
+
+
+def _scores(export: Path) -> str:
+    from model.card import read_card
+
+    card = read_card(export)
+    metrics, provenance = card.metrics, card.provenance
+    validation = f"validation {metrics['val_accuracy']:.2%} ({metrics['val_accuracy_of']})"
+    test = f"test {metrics['test_accuracy']:.2%} of {metrics['test_images']:,} images of {provenance['dataset']}"
+    return f"winner    trial {provenance['source']['candidate']}: {validation}, {test}"

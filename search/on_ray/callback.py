@@ -1,0 +1,53 @@
+"""StudyCallback: what must happen as time passes: time-outs, lost machines, the live line."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from ray.exceptions import RayError
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from search.on_ray import ray_internals
+from search.on_ray.slots import Node, Slots, cluster_nodes, fits
+from search.trials import Trials
+
+PERIOD = 3.0  # seconds between two looks at whether all machines are still there
+
+
+class StudyCallback(Callback):
+    """Watch the clock and the machines while trials run. `free_spare` gives back the GPU shares held empty."""
+
+    def __init__(self, trials: Trials, slots: Slots, nodes: list[Node], free_spare: Callable[[], None]) -> None:
+        self.trials = trials
+        self.slots = slots
+        self.nodes = nodes
+        self.free_spare = free_spare
+        self.looked = time.monotonic()
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.trials.on_start(trial.trial_id)
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        overdue = self.trials.overdue()
+        for trial in trials if overdue else []:
+            if trial.trial_id in overdue:
+                # Only killing the worker frees its place; a stopped one would hang on for ten minutes.
+                ray_internals.kill_worker(trial)
+        self._look_for_machines()
+        self.trials.tick()
+
+    def _look_for_machines(self) -> None:
+        """Make room for the trials of a lost machine, or stop: Ray would wait for ever, and say nothing."""
+        if time.monotonic() - self.looked < PERIOD:
+            return
+        self.looked = time.monotonic()
+        with suppress(RayError):  # the cluster may be too busy to answer
+            left = cluster_nodes()
+            if {node.id for node in self.nodes} <= {node.id for node in left}:
+                return
+            self.free_spare()
+            if not fits(self.slots, left):
+                needs = f"{self.slots.cpus} CPUs" + (" and a GPU" if self.slots.per_gpu else "")
+                self.trials.stop(f"of {len(left)} machines that are left none has {needs}, as its trials need")

@@ -1,0 +1,115 @@
+"""RayEngine: one stage's trials through Ray Tune, from places on the machines to the call of `Tuner.fit`."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from model.data import Dataset
+from search.experiment import Experiment
+from search.on_ray import ray_internals
+from search.on_ray.callback import StudyCallback
+from search.on_ray.cluster import OnGone, connected
+from search.on_ray.measure import measured_per_gpu
+from search.on_ray.scheduler import StudyScheduler, StudyStopper
+from search.on_ray.searcher import StudySearcher
+from search.on_ray.slots import Node, Slots, cluster_nodes, hold_spare, plan
+from search.on_ray.trial import run_trial, to_arrays
+from search.space import largest
+from search.store.stage import Stage
+from search.trials import Trials
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """The machines of the connected Ray, and how many trials share one of their GPUs."""
+
+    nodes: list[Node]
+    per_gpu: int
+    gone: threading.Event = field(default_factory=threading.Event)  # set when Ray itself is gone
+
+    @property
+    def machines(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def cpus(self) -> int:
+        return sum(node.cpus for node in self.nodes)
+
+    @property
+    def gpus(self) -> int:
+        return sum(node.gpus for node in self.nodes)
+
+    @property
+    def most_cpus(self) -> int:
+        return max(node.cpus for node in self.nodes)
+
+    def concurrent(self, trials: int, cpus_per_trial: int) -> int:
+        """Return how many of so many trials run at once. Raises ConfigError where none fits on any machine."""
+        return plan(self.nodes, cpus_per_trial=cpus_per_trial, per_gpu=self.per_gpu, trials=trials).concurrent
+
+    def run(self, trials: Trials, dataset: Dataset, token: str) -> None:
+        """Run `trials` until they are finished or stopping. `token` names the images that workers keep."""
+        stage, nodes = trials.stage, cluster_nodes()  # anew: a machine may be lost since the stage before
+        to_do = max(stage.study.audit(stage.trials).to_do, 1)
+        slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
+        with hold_spare(slots, nodes) as free_spare:
+            callback = StudyCallback(trials, slots, nodes, free_spare)
+            _tuner(trials, {**to_arrays(dataset), "token": token}, slots, callback).fit()
+
+
+@contextmanager
+def ray_engine(
+    experiment: Experiment, dataset: Dataset, digest: str, address: str | None, on_gone: OnGone
+) -> Iterator[RayEngine]:
+    """Connect to Ray, and find out how many trials share a GPU. Raises ConfigError.
+
+    Should Ray die this process ends, after `on_gone` was called with what is missing.
+    """
+    with connected(address, on_gone) as gone:
+        nodes, per_gpu = cluster_nodes(), 1
+        if any(node.gpus for node in nodes):
+            wanted = experiment.resources.trials_per_gpu
+            images = {**to_arrays(dataset), "token": digest}
+            per_gpu = measured_per_gpu(largest(experiment.space), images, nodes) if wanted == "auto" else wanted
+        yield RayEngine(nodes, per_gpu, gone)
+
+
+def _tuner(trials: Trials, images: dict[str, Any], slots: Slots, callback: StudyCallback) -> tune.Tuner:
+    stage = trials.stage
+    trainable = tune.with_resources(
+        tune.with_parameters(ray_internals.ending_stuck_workers(run_trial), data=images),
+        {"cpu": slots.cpus, "gpu": slots.gpu_fraction},
+    )
+    storage = stage.run_dir.absolute() / "ray"
+    storage.mkdir(exist_ok=True)
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=StudySearcher(trials),
+            scheduler=StudyScheduler(trials),
+            num_samples=-1,
+            max_concurrent_trials=slots.concurrent,
+            reuse_actors=True,
+            # The id makes it unique: another attempt must never write where a checkpoint lies.
+            trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name=_session_name(storage, stage),
+            storage_path=str(storage),
+            stop=StudyStopper(trials),
+            callbacks=[callback],
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
+            failure_config=tune.FailureConfig(max_failures=0),
+            verbose=0,
+        ),
+    )
+
+
+def _session_name(storage: Path, stage: Stage) -> str:
+    """Return a name that no earlier session has: Ray would number its checkpoints from 0 again and overwrite them."""
+    return f"{sum(1 for _ in storage.iterdir()):04d}-{stage.study.name}"

@@ -1,0 +1,45 @@
+"""Ray's settings that exist as environment variables only, put there before Ray is imported."""
+
+import os
+import secrets
+import sys
+
+OWN_TOKEN = secrets.token_hex(32)  # of this process: Ray reads it once
+SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "100000",  # Ray's own snapshots are never read back
+    "TUNE_WARN_THRESHOLD_S": "1000",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # or Ray tries such a trial again, besides search.trials
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "GLOG_minloglevel": "3",
+    # Threads that wait for each other sleep: spinning ones slow a busy machine down up to ten times.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "PYTHONWARNINGS": "ignore",
+    "RAY_AUTH_MODE": "token",
+}
+PRIVATE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux too: listen on 127.0.0.1 alone
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # how long agents of a killed driver's Ray linger
+}
+
+
+def set_environment(private: bool) -> None:
+    """Set what a Ray of our own (`private`) or the user's cluster needs; what the user has set stays.
+
+    Most of it is read when Ray is imported, so it comes before.
+    """
+    assert "ray" not in sys.modules or os.environ.get("RAY_AUTH_MODE"), (
+        "Ray was imported before its environment was set"
+    )
+    for key, value in SETTINGS.items():
+        os.environ.setdefault(key, value)
+    if private:
+        # Ray's own token lies in a file, and a cluster's is known to others.
+        os.environ.update(PRIVATE, RAY_AUTH_TOKEN=OWN_TOKEN)

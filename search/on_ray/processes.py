@@ -1,0 +1,58 @@
+"""The processes that descend from this one, and the sockets on which they listen, from the kernel's own tables."""
+
+import os
+import signal
+import socket
+import struct
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+
+LISTENING = "0A"  # the state of a TCP socket, as the kernel writes it
+FAMILIES = {"tcp": socket.AF_INET, "tcp6": socket.AF_INET6}
+Listener = tuple[IPv4Address | IPv6Address, int]  # address and port
+
+
+def descendants() -> set[int]:
+    """Return the ids of all processes that descend from this one."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it may end meanwhile
+            parents[int(status.parent.name)] = int(status.read_text(errors="replace").rpartition(")")[2].split()[1])
+    family = {os.getpid()}
+    while found := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= found
+    return family - {os.getpid()}
+
+
+def end_descendants() -> None:
+    """Kill what is left of a private Ray: all of it descends from this process."""
+    for pid in descendants():
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def listeners() -> set[Listener]:
+    """Return the TCP sockets on which this process and its descendants listen."""
+    sockets = set()
+    for pid in {os.getpid()} | descendants():
+        with suppress(OSError):
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    sockets.add(str(link.readlink()))
+    found = set()
+    for table, family in FAMILIES.items():
+        with suppress(OSError):
+            for line in Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == LISTENING and f"socket:[{fields[9]}]" in sockets:
+                    found.add(_address(fields[1], family))
+    return found
+
+
+def _address(text: str, family: int) -> Listener:
+    """Return address and port of the kernel's `0100007F:1F90`: words of 32 bits in this machine's order."""
+    host, port = text.split(":")
+    words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
+    address = ip_address(socket.inet_ntop(family, b"".join(struct.pack("=I", word) for word in words)))
+    return getattr(address, "ipv4_mapped", None) or address, int(port, 16)

@@ -1,0 +1,68 @@
+"""What has no public way in Ray: the one file that touches Ray's internals.
+
+Read in ray 2.60.0; `tests/search/on_ray/test_ray_internals.py` notices when a new Ray has changed one of them.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.tune.experiment import Trial
+from ray.util import placement_group
+
+CLEAN_UP = 60  # seconds that a stopped trial has to come to its end
+# A process that comes to a cluster and leaves; it fails where the cluster does not let it in.
+KNOCK = "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])"
+
+
+def silence_stdout() -> None:
+    """Keep Ray's pages of advice on dead workers off the terminal; `Trials.on_death` tells of them by trial number.
+
+    ray/_private/worker.py prints them whatever `log_to_driver` says.
+    """
+    from ray._private import worker
+
+    worker.print_to_stdstream = lambda *_arguments, **_named: None
+
+
+def kill_worker(trial: Trial) -> None:
+    """Kill the process that trains `trial`, if there is one. Tune has no public name for it."""
+    if worker := trial.temporary_state.ray_actor:
+        ray.kill(worker)
+
+
+def failure_of(trial: Trial) -> str:
+    """Return the first line of what Ray noted about a trial's death; the line before it counts and dates it.
+
+    `Trial.get_error` is still empty when a scheduler's `on_trial_error` is called.
+    """
+    try:
+        return Path(trial.error_file).read_text(encoding="utf-8").splitlines()[1].strip()
+    except (OSError, TypeError, IndexError):
+        return "Ray gave no reason"
+
+
+def reserve(node: str, gpu_share: float) -> Any:
+    """Return a placement group that holds a share of one GPU of `node` (its id)."""
+    return placement_group([{"GPU": round(gpu_share, 4)}], strategy="STRICT_PACK", _soft_target_node_id=node)
+
+
+def ending_stuck_workers(trainable: Callable[..., None]) -> Callable[..., None]:
+    """Return `trainable`, a function for Tune, so that a worker which does not come free after a trial ends.
+
+    Where the trial before does not come to its end, Ray by itself would wait for 2 s, then give up the new trial
+    without a word. A worker's end is reported as a death. `__mixins__` is what Tune puts around a function trainable
+    (ray/tune/trainable/function_trainable.py).
+    """
+    trainable.__mixins__ = (_Reused,)  # type: ignore[attr-defined]
+    return trainable
+
+
+class _Reused:
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        os.environ["TUNE_FUNCTION_THREAD_TIMEOUT_S"] = str(CLEAN_UP)
+        if not super().reset_config(new_config):  # type: ignore[misc]
+            os._exit(1)
+        return True

@@ -1,0 +1,48 @@
+"""StudyScheduler and StudyStopper: every result and every death goes to the study, its decision goes to Ray Tune.
+
+Stock searchers don't see the result that stops a trial, so asking (StudySearcher) and reporting are two hooks.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Stopper
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from search.on_ray import ray_internals
+from search.trials import Trials
+
+
+class StudyScheduler(FIFOScheduler):
+    """Report results and deaths to `trials`, and stop the trials that it ends."""
+
+    def __init__(self, trials: Trials) -> None:
+        super().__init__()
+        self.trials = trials
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> Any:
+        folder = result.get("checkpoint_dir_name")
+        checkpoint = Path(trial.path) / folder if folder else None
+        goes_on = self.trials.on_result(trial.trial_id, result, checkpoint)
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        # A trial whose end is stored is unknown to `trials` by now; any other end is a death.
+        self.trials.on_death(trial.trial_id, "it ended without a result")
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        self.trials.on_death(trial.trial_id, ray_internals.failure_of(trial))
+
+
+class StudyStopper(Stopper):
+    """End all trials at once when the person or the time budget says so; they stay resumable."""
+
+    def __init__(self, trials: Trials) -> None:
+        self.trials = trials
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self.trials.stopping

@@ -1,0 +1,248 @@
+"""The stages of a run, top to bottom: search, confirm the best on fresh seeds, refit the winner, export it."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from optuna.trial import FrozenTrial, TrialState
+
+from model.data import Dataset
+from model.seeds import derive_seed
+from search.experiment import Experiment
+from search.progress import Progress
+from search.pruner import make_pruner
+from search.sampler import SeededSampler
+from search.space import complete
+from search.store import checkpoints
+from search.store.export import export_checkpoint, exported_source
+from search.store.stage import Stage
+from search.store.storage import RunStorage
+from search.store.study import CONFIRM, REFIT, SEARCH, StoredStudy, open_study
+from search.trials import INTERRUPTED, Trials
+from search.winner import Winner, winner_of
+
+SEEDS = {SEARCH: 0, CONFIRM: 1, REFIT: 2}
+OVERTAKEN = "another trial won meanwhile"
+
+
+class StoppedError(Exception):
+    """Raised by a stage that ended before its time; the text says why. What is unfinished waits to be resumed."""
+
+
+class Engine(Protocol):
+    """What runs trials: Ray Tune (on_ray/engine.py); tests without Ray have a plain loop."""
+
+    @property
+    def machines(self) -> int: ...
+    @property
+    def cpus(self) -> int: ...
+    @property
+    def gpus(self) -> int: ...
+    @property
+    def per_gpu(self) -> int: ...
+    @property
+    def most_cpus(self) -> int: ...  # of the largest machine
+    @property
+    def gone(self) -> threading.Event: ...
+
+    def concurrent(self, trials: int, cpus_per_trial: int) -> int:
+        """Return how many of so many trials run at once. Raises ConfigError where none fits on any machine."""
+
+    def run(self, trials: Trials, dataset: Dataset, token: str) -> None:
+        """Run `trials` until they are finished or stopping. `token` names the images that workers keep."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all stages of one command share."""
+
+    run_dir: Path
+    experiment: Experiment
+    dataset: Dataset
+    digest: str  # SHA-256 of the images
+    storage: RunStorage
+    progress: Progress
+
+    def study(self, name: str) -> StoredStudy:
+        """Return one of the run's studies, SEARCH, CONFIRM or REFIT."""
+        if name != SEARCH:
+            return open_study(self.storage, name)
+        search = self.experiment.search
+        sampler = SeededSampler(search.sampler, search.seed, self.experiment.space.searched)
+        pruner = make_pruner(search.pruner, search.grace_epochs, search.reduction_factor)
+        return open_study(self.storage, SEARCH, sampler, pruner)
+
+    def stage(self, name: str, **limits: Any) -> Stage:
+        resources = self.experiment.resources
+        default = {"trial_timeout": resources.trial_timeout, "cpus": resources.cpus_per_trial}
+        default["max_consecutive_failures"] = resources.max_consecutive_failures
+        seed = derive_seed(self.experiment.search.seed, SEEDS[name])
+        return Stage(self.run_dir, self.study(name), self.experiment.space, seed, **{**default, **limits})
+
+
+def search(run: Run, engine: Engine) -> None:
+    """Run the trials that are still to do. Raises StoppedError."""
+    limit = run.experiment.resources.max_minutes
+    stage = run.stage(
+        SEARCH,
+        trials=run.experiment.search.trials,
+        max_seconds=limit and limit * 60,
+        kept_checkpoints=1,
+    )
+    if not stage.study.audit(stage.trials).to_do:
+        return
+    if _run_stage(run, engine, stage, run.dataset, run.digest).out_of_time:
+        run.progress.result(f"time is up: resources.max_minutes = {limit:g}; raise it to go on")
+
+
+def confirm(run: Run, engine: Engine) -> None:
+    """Train the best trials of the search again on fresh seeds. Raises StoppedError."""
+    stage = run.stage(CONFIRM)
+    for params, attributes in _unconfirmed(run):
+        stage.study.enqueue(params, **attributes)
+    if to_do := stage.study.audit().to_do:
+        run.progress.say(f"confirmation: the best trials again on fresh seeds, {to_do} runs")
+        _run_stage(run, engine, stage, run.dataset, run.digest)
+
+
+def export(run: Run, engine: Engine) -> None:
+    """Export the winner, if there is one, scored once on the test images. Raises StoppedError.
+
+    An export of the same run is left as it is: the test images are not scored a second time, unless it is damaged.
+    """
+    winner = winner_of(run.run_dir)
+    source, fault = exported_source(run.run_dir)
+    if winner is None or source == _source(winner, _wants_refit(run, winner)):
+        return
+    if fault:
+        run.progress.warn(f"{fault}; the export is written again from the winner's checkpoint")
+    refitted = _refit(run, engine, winner) if _wants_refit(run, winner) else None
+    _write_export(run, winner, refitted)
+    for name in (CONFIRM, REFIT):
+        exported = refitted.number if refitted and name == REFIT else None
+        kept = {winner.run.number if winner.study == name else None, exported}
+        for other in run.study(name).best():
+            if other.number not in kept:
+                checkpoints.delete(run.run_dir, other.user_attrs)
+
+
+def is_settled(run: Run) -> bool:
+    """Return whether nothing is left to confirm or export for the trials that are done; a damaged export is."""
+    if _unconfirmed(run) or run.study(CONFIRM).audit().to_do:
+        return False
+    winner = winner_of(run.run_dir)
+    return winner is None or exported_source(run.run_dir)[0] == _source(winner, _wants_refit(run, winner))
+
+
+def _run_stage(run: Run, engine: Engine, stage: Stage, dataset: Dataset, token: str) -> Trials:
+    """Run `stage` until it is done or its time is up. Raises StoppedError; what is unfinished then waits."""
+    trials = Trials(stage, run.progress, engine.gone)
+    found = stage.study.audit(stage.trials)
+    run.progress.begin(total=found.kept + found.to_do, done=found.kept)
+    try:
+        with _interruptible(trials), trials.tidily():
+            engine.run(trials, dataset, token)
+    except Exception:
+        if trials.stopped in (None, INTERRUPTED):
+            raise  # else it is what the engine trips over on its way out, when a disk is full
+    finally:
+        run.progress.end()
+        with trials.tidily():  # if this can't be written, the resumption does it
+            stage.study.requeue_interrupted()
+    if trials.stopped:
+        raise StoppedError(trials.stopped)
+    return trials
+
+
+@contextmanager
+def _interruptible(trials: Trials) -> Iterator[None]:
+    """Let Ctrl-C (or SIGTERM) end the stage tidily, and a second one at once. In the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(_number: int, _frame: Any) -> None:
+        if trials.stopped == INTERRUPTED:
+            raise KeyboardInterrupt
+        trials.stop(INTERRUPTED)
+        trials.progress.warn("stopping: no new trials; unfinished ones keep their last checkpoint")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _unconfirmed(run: Run) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return parameters and attributes of the runs that the candidates should have and that are not even in line."""
+    plan, missing = run.experiment.confirm, []
+    known = {(t.user_attrs["candidate"], t.user_attrs["run"]) for t in run.study(CONFIRM).trials()}
+    for trial in run.study(SEARCH).best(plan.top):
+        for number in range(1, plan.seeds + 1):
+            if (trial.number, number) not in known:
+                missing.append((trial.params, {"candidate": trial.number, "run": number}))
+    return missing
+
+
+def _refit(run: Run, engine: Engine, winner: Winner) -> FrozenTrial | None:
+    """Train the winner once more on all training images; None if that failed. Raises StoppedError.
+
+    Its validation accuracy is over images that it has seen, so no number of it is ever reported as one.
+    """
+    # One run has the machine to itself: on CPUs it takes all of the largest, and no limit of one among many. Its
+    # failure has an answer, the confirmed run.
+    cpus = run.experiment.resources.cpus_per_trial if engine.gpus else engine.most_cpus
+    stage = run.stage(REFIT, cpus=cpus, trial_timeout=None, max_consecutive_failures=None)
+    for trial in stage.study.trials(TrialState.WAITING):
+        if trial.user_attrs["candidate"] != winner.candidate:
+            stage.study.finish(trial.number, TrialState.FAIL, OVERTAKEN)
+    if _refit_of(stage.study, winner) is None:
+        if not stage.study.audit().to_do:
+            stage.study.enqueue(winner.run.params, candidate=winner.candidate, refit=True)
+        whole = run.dataset.for_refit()
+        run.progress.say(f"refit: trial {winner.candidate} again on all {len(whole.train):,} images")
+        _run_stage(run, engine, stage, whole, f"{run.digest} refit")
+    refitted = _refit_of(stage.study, winner)
+    if refitted is None:
+        run.progress.warn("the refit failed: the best confirmed run is exported instead")
+    return refitted
+
+
+def _wants_refit(run: Run, winner: Winner) -> bool:
+    """Return whether to export a refit of the winner: asked for, and not tried in vain before."""
+    for trial in run.study(REFIT).trials(TrialState.FAIL):
+        if trial.user_attrs["candidate"] == winner.candidate and trial.user_attrs["error"] != OVERTAKEN:
+            return False
+    return run.experiment.export.refit
+
+
+def _refit_of(refits: StoredStudy, winner: Winner) -> FrozenTrial | None:
+    return next((trial for trial in refits.best() if trial.user_attrs["candidate"] == winner.candidate), None)
+
+
+def _source(winner: Winner, refit: bool) -> dict[str, Any]:
+    """Return what identifies an export: the run that it came from."""
+    return {"candidate": winner.candidate, "study": winner.study, "run": winner.run.number, "refit": refit}
+
+
+def _write_export(run: Run, winner: Winner, refitted: FrozenTrial | None) -> None:
+    attributes = refitted.user_attrs if refitted else winner.run.attributes
+    of_run = f"mean of {len(winner.accuracies)} runs before the refit" if refitted else "the exported run"
+    export_checkpoint(
+        run.run_dir,
+        run.dataset.for_refit() if refitted else run.dataset,
+        complete(run.experiment.space, winner.run.params),
+        attributes,
+        metrics={
+            "val_accuracy": winner.mean if refitted else winner.run.value,
+            "val_accuracy_of": of_run,
+            "confirmation": list(winner.accuracies) if winner.study == CONFIRM else [],
+        },
+        source=_source(winner, refit=refitted is not None),
+    )

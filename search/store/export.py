@@ -1,0 +1,76 @@
+"""The winner's export in a run's folder: which run it came from, and writing it, scored once on the test images."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.card import ExportError, read_whole, where_it_lies
+from model.catalogue import FALLBACK, FALLBACK_NOTE
+from model.checkpoint import CheckpointError, load
+from model.data import Dataset
+from model.errors import ConfigError
+from model.export import write_export
+from model.hyperparameters import Hyperparameters
+from model.train import predict
+from search.store import checkpoints
+
+
+def exported(run_dir: Path) -> Path | None:
+    """Return the export folder of a run, if there is one."""
+    folder = run_dir / "export"
+    return folder if where_it_lies(folder).exists() else None
+
+
+def exported_source(run_dir: Path) -> tuple[dict[str, Any] | None, str | None]:
+    """Return which run the present export came from (None without one), and what is wrong with that export."""
+    if exported(run_dir) is None:
+        return None, None
+    try:
+        return read_whole(run_dir / "export").provenance.get("source"), None
+    except ExportError as error:
+        return None, error.fault
+
+
+def export_checkpoint(
+    run_dir: Path,
+    dataset: Dataset,
+    hyperparameters: Hyperparameters,
+    attributes: dict[str, Any],
+    *,
+    metrics: dict[str, Any],
+    source: dict[str, Any],
+) -> None:
+    """Export the newest checkpoint of the trial with these user attributes, scored once on the test images.
+
+    `dataset` holds the images that the trial was trained on; `metrics` are those of the validation; `source` names the
+    trial. Raises ConfigError where the checkpoint can't be read.
+    """
+    try:
+        state = load(Path(checkpoints.paths(run_dir, attributes)[0]), torch.device("cpu"))
+    except CheckpointError as error:
+        raise ConfigError(f"the winner's checkpoint is lost: {error}; search again under another --name") from None
+    probabilities = predict(state.net, dataset.test.images, dataset.mean, dataset.std).exp()
+    correct = (probabilities.argmax(dim=1) == dataset.test.labels).double().mean()
+    write_export(
+        run_dir / "export",
+        state.net.state_dict(),
+        hyperparameters,
+        classes=list(dataset.classes),
+        mean=dataset.mean,
+        std=dataset.std,
+        metrics={**metrics, "test_accuracy": float(correct), "test_images": len(dataset.test)},
+        provenance={
+            "run": run_dir.name,
+            "source": source,
+            "dataset": dataset.name,
+            "note": FALLBACK_NOTE if dataset.name == FALLBACK else "",
+            "training_images": len(dataset.train),
+            "node": attributes.get("node"),
+            "device": attributes.get("device"),
+            "versions": json.loads((run_dir / "environment.json").read_text(encoding="utf-8"))["versions"],
+        },
+        labels=dataset.test.labels,
+        probabilities=probabilities,
+    )

@@ -1,0 +1,88 @@
+"""Where the study of a run lies: a file in its folder, or a database that it shares with other runs."""
+
+import re
+import secrets
+import shutil
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+
+from model.errors import ConfigError
+from search.store import database
+from search.store.lock import is_live
+from search.store.resolved import load_resolved
+from search.store.storage import RunStorage
+from search.store.study import CONFIRM, REFIT, SEARCH
+
+
+@dataclass(frozen=True)
+class SharedStudy:
+    """A database that several runs share, and what the names of one run's studies begin with there."""
+
+    url: str
+    name: str
+
+
+def is_run(run_dir: Path) -> bool:
+    """Return whether `run_dir` is a run: its study lies there, or in the database that its configuration names."""
+    return (run_dir / "study.db").exists() or shared_study(run_dir) is not None
+
+
+def check_run(run_dir: Path) -> None:
+    """Raise ConfigError unless `run_dir` is the folder of a run."""
+    if not is_run(run_dir):
+        raise ConfigError(f"{run_dir}: holds no study.db, so it is not a run; name a folder such as runs/quick")
+
+
+def name_in_shared(run_dir: Path) -> str:
+    """Return the run's name in a shared database: made once, then kept in experiment.toml."""
+    shared = shared_study(run_dir)
+    readable = re.sub(r"[^\w.-]", "-", run_dir.absolute().name)
+    return shared.name if shared else f"{readable}-{secrets.token_hex(4)}"
+
+
+def shared_study(run_dir: Path) -> SharedStudy | None:
+    """Return the shared database of a run; None for a run with a study.db of its own. Raises ConfigError."""
+    if (run_dir / "study.db").exists() or not (run_dir / "experiment.toml").exists():
+        return None
+    experiment = load_resolved(run_dir)
+    if not experiment.search.storage:
+        return None
+    return SharedStudy(experiment.search.storage, str(experiment.automatic.get("study")))
+
+
+def open_storage(run_dir: Path) -> RunStorage:
+    """Return the storage of a run, its database created if absent. Raises ConfigError."""
+    shared = shared_study(run_dir)
+    if shared:
+        return RunStorage(database.open_shared(shared.url), f"{shared.name}/")
+    return RunStorage(database.open_file(run_dir / "study.db"))
+
+
+def sole_driver(run_dir: Path) -> AbstractContextManager[None]:
+    """Refuse, with ConfigError, a second driver of the same study in a shared database: its folder may be copied."""
+    shared = shared_study(run_dir)
+    return database.locked(shared.url, shared.name) if shared else nullcontext()
+
+
+def is_driven(run_dir: Path) -> bool:
+    """Return whether a driver is at work on the run now, on any machine if its database is shared."""
+    shared = shared_study(run_dir)
+    return is_live(run_dir) or (shared is not None and database.is_locked(shared.url, shared.name))
+
+
+def discard(run_dir: Path) -> None:
+    """Remove the study of a run in which no trial has begun, and its configuration."""
+    shared = shared_study(run_dir)
+    if shared:
+        with sole_driver(run_dir):
+            opened = database.open_shared(shared.url)
+            for name in (SEARCH, CONFIRM, REFIT):
+                with suppress(KeyError):
+                    optuna.delete_study(study_name=f"{shared.name}/{name}", storage=opened)
+            opened.engine.dispose()
+    shutil.rmtree(run_dir / "ray", ignore_errors=True)
+    for leftover in ("experiment.toml", "study.db-wal", "study.db-shm", "study.db"):
+        (run_dir / leftover).unlink(missing_ok=True)

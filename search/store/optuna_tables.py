@@ -1,0 +1,148 @@
+"""Optuna's own tables, read and written by plain SQL: the one file that knows how Optuna keeps a trial.
+
+Optuna's interface takes one transaction per value and forty times as long to read all trials. What is written here is
+what `optuna.storages.RDBStorage` writes (read in optuna 5.0.0, optuna/storages/_rdb/models.py, schema version 12);
+`tests/search/store/test_optuna_tables.py` compares the two, so that a new Optuna with other tables is noticed.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from optuna.distributions import BaseDistribution, distribution_to_json, json_to_distribution
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection, DateTime, bindparam, text
+
+INSERT_TRIAL = text(
+    "INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete) "
+    "VALUES (:number, :study, :state, :start, :complete) RETURNING trial_id"
+).bindparams(bindparam("start", type_=DateTime), bindparam("complete", type_=DateTime))
+UPDATE_STATE = text(
+    "UPDATE trials SET state = :state, datetime_start = :start, datetime_complete = :complete WHERE trial_id = :trial"
+).bindparams(bindparam("start", type_=DateTime), bindparam("complete", type_=DateTime))
+SET_VALUE = text(
+    "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (:trial, 0, :value, 'FINITE') "
+    "ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value"
+)
+SET_INTERMEDIATE = text(
+    "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type) "
+    "VALUES (:trial, :step, :value, 'FINITE') "
+    "ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = excluded.intermediate_value"
+)
+SET_PARAM = text(
+    "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
+    "VALUES (:trial, :name, :value, :distribution) ON CONFLICT (trial_id, param_name) "
+    "DO UPDATE SET param_value = excluded.param_value, distribution_json = excluded.distribution_json"
+)
+# Keys in the order in which they were written.
+USER_KEY, SYSTEM_KEY = "trial_user_attribute_id", "trial_system_attribute_id"
+SET_ATTRIBUTE = {
+    table: text(
+        f"INSERT INTO {table} ({owner}, key, value_json) VALUES (:owner, :key, :value) "
+        f"ON CONFLICT ({owner}, key) DO UPDATE SET value_json = excluded.value_json"
+    )
+    for table, owner in (
+        ("trial_user_attributes", "trial_id"),
+        ("trial_system_attributes", "trial_id"),
+        ("study_system_attributes", "study_id"),
+    )
+}
+
+
+def insert_trial(connection: Connection, study: int, trial: FrozenTrial) -> int:
+    """Write a new trial, with the attributes that it has, to the study of that row; return the trial's own row."""
+    values = {"number": trial.number, "study": study, **_state(trial)}
+    row = int(connection.execute(INSERT_TRIAL, values).scalar_one())
+    for key, value in trial.user_attrs.items():
+        set_attribute(connection, "trial_user_attributes", row, key, value)
+    for key, value in trial.system_attrs.items():
+        set_attribute(connection, "trial_system_attributes", row, key, value)
+    return row
+
+
+def update_state(connection: Connection, row: int, trial: FrozenTrial) -> None:
+    """Write the state, the times and the value of a trial."""
+    connection.execute(UPDATE_STATE, {"trial": row, **_state(trial)})
+    if trial.values is not None:
+        connection.execute(SET_VALUE, {"trial": row, "value": trial.value})
+
+
+def set_param(connection: Connection, row: int, name: str, value: float, distribution: BaseDistribution) -> None:
+    """Write one parameter; `value` is in the distribution's internal representation."""
+    parameter = {"trial": row, "name": name, "value": value, "distribution": distribution_to_json(distribution)}
+    connection.execute(SET_PARAM, parameter)
+
+
+def set_intermediate(connection: Connection, row: int, step: int, value: float) -> None:
+    """Write a (finite) value of a step; a repeated step replaces the earlier value."""
+    connection.execute(SET_INTERMEDIATE, {"trial": row, "step": step, "value": value})
+
+
+def set_attribute(connection: Connection, table: str, row: int, key: str, value: Any) -> None:
+    """Write an attribute of a trial or a study to `table`, one of `SET_ATTRIBUTE`."""
+    connection.execute(SET_ATTRIBUTE[table], {"owner": row, "key": key, "value": json.dumps(value)})
+
+
+def read_trials(connection: Connection, study: str) -> dict[int, FrozenTrial]:
+    """Return the trials of the study of that name, by their rows, in the order of their numbers."""
+    rows = text(
+        "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials JOIN studies USING (study_id) "
+        "WHERE study_name = :study ORDER BY number"
+    ).columns(datetime_start=DateTime, datetime_complete=DateTime)
+    trials = {
+        row: FrozenTrial(
+            number=number, state=TrialState[state], value=None, datetime_start=_local(start),
+            datetime_complete=_local(complete), params={}, distributions={}, user_attrs={}, system_attrs={},
+            intermediate_values={}, trial_id=row,
+        )
+        for row, number, state, start, complete in connection.execute(rows, {"study": study})
+    }  # fmt: skip
+    for row, name, value, stored in _of_trials(
+        connection, study, "trial_params", "param_name, param_value, distribution_json", "param_id"
+    ):
+        distribution = _distribution(stored)
+        trials[row].params[name] = distribution.to_external_repr(value)
+        trials[row].distributions[name] = distribution
+    for row, key, value in _of_trials(connection, study, "trial_user_attributes", "t.key, t.value_json", USER_KEY):
+        trials[row].user_attrs[key] = json.loads(value)
+    for row, key, value in _of_trials(connection, study, "trial_system_attributes", "t.key, t.value_json", SYSTEM_KEY):
+        trials[row].system_attrs[key] = json.loads(value)
+    for row, step, value in _of_trials(
+        connection, study, "trial_intermediate_values", "step, intermediate_value", "step"
+    ):
+        trials[row].intermediate_values[step] = value
+    for row, value in _of_trials(connection, study, "trial_values", "t.value", "trial_value_id"):
+        trials[row].value = value
+    return trials
+
+
+def _of_trials(connection: Connection, study: str, table: str, columns: str, order: str) -> Iterator[Any]:
+    """Yield (trial's row, *columns) of all trials of a study, in the order of the column `order`."""
+    query = text(
+        f"SELECT trial_id, {columns} FROM {table} t JOIN trials USING (trial_id) JOIN studies USING (study_id) "
+        f"WHERE study_name = :study ORDER BY t.{order}"
+    )
+    yield from connection.execute(query, {"study": study})
+
+
+def _state(trial: FrozenTrial) -> dict[str, Any]:
+    return {
+        "state": trial.state.name,
+        "start": _utc(trial.datetime_start),
+        "complete": _utc(trial.datetime_complete),
+    }
+
+
+@lru_cache(maxsize=1000)
+def _distribution(stored: str) -> BaseDistribution:
+    return json_to_distribution(stored)
+
+
+def _utc(local: datetime | None) -> datetime | None:
+    return None if local is None else local.astimezone(UTC).replace(tzinfo=None)
+
+
+def _local(utc: datetime | None) -> datetime | None:
+    return None if utc is None else utc.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

@@ -1,0 +1,63 @@
+"""Trials as a person asks about them, read from the disk alone: on a running, a killed or a finished run."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from optuna.trial import FrozenTrial, TrialState
+
+from search.store import database, optuna_tables
+from search.store.location import check_run, is_driven, shared_study
+from search.store.study import EPOCH, SEARCH
+
+ENDED = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as a person asks about it. `state` is complete, pruned, failed, running, interrupted or waiting."""
+
+    number: int
+    state: str
+    value: float | None
+    params: dict[str, Any]
+    epochs: list[dict[str, Any]]
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def read_trials(run_dir: Path, name: str = SEARCH) -> list[TrialRecord]:
+    """Return all trials of a run's study in the order of their numbers, also while another process writes.
+
+    Raises ConfigError.
+    """
+    check_run(run_dir)
+    live, shared = is_driven(run_dir), shared_study(run_dir)
+    if shared is None:
+        with database.reading_file(run_dir / "study.db") as connection:
+            trials = optuna_tables.read_trials(connection, name)
+    else:
+        with database.reading_shared(shared.url) as connection:
+            begun = sqlalchemy.inspect(connection).has_table("studies")
+            trials = optuna_tables.read_trials(connection, f"{shared.name}/{name}") if begun else {}
+    return [record_of(trial, live) for trial in trials.values()]
+
+
+def record_of(trial: FrozenTrial, live: bool) -> TrialRecord:
+    """Return Optuna's record of a trial as a person asks about it; `live`: a driver is at work on the study."""
+    epochs, attributes = [], {}
+    for key, value in trial.user_attrs.items():
+        if key.startswith(EPOCH):
+            epochs.append(value)
+        else:
+            attributes[key] = value
+    epochs.sort(key=lambda metrics: int(metrics["epoch"]))
+    return TrialRecord(trial.number, _state(trial, live), trial.value, trial.params, epochs, attributes)
+
+
+def _state(trial: FrozenTrial, live: bool) -> str:
+    if trial.state.is_finished():
+        return ENDED[trial.state]
+    if live and trial.state == TrialState.RUNNING:
+        return "running"
+    return "interrupted" if "started" in trial.user_attrs else "waiting"

@@ -1,0 +1,33 @@
+"""Stage: what one call of the engine works through, with its limits: the search, its confirmation, the refit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.pruner import AsyncHalvingPruner
+from search.space import Space
+from search.store.study import StoredStudy
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A study that is worked through, with its space, the seed of its trials and its limits.
+
+    `trials` is the number of trials to suggest; 0 works off what is in line. `kept_checkpoints` is how many of the
+    best complete trials keep their checkpoint on disk (None: all).
+    """
+
+    run_dir: Path
+    study: StoredStudy
+    space: Space
+    seed: int
+    trials: int = 0
+    cpus: int = 1
+    trial_timeout: float | None = None
+    max_seconds: float | None = None
+    max_consecutive_failures: int | None = None
+    kept_checkpoints: int | None = None
+
+    def rungs(self, epochs: int) -> list[int]:
+        """Return the epochs after which halving decides on a trial of `epochs`; none for other pruners."""
+        pruner = self.study.study.pruner
+        return pruner.rungs(epochs) if isinstance(pruner, AsyncHalvingPruner) else []

@@ -1,0 +1,136 @@
+"""The storage of a run: Optuna's storage protocol, answered from memory and written through to the database."""
+
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import InMemoryStorage, RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection
+
+from search.store import optuna_tables
+
+Write = Callable[[Connection], None]
+
+
+class RunStorage(InMemoryStorage):
+    """Keep the studies of one run in memory, and write every change to the run's database.
+
+    The driver is the only writer, so nothing is read back. All changes within one `transaction` reach the database
+    together, or not at all. Where a write fails, the memory is ahead of the database: the storage must then not be used
+    any more, and a new one finds what the database has.
+    """
+
+    def __init__(self, database: RDBStorage, prefix: str = "") -> None:
+        """`prefix` begins the names of the run's studies in a database that other runs share."""
+        super().__init__()
+        self.database = database
+        self.prefix = prefix
+        self._study_rows: dict[int, int] = {}
+        self._trial_rows: dict[int, int] = {}
+        self._pending: list[Write] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError("a run's storage stays in the process that drives it")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Write all that the body changes in one transaction; one within another joins it."""
+        if self._pending is not None:
+            yield
+            return
+        self._pending = []
+        try:
+            yield
+            pending = self._pending
+        finally:
+            self._pending = None
+        if pending:
+            with self.database.engine.begin() as connection:
+                for write in pending:
+                    write(connection)
+
+    def close(self) -> None:
+        """Give back the connections to the database."""
+        self.database.engine.dispose()
+
+    def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
+        """Create a study, or load the one of that name that the database has."""
+        assert study_name is not None
+        study_id = super().create_new_study(directions, study_name)  # raises DuplicatedStudyError if it is in memory
+        with suppress(DuplicatedStudyError):
+            self.database.create_new_study(directions, study_name)
+        self._study_rows[study_id] = row = self.database.get_study_id_from_name(study_name)
+        for key, value in self.database.get_study_system_attrs(row).items():
+            super().set_study_system_attr(study_id, key, value)
+        with self.database.engine.connect() as connection:
+            stored = optuna_tables.read_trials(connection, study_name)
+        for trial_row, trial in stored.items():
+            self._trial_rows[super().create_new_trial(study_id, trial)] = trial_row
+        return study_id
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Return the trials in `states`. A tuple of WAITING alone would be looked for after the last one found only,
+        but here earlier trials come back, from workers that died.
+        """
+        if states == (TrialState.WAITING,):
+            states = frozenset((TrialState.WAITING,))
+        return super().get_all_trials(study_id, deepcopy, states)
+
+    def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
+        super().set_study_system_attr(study_id, key, value)
+        row = self._study_rows[study_id]
+        self._write(lambda to: optuna_tables.set_attribute(to, "study_system_attributes", row, key, value))
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        trial_id = super().create_new_trial(study_id, template_trial)
+        trial = self.get_trial(trial_id)
+
+        def write(connection: Connection) -> None:
+            row = optuna_tables.insert_trial(connection, self._study_rows[study_id], trial)
+            self._trial_rows[trial_id] = row
+
+        self._write(write)
+        return trial_id
+
+    def set_trial_param(
+        self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
+    ) -> None:
+        super().set_trial_param(trial_id, param_name, param_value_internal, distribution)
+        self._write(
+            lambda to: optuna_tables.set_param(
+                to, self._trial_rows[trial_id], param_name, param_value_internal, distribution
+            )
+        )
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        changed = super().set_trial_state_values(trial_id, state, values)
+        if changed:
+            trial = self.get_trial(trial_id)
+            self._write(lambda to: optuna_tables.update_state(to, self._trial_rows[trial_id], trial))
+        return changed
+
+    def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
+        super().set_trial_intermediate_value(trial_id, step, intermediate_value)
+        self._write(lambda to: optuna_tables.set_intermediate(to, self._trial_rows[trial_id], step, intermediate_value))
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        super().set_trial_user_attr(trial_id, key, value)
+        self._set_attribute("trial_user_attributes", trial_id, key, value)
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        super().set_trial_system_attr(trial_id, key, value)
+        self._set_attribute("trial_system_attributes", trial_id, key, value)
+
+    def _set_attribute(self, table: str, trial_id: int, key: str, value: Any) -> None:
+        self._write(lambda to: optuna_tables.set_attribute(to, table, self._trial_rows[trial_id], key, value))
+
+    def _write(self, write: Write) -> None:
+        with self.transaction():
+            assert self._pending is not None
+            self._pending.append(write)

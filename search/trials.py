@@ -1,0 +1,275 @@
+"""Every decision on a trial: hand out, record, prune, finish, requeue. No Ray in here.
+
+Each event is one transaction, on disk before the engine's next step, so a search can be killed at any moment. A resumed
+search hands the same trial numbers, with their checkpoints, to new workers.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from model.errors import is_full
+from model.hyperparameters import Hyperparameters
+from model.train import EpochMetrics
+from search.progress import Progress
+from search.space import complete
+from search.store import checkpoints
+from search.store.database import why_lost
+from search.store.stage import Stage
+from search.store.study import epochs_of
+
+RETRIES = 2  # times in a row, without a new checkpoint between, that a trial whose worker died is tried again
+MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
+INTERRUPTED = "interrupted"
+
+
+@dataclass
+class LiveTrial:
+    """A trial in the hands of a worker."""
+
+    number: int
+    hyperparameters: Hyperparameters
+    spent: float  # seconds of training before this attempt
+    began: float | None = None
+    timed_out: bool = False
+
+
+class Trials:
+    """The trials of one stage, and every decision on them. `stopped` says why the stage ended early, if it did.
+
+    Workers are known by the engine's own id of a trial, `ray_trial_id`: another one for each attempt.
+    """
+
+    def __init__(self, stage: Stage, progress: Progress, gone: threading.Event | None = None) -> None:
+        self.stage = stage
+        self.progress = progress
+        self.gone = gone or threading.Event()  # set when Ray itself is gone
+        self.live: dict[str, LiveTrial] = {}
+        self.stopped: str | None = None
+        self._failures = 0  # in a row, in this session
+        self._began = time.monotonic() - stage.study.searched_seconds()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Ray pickles its searcher into snapshots, which are never read back."""
+        return {}
+
+    @property
+    def clock(self) -> float:
+        """Seconds of searching since the search began, over all sessions, pauses left out."""
+        return time.monotonic() - self._began
+
+    @property
+    def out_of_time(self) -> bool:
+        return self.stage.max_seconds is not None and self.clock >= self.stage.max_seconds
+
+    @property
+    def stopping(self) -> bool:
+        return self.stopped is not None or self.out_of_time or self.gone.is_set()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing will ever be handed out again; a live trial may still come back from a dead worker."""
+        return self.stopping or not (self.live or self._anything_to_ask())
+
+    def next_config(self, ray_trial_id: str) -> dict[str, Any] | None:
+        """Return what a worker should train next; None if there is nothing at present."""
+        study = self.stage.study
+        with self.tidily():
+            while not self.stopping and self._anything_to_ask():
+                with study.event():
+                    number = study.study.ask(fixed_distributions=self.stage.space.searched).number
+                    state = self._missing_end(study.trial(number))
+                    if state is None:
+                        return self._hand_out(ray_trial_id, study.trial(number))
+                    study.set_attributes(number, error=None)  # of an end that a kill cut short
+                    study.finish(number, state)
+                self._after_end(number)
+        return None
+
+    def on_start(self, ray_trial_id: str) -> None:
+        if live := self.live.get(ray_trial_id):
+            live.began = time.monotonic()
+
+    def on_result(self, ray_trial_id: str, result: dict[str, Any], checkpoint: Path | None) -> bool:
+        """Record one epoch, and the trial's end if this was it. Return whether the trial goes on."""
+        live = self.live.get(ray_trial_id)
+        if live is None:
+            return False
+        with self.tidily():
+            if "no_room" in result:
+                self.stop(f"trial {live.number} found its disk full ({result['no_room']}); free some room")
+            elif error := result.get("error"):
+                self._fail(ray_trial_id, error)
+            else:
+                self._record(ray_trial_id, result, checkpoint)
+        return ray_trial_id in self.live and not self.stopping
+
+    def on_death(self, ray_trial_id: str, reason: str) -> None:
+        """Hand out again the trial of a worker that died, or fail it: it ran out of time, or died too often.
+
+        What a trial itself does wrong is reported as a result, so any other death is not the trial's fault.
+        """
+        live = self.live.get(ray_trial_id)
+        if live is None:
+            return None
+        study = self.stage.study
+        with self.tidily():
+            if live.timed_out:
+                limit = self.stage.trial_timeout
+                return self._fail(ray_trial_id, f"ran longer than resources.trial_timeout = {limit:g} s")
+            with study.event():
+                deaths = 0 if self.stopping else self._charge(live)
+                if deaths <= RETRIES:
+                    del self.live[ray_trial_id]
+                    study.requeue(live.number)
+            if deaths > RETRIES:
+                self._fail(ray_trial_id, f"its worker died {RETRIES + 1} times: {reason}")
+            elif not self.stopping:
+                self.progress.say(f"trial {live.number}: its worker died; going on from its last checkpoint")
+        return None
+
+    def overdue(self) -> list[str]:
+        """Return the ids of the trials that have just run out of time; each is named once."""
+        limit, found = self.stage.trial_timeout, []
+        for ray_trial_id, live in self.live.items():
+            if limit is None or live.began is None or live.timed_out:
+                continue
+            if live.spent + time.monotonic() - live.began > limit:
+                live.timed_out = True
+                found.append(ray_trial_id)
+        return found
+
+    def tick(self) -> None:
+        self.progress.tick(running=len(self.live), stopping=self.stopping)
+
+    def stop(self, why: str) -> None:
+        """End the stage as soon as possible; unfinished trials wait for a resumption."""
+        self.stopped = self.stopped or why
+
+    @contextmanager
+    def tidily(self) -> Iterator[None]:
+        """Stop the search tidily on a full disk or a lost database; no trial is charged for it."""
+        try:
+            yield
+        except Exception as error:
+            if reason := why_lost(error):
+                self.stop(f"the study's database no longer answers ({reason}); see to it")
+            elif is_full(error):
+                self.stop(f"the disk of {self.stage.run_dir} is full; free some room")
+            else:
+                raise
+
+    def _anything_to_ask(self) -> bool:
+        study = self.stage.study
+        return bool(study.trials(TrialState.WAITING)) or len(study.trials()) < self.stage.trials
+
+    def _missing_end(self, trial: FrozenTrial) -> TrialState | None:
+        """Return the end of a trial that was interrupted between its last value and its end; None if it goes on."""
+        epochs = complete(self.stage.space, trial.params).epochs
+        last = trial.last_step
+        if last is None or checkpoints.epoch_of(trial.user_attrs) != last:
+            return None  # what lies between the checkpoint and the last value is trained again
+        if last < epochs and trial.user_attrs.get("passed") == last:
+            return None
+        return self._end_after(trial, last, epochs)
+
+    def _end_after(self, trial: FrozenTrial, epoch: int, epochs: int) -> TrialState | None:
+        """Return how a trial planned for `epochs` ends after `epoch`; None if it goes on.
+
+        What is trained again after an interruption was decided on before: such a trial has later values already.
+        """
+        if epoch >= epochs:
+            return TrialState.COMPLETE
+        study = self.stage.study.study
+        prunes = epoch == trial.last_step and study.pruner.prune(study, trial)
+        return TrialState.PRUNED if prunes else None
+
+    def _hand_out(self, ray_trial_id: str, trial: FrozenTrial) -> dict[str, Any]:
+        stage, attributes = self.stage, trial.user_attrs
+        if "started" not in attributes:
+            stage.study.set_attributes(trial.number, seed=stage.seed, started=time.time())
+        if "ended" in attributes:  # a version before this one was killed between the reason of an end and the end
+            stage.study.set_attributes(trial.number, ended=None, error=None)
+        # What came after the checkpoint is trained again.
+        epochs = [epoch for epoch in epochs_of(trial) if epoch["epoch"] <= checkpoints.epoch_of(attributes)]
+        hyperparameters = complete(stage.space, trial.params)
+        spent = sum(epoch["seconds"] for epoch in epochs)
+        self.live[ray_trial_id] = LiveTrial(trial.number, hyperparameters, spent)
+        return {
+            "number": trial.number,
+            "seed": stage.seed,
+            "hyperparameters": hyperparameters.model_dump(),
+            "checkpoints": checkpoints.paths(stage.run_dir, attributes),
+            "rungs": stage.rungs(hyperparameters.epochs),
+            "may_be_lost": MAY_BE_LOST,
+            "cpus": stage.cpus,
+        }
+
+    def _record(self, ray_trial_id: str, result: dict[str, Any], checkpoint: Path | None) -> None:
+        """Write all that one epoch's result says in one transaction, the trial's end included."""
+        study, live, unneeded = self.stage.study, self.live[ray_trial_id], []
+        with study.event():
+            self._record_about(live, result)
+            metrics = {name: result[name] for name in EpochMetrics.__dataclass_fields__}
+            study.record_epoch(live.number, {**metrics, "clock": self.clock})
+            if checkpoint:
+                unneeded = checkpoints.remember(self.stage.run_dir, study, live.number, checkpoint, result["epoch"])
+                if study.trial(live.number).user_attrs.get("deaths_in_a_row"):
+                    study.set_attributes(live.number, deaths_in_a_row=0)
+            end = self._end_after(study.trial(live.number), result["epoch"], live.hyperparameters.epochs)
+            if end:
+                study.finish(live.number, end)
+            elif checkpoint:  # decided: going on from here must not judge the trial again, by later peers
+                study.set_attributes(live.number, passed=result["epoch"])
+        for folder in unneeded:
+            rmtree(folder, ignore_errors=True)
+        if end:
+            del self.live[ray_trial_id]
+            self._failures = 0
+            self._after_end(live.number)
+
+    def _record_about(self, live: LiveTrial, result: dict[str, Any]) -> None:
+        """Store where a trial runs, and what was wrong with a checkpoint; warn of either."""
+        about = {key.removeprefix("about/"): value for key, value in result.items() if key.startswith("about/")}
+        known = self.stage.study.trial(live.number).user_attrs
+        if about.get("gpu") and known.get("gpu") != about["gpu"] and about["device"] == "cpu":
+            self.progress.warn(f"trial {live.number} has a GPU that torch can't use (no CUDA): training on the CPU")
+        if "damaged" in result:
+            about["damaged"] = result["damaged"]
+            self.progress.warn(f"trial {live.number}: {result['damaged']}")
+        self.stage.study.set_attributes(live.number, **about)
+
+    def _charge(self, live: LiveTrial) -> int:
+        """Count a death; return the number of deaths since the trial's last checkpoint, this one included."""
+        attributes = self.stage.study.trial(live.number).user_attrs
+        in_a_row = int(attributes.get("deaths_in_a_row", 0)) + 1
+        # A trial that fails at last was not tried again.
+        retries = attributes.get("retries", 0) + (in_a_row <= RETRIES)
+        self.stage.study.set_attributes(live.number, deaths_in_a_row=in_a_row, retries=retries)
+        return in_a_row
+
+    def _fail(self, ray_trial_id: str, error: str) -> None:
+        live = self.live.pop(ray_trial_id)
+        with self.stage.study.event():
+            self.stage.study.finish(live.number, TrialState.FAIL, error)
+        self._failures += 1
+        self._after_end(live.number)
+        if self._failures == self.stage.max_consecutive_failures:
+            self.stop(
+                f"{self._failures} trials in a row failed, the last with: {error}; correct the cause (failed "
+                "trials are not tried again), or raise resources.max_consecutive_failures"
+            )
+
+    def _after_end(self, number: int) -> None:
+        """Show the person an end that is stored, and delete the checkpoints that nothing can need any more."""
+        study = self.stage.study
+        trial = study.trial(number)
+        self.progress.trial_ended(trial, study.best(1))
+        checkpoints.delete_unneeded(self.stage.run_dir, study, trial, self.stage.kept_checkpoints)

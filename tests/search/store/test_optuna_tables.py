@@ -1,0 +1,111 @@
+"""Plain SQL on Optuna's tables against Optuna itself: if this fails, a new Optuna keeps trials in another way.
+
+Then read optuna/storages/_rdb/models.py of that version, and bring search/store/optuna_tables.py up to it.
+"""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import optuna
+import pytest
+import sqlalchemy
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from search.store import optuna_tables
+from search.store.database import file_url
+from search.store.study import SEARCH, StoredStudy
+from tests.search.store.test_study import begin, metrics, opened
+
+ROOT = Path(__file__).parents[3]
+SAID = "Optuna keeps trials in another way; bring search/store/optuna_tables.py up to it"
+
+
+def everything(trial: FrozenTrial) -> dict[str, object]:
+    names = ("number", "state", "values", "datetime_start", "datetime_complete", "params", "distributions")
+    names += ("user_attrs", "system_attrs", "intermediate_values")
+    return {name: getattr(trial, name) for name in names}
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> StoredStudy:
+    """A study with a trial in every state, and all that a trial can have."""
+    study = opened(tmp_path)
+    for _ in range(4):
+        begin(study)
+    for number in (0, 1, 3):
+        study.record_epoch(number, metrics(1, number / 7))
+        study.record_epoch(number, metrics(2, number / 3))
+    study.record_epoch(0, metrics(2, 0.25))
+    study.finish(0, TrialState.COMPLETE)
+    study.finish(1, TrialState.PRUNED)
+    study.finish(2, TrialState.FAIL, "it broke: é\n'\"")
+    study.requeue(3)
+    study.enqueue({"learning_rate": 1.0, "kernel_size": 3, "dropout1": 0.1}, candidate=7)
+    study.study.ask(fixed_distributions=study.trial(0).distributions)
+    return study
+
+
+def test_optuna_reads_what_is_written(study: StoredStudy, tmp_path: Path) -> None:
+    theirs = optuna.load_study(study_name=SEARCH, storage=RDBStorage(file_url(tmp_path / "study.db"))).trials
+    assert [everything(trial) for trial in theirs] == [everything(trial) for trial in study.trials()], SAID
+
+
+def test_what_optuna_writes_is_read(tmp_path: Path) -> None:
+    storage = RDBStorage(file_url(tmp_path / "study.db"))
+    study = optuna.create_study(study_name=SEARCH, storage=storage, direction="maximize")
+    study.enqueue_trial({"x": 0.5, "kind": "a"}, user_attrs={"note": [1, None]})
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0, 1, log=False) * trial.suggest_int("n", 2, 8, step=2)
+        trial.suggest_categorical("kind", ["a", "b", None])
+        trial.report(x, 1)
+        if trial.number == 2:
+            raise optuna.TrialPruned
+        return x
+
+    study.optimize(objective, n_trials=4)
+    with storage.engine.connect() as connection:
+        ours = optuna_tables.read_trials(connection, SEARCH)
+    assert [everything(trial) for trial in ours.values()] == [everything(trial) for trial in study.trials], SAID
+
+
+def test_optuna_goes_on_with_what_is_written(study: StoredStudy, tmp_path: Path) -> None:
+    theirs = optuna.load_study(study_name=SEARCH, storage=RDBStorage(file_url(tmp_path / "study.db")))
+    trial = theirs.ask(fixed_distributions=study.trial(0).distributions)
+    assert (trial.number, trial.params) == (4, {"learning_rate": 1.0, "kernel_size": 3, "dropout1": 0.1}), SAID
+    theirs.tell(trial, 0.5)
+    again = opened(tmp_path)
+    assert again.trial(4).value == 0.5
+    assert again.trial(4).state == TrialState.COMPLETE
+
+
+def test_the_tables_are_those_that_were_read() -> None:
+    """Every column that Optuna's tables have; a new one may hold what a trial needs."""
+    storage = RDBStorage("sqlite://")
+    inspector = sqlalchemy.inspect(storage.engine)
+    columns = {name: {column["name"] for column in inspector.get_columns(name)} for name in inspector.get_table_names()}
+    expected = {
+        "trials": {"trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete"},
+        "trial_params": {"param_id", "trial_id", "param_name", "param_value", "distribution_json"},
+        "trial_values": {"trial_value_id", "trial_id", "objective", "value", "value_type"},
+        "trial_intermediate_values": {
+            "trial_intermediate_value_id", "trial_id", "step", "intermediate_value", "intermediate_value_type",
+        },
+        "trial_user_attributes": {"trial_user_attribute_id", "trial_id", "key", "value_json"},
+        "trial_system_attributes": {"trial_system_attribute_id", "trial_id", "key", "value_json"},
+        "study_system_attributes": {"study_system_attribute_id", "study_id", "key", "value_json"},
+    }  # fmt: skip
+    assert {name: columns.get(name) for name in expected} == expected, SAID
+
+
+def test_the_version_read_is_the_one_allowed() -> None:
+    """pyproject.toml bounds Optuna above, so that a version nobody looked at is not installed."""
+    read = re.search(r"read in optuna (\d+)\.", ast.get_docstring(ast.parse(Path(optuna_tables.__file__).read_text())))
+    assert read is not None
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    [bound] = [line for line in dependencies if line.startswith("optuna")]
+    assert bound.endswith(f"<{int(read[1]) + 1}")
+    assert optuna.__version__.startswith(f"{read[1]}."), SAID

@@ -1,0 +1,85 @@
+"""Asynchronous successive halving, against values worked out by hand, and as any user of Optuna may use it."""
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.pruner import AsyncHalvingPruner
+
+
+def study_of(values: list[float], direction: str = "maximize") -> optuna.Study:
+    """A study in memory whose trials have reported one value each, at step 1."""
+    study = optuna.create_study(direction=direction)
+    for value in values:
+        study.add_trial(create_trial(state=TrialState.RUNNING, intermediate_values={1: value}))
+    return study
+
+
+def survivors(values: list[float], factor: int, direction: str = "maximize") -> list[float]:
+    study, pruner = study_of(values, direction), AsyncHalvingPruner(1, factor)
+    return [trial.intermediate_values[1] for trial in study.trials if not pruner.prune(study, trial)]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "grace", "factor", "expected"),
+    [(14, 1, 3, [1, 3, 9]), (9, 1, 3, [1, 3]), (3, 1, 3, [1]), (3, 3, 2, []), (100, 4, 2, [4, 8, 16, 32, 64])],
+)
+def test_rungs_end_before_the_last_epoch(epochs: int, grace: int, factor: int, expected: list[int]) -> None:
+    assert AsyncHalvingPruner(grace, factor).rungs(epochs) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "factor", "expected"),
+    [
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 3, [0.5, 0.6]),
+        ([0.1], 3, [0.1]),  # the first always goes on
+        ([0.5, 0.5, 0.5, 0.5], 4, [0.5] * 4),  # and so do ties
+        ([0.5, 0.4], 3, [0.5]),
+        ([0.2, float("nan"), 0.1], 2, [0.2]),
+    ],
+)
+def test_the_best_share_survives(values: list[float], factor: int, expected: list[float]) -> None:
+    assert survivors(values, factor) == expected
+
+
+def test_the_lowest_survive_where_a_study_minimizes() -> None:
+    assert survivors([0.1, 0.2, 0.3, 0.4], 2, "minimize") == [0.1, 0.2]
+
+
+def test_nothing_is_decided_between_rungs_or_before_the_first_report() -> None:
+    study = study_of([0.9, 0.1])
+    late = create_trial(state=TrialState.RUNNING, intermediate_values={1: 0.9, 2: 0.0})
+    pruner = AsyncHalvingPruner(grace_epochs=1, reduction_factor=3)
+    assert not pruner.prune(study, late)
+    assert not pruner.prune(study, create_trial(state=TrialState.RUNNING))
+
+
+def test_impossible_settings_are_refused() -> None:
+    for grace, factor in ((0, 3), (1, 1)):
+        with pytest.raises(ValueError, match="must be >= 1 and >= 2"):
+            AsyncHalvingPruner(grace, factor)
+
+
+def test_a_plain_optuna_study_prunes_with_it_and_gets_the_same_answer_twice() -> None:
+    """Outside of this product: study.optimize, trial.report and trial.should_prune."""
+    answers: list[tuple[bool, bool]] = []
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        for step in range(1, 10):
+            trial.report(x * step, step)
+            answers.append((trial.should_prune(), trial.should_prune()))
+            if answers[-1][0]:
+                raise optuna.TrialPruned
+        return x
+
+    sampler = optuna.samplers.RandomSampler(seed=3)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=AsyncHalvingPruner(1, 3))
+    study.optimize(objective, n_trials=30)
+    assert all(first == second for first, second in answers)
+    ended: dict[TrialState, list[FrozenTrial]] = {}
+    for trial in study.trials:
+        ended.setdefault(trial.state, []).append(trial)
+    assert {trial.last_step for trial in ended[TrialState.PRUNED]} <= {1, 3, 9}
+    assert 1 <= len(ended[TrialState.COMPLETE]) < len(ended[TrialState.PRUNED])
+    assert study.best_value == max(trial.params["x"] for trial in study.trials)
