@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from model.errors import one_line, one_line_errors
+
 if TYPE_CHECKING:  # torch takes a second to import, and --help must not wait for it
     from model.classify import Prediction
 
@@ -26,16 +28,15 @@ def classify_image(
             readable=False,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON array, an object per picture.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, with an object per picture.")] = False,
     top: Annotated[int, typer.Option(min=1, max=10, metavar="K", help="Show the K most probable digits.")] = 1,
 ) -> None:
     """Say which digit is in each picture, and how probable that is.
 
     Exit code 1 if a picture could not be used, 2 if the model or the command line could not.
     """
-    from model.errors import exit_code
-
-    raise typer.Exit(exit_code(lambda: _classify(images, model, as_json, top)))
+    with one_line_errors():
+        raise typer.Exit(_classify(images, model, as_json, top))
 
 
 def _classify(images: list[str], model: Path | None, as_json: bool, top: int) -> int:
@@ -75,8 +76,6 @@ def _folder(model: Path | None) -> Path:
 
 def _print_lines(predictions: "list[Prediction]", classes: list[str], top: int) -> None:
     """Print one line per picture: its most probable digits, or on stderr why it could not be used."""
-    from model.errors import one_line
-
     for prediction in predictions:
         stream = sys.stderr if prediction.error else sys.stdout
         print(one_line(_sentence(prediction, classes, top)), file=stream)

@@ -1,10 +1,11 @@
 """The command `python -m analysis RUN_DIR...`, which writes tables, figures and a page of what was learned."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from model.errors import one_line_errors
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -20,14 +21,9 @@ def report(
 ) -> None:
     """Write a report of RUN_DIRS: index.html, trials.csv, epochs.csv and figures."""
     from analysis.report import write_report
-    from model.errors import ConfigError, of_file, one_line
 
-    try:
+    with one_line_errors():
         print(write_report(run_dirs, out))
-    except (ConfigError, OSError) as error:
-        message = of_file(error) if isinstance(error, OSError) and error.filename else str(error)
-        print(f"error: {one_line(message)}", file=sys.stderr)
-        raise typer.Exit(2) from None
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def _recoveries(trials: pd.DataFrame) -> list[str]:
         sentences.append(f"{who} ({listed(retried.number.tolist())}).")
     damaged = trials[trials.damaged.notna()]
     if len(damaged):
-        who = f"{count(len(damaged), 'trial')} went on after a damaged saved state"
+        who = f"{count(len(damaged), 'trial')} went on after a damaged checkpoint"
         sentences.append(f"{who} ({listed(damaged.number.tolist())}): {damaged.damaged.iloc[0]}")
     return sentences
 

@@ -38,7 +38,7 @@ class Run:
 
 
 def read_run(run_dir: Path) -> Run:
-    """All of a run that a report needs. Raises ConfigError where `run_dir` is not a run."""
+    """Return all that a report needs of a run. Raises ConfigError where `run_dir` is not a run."""
     # Liveness first: a search that ends while we read is then called running, never wrongly interrupted.
     live = is_run(run_dir) and is_driven(run_dir)
     records, confirmed = read_trials(run_dir, SEARCH), read_trials(run_dir, CONFIRM)

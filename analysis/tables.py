@@ -48,7 +48,7 @@ TRIAL_COLUMNS: dict[str, Column] = {
     "ended": Column(TIME, "UTC", "when the trial ended; NaT while it has not"),
     "seed": Column(INTEGER, "", "seed of the trial's random numbers"),
     "retries": Column(INTEGER, "", "how often the trial went on after its worker died"),
-    "damaged": Column(TEXT, "", "what was wrong with a saved state that could not be used; NA where nothing was"),
+    "damaged": Column(TEXT, "", "what was wrong with a checkpoint that could not be used; NA where nothing was"),
     "node": Column(TEXT, "", "machine that ran the trial"),
     "device": Column(TEXT, "", "cpu or the GPU's name"),
     "gpu": Column(TEXT, "", "numbers of the GPUs used, joined by commas; NA on a CPU"),

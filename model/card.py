@@ -13,7 +13,7 @@ from model.hyperparameters import Hyperparameters
 FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # the files that SHA256SUMS lists
 MAX_SUMS_BYTES, MAX_CARD_BYTES = 10_000, 1_000_000
 MAX_BYTES = 5_000_000_000  # the weights of the largest network that the hyperparameters allow
-REMEDY = "name an export folder that is whole, or write this one again: python -m search.confirm RUN_DIR"
+REMEDY = "name an export folder that is whole, or write this one again: python -m search confirm RUN_DIR"
 
 
 class ExportError(InputError):

@@ -2,7 +2,8 @@
 
 import errno
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 LONGEST = 2000  # characters; names and values in a message may be of any length
@@ -27,20 +28,23 @@ class RayGoneError(Exception):
     """Raised where Ray itself died in mid-search; the text says which part. No trial is lost."""
 
 
-def exit_code(work: Callable[[], int]) -> int:
-    """Run a command's `work` and return its exit code; an error that a person can correct is printed and gives 2."""
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn errors that a person can correct into one line on stderr and exit code 2, and Ctrl-C into 130."""
     try:
-        return work()
+        yield
     except KeyboardInterrupt:
-        return 130
+        raise SystemExit(130) from None
     except InputError as error:
         text = str(error)
     except OSError as error:
         if not error.filename:
             raise
         text = of_file(error)
+    else:
+        return
     print(f"error: {one_line(text)}", file=sys.stderr)
-    return 2
+    raise SystemExit(2)
 
 
 def one_line(text: str) -> str:

@@ -4,5 +4,5 @@ import hashlib
 
 
 def derive_seed(*parts: int) -> int:
-    """Return a 63-bit seed that is a function of all parts, as of (seed, trial number, epoch), and alike for no two."""
+    """Return a 63-bit seed that is a function of all parts, such as (seed, trial number, epoch), and of their order."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1

@@ -34,10 +34,6 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device) -> "Split":
-        """Return the split on `device`."""
-        return Split(self.images.to(device), self.labels.to(device))
-
 
 def data_root(folder: str | Path | None = None) -> Path:
     """Return the folder of the data sets: `folder`, else DIGIT_SEARCH_DATA, else the user's cache directory."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import queue
 import signal
 import subprocess
 import sys
@@ -42,18 +41,19 @@ def run_search(
     `resume=True` goes on. Raises ConfigError for what the caller can correct, RayGoneError should Ray die.
     """
     from search.store.folder import folder_of
-    from search.winner import Outcome, winner_of
+    from search.winner import Outcome, winner_so_far
 
     with tempfile.TemporaryDirectory() as folder:
         path = _as_file(config, Path(folder))
         run_dir = folder_of(Path(out), name or path.stem)
         options = {"--out": out, "--name": run_dir.name, "--trials": trials, "--data": data}
         options["--address"] = address or _address_of_own_ray()
-        line = [sys.executable, "-m", "search", "run", "--child"]
+        # -P: a model.py or search.py in the working directory is not ours.
+        line = [sys.executable, "-P", "-m", "search", "run", f"--parent={os.getpid()}"]
         line += [f"{option}={value}" for option, value in options.items() if value is not None]
         line += ["--resume"] * resume + ["--quiet"] * quiet
         ended = _search_in_child([*line, "--", str(path)], on_trial_end)
-    return Outcome(run_dir, ended["stopped"], winner_of(run_dir), ended["export"] and Path(ended["export"]))
+    return Outcome(run_dir, ended["stopped"], winner_so_far(run_dir), ended["export"] and Path(ended["export"]))
 
 
 def _as_file(config: "str | Path | dict[str, Any] | Experiment", folder: Path) -> Path:
@@ -80,28 +80,32 @@ def _search_in_child(line: list[str], on_trial_end: "Callable[[TrialRecord], Non
     from model.errors import ConfigError, RayGoneError
     from search.store.records import TrialRecord
 
-    ended, said = None, "it ended without a word"
-    with tempfile.TemporaryFile("w+") as errors, _started(line, errors) as child:
+    end: dict[str, Any] = {}
+    with tempfile.TemporaryFile("w+", errors="replace") as errors, _started(line, errors) as child:
         for event in _events(child):
             match event:
                 case {"line": text}:
                     print(text)
-                case {"warning": said}:
-                    print(said, file=sys.stderr)
+                case {"warning": text}:
+                    print(text, file=sys.stderr)
                 case {"trial": trial} if on_trial_end:
                     on_trial_end(TrialRecord(**trial))
-                case {"outcome": ended}:
-                    pass  # its last lines follow
+                case {"outcome": _} | {"gone": _}:
+                    end = event  # its last lines follow
         code = child.wait(PATIENCE)
         errors.seek(0)
-        said = next(reversed(errors.read().splitlines()), said)
-    if ended is not None:
-        return dict(ended)
-    if code == 130:
+        lines = errors.read().splitlines() or ["it said nothing"]
+    if "outcome" in end:
+        return dict(end["outcome"])
+    if "gone" in end:
+        raise RayGoneError(end["gone"])
+    if code in (130, -signal.SIGINT):
         raise KeyboardInterrupt
     if code == 2:
-        raise ConfigError(said.removeprefix("error: "))
-    raise RayGoneError(f"{said} (exit code {code})")
+        raise ConfigError(lines[-1].removeprefix("error: "))
+    # Ray may end a process before anything of ours notices that it is gone; a traceback is another matter.
+    died = RuntimeError if any(line.startswith("Traceback") for line in lines) else RayGoneError
+    raise died(f"the process of the search ended with exit code {code}: {lines[-1]}")
 
 
 @contextmanager
@@ -113,41 +117,50 @@ def _started(line: list[str], errors: IO[str]) -> Iterator["subprocess.Popen[str
         stdout=subprocess.PIPE,
         stderr=errors,
         text=True,
+        errors="replace",
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
         start_new_session=True,  # a terminal's Ctrl-C comes to this process alone, which passes it on
     )
     try:
-        yield child
+        with _passing_on_interrupts(child):
+            yield child
+    except KeyboardInterrupt:
+        raise  # it was passed on
+    except BaseException:
+        child.terminate()
+        raise
     finally:
-        if sys.exc_info()[0] is not None and child.poll() is None:
-            child.send_signal(signal.SIGTERM)
         try:
             child.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             child.kill()
+            child.wait()
+
+
+@contextmanager
+def _passing_on_interrupts(child: "subprocess.Popen[str]") -> Iterator[None]:
+    """Pass Ctrl-C on to the search, which ends tidily; a second one is raised here too. In the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = threading.Event()
+
+    def on_signal(_number: int, _frame: Any) -> None:
+        child.send_signal(signal.SIGINT)
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _events(child: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
-    """Yield what the search reports until it ends. Passes Ctrl-C on; raises KeyboardInterrupt at a second one."""
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def read() -> None:
-        assert child.stdout is not None
+    """Yield what the search reports until it ends."""
+    assert child.stdout is not None
+    with child.stdout:
         for line in child.stdout:
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
-    interrupted = False
-    while True:
-        try:
-            line = lines.get()
-        except KeyboardInterrupt:
-            child.send_signal(signal.SIGINT)
-            if interrupted:
-                raise
-            interrupted = True
-            continue
-        if line is None:
-            return
-        yield json.loads(line)
+            yield json.loads(line)

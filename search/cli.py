@@ -5,14 +5,15 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from model.errors import exit_code
+from model.errors import one_line_errors
 
 if TYPE_CHECKING:  # torch, Optuna and their like take seconds to import: --help does not wait for them
     from search.progress import Progress
@@ -45,50 +46,45 @@ Data = Annotated[
     Path | None,
     typer.Option(help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.", readable=False),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print the last lines only.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print only warnings and the last lines.")]
 
 
-@app.command("run")
+@app.command("run", short_help="Search, confirm the best, export the winner, write a report.")
 def run(
     config: Annotated[Path, typer.Argument(help="A TOML file; those in configs/ are commented.", readable=False)],
     out: Annotated[Path, typer.Option(help="Folder that holds the runs.", readable=False)] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run. Default: the configuration's file name.")] = None,
     trials: Annotated[int | None, typer.Option(help="Number of trials, instead of search.trials.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Begin, continue or extend the run of that name.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Begin the run of that name, or go on with it.")] = False,
     address: Address = None,
     data: Data = None,
     quiet: Quiet = False,
-    child: Annotated[bool, typer.Option("--child", hidden=True)] = False,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="The process that follows, by id.")] = None,
 ) -> None:
     """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
 
-    def work() -> int:
+    if parent is not None:
+        _end_with(parent)
+    with one_line_errors():
         from search.experiment import check_cpus, load_experiment, with_trials
         from search.progress import Progress
-        from search.run import over_ray, run_search
+        from search.run import correctable, over_ray, run_search
         from search.store.folder import folder_of
 
         run_dir = folder_of(out, name or config.stem)
         experiment = with_trials(load_experiment(config), trials)
         if address is None:
             check_cpus(experiment, str(config))
-        progress = _reporting_to_parent(quiet) if child else Progress(quiet)
-
-        def search(on_gone: Callable[[str], None]) -> "Outcome":
-            connect = over_ray(on_gone)
-            return run_search(experiment, run_dir, progress, resume=resume, address=address, data=data, connect=connect)
-
-        return _with_report(
-            search,
-            run_dir,
-            progress,
-            "the same call with resume=True" if child else _command([] if resume else ["--resume"]),
-        )
-
-    raise typer.Exit(exit_code(work))
+        progress, again = Progress(quiet), _command([] if resume else ["--resume"])
+        if parent is not None:
+            progress, again = _events_to_parent(quiet), "the same call with resume=True"
+        ray = over_ray(_last_words(run_dir, progress, again))
+        with correctable(), _reported(run_dir, progress, again):
+            outcome = run_search(experiment, run_dir, progress, resume=resume, address=address, data=data, connect=ray)
+        raise typer.Exit(_conclude(outcome, progress, again))
 
 
-@app.command("confirm")
+@app.command("confirm", short_help="Confirm and export what an interrupted run has found so far.")
 def confirm(
     run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or interrupted.", readable=False)],
     address: Address = None,
@@ -97,66 +93,63 @@ def confirm(
 ) -> None:
     """Train the best trials of RUN_DIR again on fresh seeds, export the winner, write a report."""
 
-    def work() -> int:
+    with one_line_errors():
         from search.progress import Progress
-        from search.run import over_ray, run_confirm
+        from search.run import correctable, over_ray, run_search
+        from search.store.location import check_run
+        from search.store.resolved import load_resolved
 
-        progress = Progress(quiet)
-        return _with_report(
-            lambda on_gone: run_confirm(run_dir, progress, address=address, data=data, connect=over_ray(on_gone)),
-            run_dir,
-            progress,
-            _command([]),
-        )
-
-    raise typer.Exit(exit_code(work))
+        check_run(run_dir)
+        experiment, progress, again = load_resolved(run_dir), Progress(quiet), _command([])
+        ray = over_ray(_last_words(run_dir, progress, again))
+        options = {"resume": True, "searching": False}
+        with correctable(), _reported(run_dir, progress, again):
+            outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
+        raise typer.Exit(_conclude(outcome, progress, again))
 
 
 def main() -> None:
     app()
 
 
-def _reporting_to_parent(quiet: bool) -> "Progress":
-    """Report to the process that started this one (search.run_search), and end tidily when it ends."""
+def _end_with(parent: int) -> None:
+    """Have this process end tidily when the process that started it ends. Comes first, before anything slow."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it has ended already
+        raise SystemExit(1)
+
+
+def _events_to_parent(quiet: bool) -> "Progress":
+    """Return a progress that reports to the process that started this one (search.run_search) on stdout."""
     from search.progress import EventProgress
 
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    events = os.fdopen(os.dup(1), "w")
+    pipe = os.dup(1)
     os.dup2(2, 1)  # what libraries print must not mix with the events
-    return EventProgress(events, quiet)
+    return EventProgress(pipe, quiet)
 
 
-def _with_report(
-    search: "Callable[[Callable[[str], None]], Outcome]",
-    run_dir: Path,
-    progress: "Progress",
-    again: str,
-) -> int:
-    """Search, write the report however that ended, say where everything is; return the exit code.
-
-    `search` takes what is to be called should Ray die; `again` is what goes on with a search that was stopped.
-    """
+@contextmanager
+def _reported(run_dir: Path, progress: "Progress", again: str) -> Iterator[None]:
+    """Write the report however the search in the body ends, unless it was refused; `again` is what resumes it."""
     from model.errors import ConfigError
 
-    def on_gone(missing: str) -> None:
-        progress.end()
-        progress.warn(f"Ray is gone: {missing} no longer answers; no trial is lost")
-        progress.result(f"go on with: {again}")  # first of all: Ray may end this process at any moment
-        _report(run_dir, progress)
-
     try:
-        outcome = search(on_gone)
+        yield
     except KeyboardInterrupt:
         progress.warn("stopped at once")
         _report(run_dir, progress)
         progress.result(f"interrupted; go on with: {again}")
-        return 130
-    except ConfigError:
-        raise  # what was asked for was refused, and the folder may be closed to a report too
+        raise typer.Exit(130) from None
+    except (ConfigError, PermissionError):
+        raise  # the folder may be closed to a report too
     except BaseException:
         _report(run_dir, progress)
         raise
     _report(run_dir, progress)
+
+
+def _conclude(outcome: "Outcome", progress: "Progress", again: str) -> int:
+    """Say how the run ended and where everything is; return the exit code."""
     progress.ended(outcome.stopped, outcome.export)
     if outcome.stopped is not None:
         progress.result(f"{outcome.stopped}; go on with: {again}")
@@ -168,6 +161,18 @@ def _with_report(
     progress.result(f"model     {outcome.export}")
     progress.result(f"classify  python classify_image.py IMAGE... --model {outcome.export}")
     return 0
+
+
+def _last_words(run_dir: Path, progress: "Progress", again: str) -> Callable[[str], None]:
+    """Return the callback for Ray's death, after which this process ends; its argument names the missing part."""
+
+    def on_gone(missing: str) -> None:
+        progress.end()
+        progress.ray_is_gone(f"Ray is gone: {missing} no longer answers; no trial is lost")
+        progress.result(f"go on with: {again}")  # first of all: Ray may end this process at any moment
+        _report(run_dir, progress)
+
+    return on_gone
 
 
 def _command(more: list[str]) -> str:

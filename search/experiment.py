@@ -1,4 +1,4 @@
-"""Experiment: one TOML file, validated and frozen before anything starts."""
+"""Experiment: one TOML file, checked and frozen before anything starts."""
 
 import os
 import tomllib
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import sqlalchemy
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import ArgumentError
 
@@ -14,29 +15,16 @@ from model.catalogue import DatasetName
 from model.errors import ConfigError, shown
 from model.files import read_file
 from model.hyperparameters import Hyperparameters
+from model.validation import message
 from search.pruner import PrunerName
 from search.sampler import SamplerName
-from search.space import Space, complete, did_you_mean, parse_space, recipe_point, size
+from search.space import Space, did_you_mean, parse_space, recipe_point, size
 
 SHARED = "postgresql+psycopg://"
 EXAMPLE = f"{SHARED}USER@HOST/DATABASE"
+EXAMPLE_TRIALS = "as in trials = 20 under [search]"  # `trials` is the only key without a default
+MANUAL = "docs/configuration.md"
 MAX_BYTES, MAX_LINE = 64_000, 1_000  # bytes, characters: tomllib takes quadratic time over the parts of a key
-UNION_MEMBERS = ("int", "literal", "constrained-int")  # parts of an error's place that are no keys of the file
-REMEDIES = {
-    "greater_than": "raise it",
-    "greater_than_equal": "raise it",
-    "less_than": "lower it",
-    "less_than_equal": "lower it",
-    "literal_error": "write one of these, in quotes",
-    "int_type": "write a whole number, without quotes",
-    "int_from_float": "write a whole number",
-    "float_type": "write a number, without quotes",
-    "finite_number": "leave the key out for no limit",
-    "bool_type": "write true or false, without quotes",
-    "model_type": "write it as a table, [name] on a line of its own",
-    "dict_type": "write it as a table, [name] on a line of its own",
-    "list_type": "write it as tables, [[points]] on lines of their own",
-}
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -45,7 +33,7 @@ class _Table(BaseModel):
 
 
 class Data(_Table):
-    """[data]: which images, and how they are split."""
+    """The section [data]: which images to use, and how to split them."""
 
     dataset: DatasetName = "mnist"
     fallback: Literal["uci-digits"] | None = None
@@ -54,7 +42,7 @@ class Data(_Table):
 
 
 class Search(_Table):
-    """[search]: how many trials, who suggests them, who stops them early, which shared database holds them."""
+    """The section [search]: how many trials, their sampler and pruner, and the shared database that holds them."""
 
     trials: Count
     seed: int = Field(0, ge=0, lt=2**32)
@@ -67,30 +55,30 @@ class Search(_Table):
 
 
 class Confirm(_Table):
-    """[confirm]: how many of the best are trained again, on how many fresh seeds; top = 0 for none."""
+    """The section [confirm]: how many of the best trials to train again, each on how many fresh seeds."""
 
-    top: int = Field(3, ge=0, le=1_000_000)
+    top: int = Field(3, ge=0, le=1_000_000)  # 0 confirms none
     seeds: Count = 3
 
 
 class Export(_Table):
-    """[export]: refit = true retrains the winner on training plus validation images."""
+    """The section [export]: whether to train the winner once more, on training and validation images together."""
 
     refit: bool = False
 
 
 class Resources(_Table):
-    """[resources]: what a search may use. With `search.trials` the only part that may change on resume."""
+    """The section [resources]: what a search may use. Only it and `search.trials` may change on resume."""
 
     cpus_per_trial: Count = 1
     trials_per_gpu: Annotated[int, Field(ge=1, le=100)] | Literal["auto"] = "auto"
     max_minutes: float | None = Field(None, gt=0, le=1e9)
-    trial_timeout: float | None = Field(None, gt=0, le=1e9)
+    trial_timeout: float | None = Field(None, gt=0, le=1e9)  # seconds
     max_consecutive_failures: Count = 10
 
 
 class Experiment(_Table):
-    """A whole configuration. `automatic` is what a search chose itself: written for the reader, ignored when read."""
+    """A whole configuration. `automatic` holds what a search itself chose and found out."""
 
     data: Data = Data()
     search: Search
@@ -107,13 +95,13 @@ class Experiment(_Table):
 
     @cached_property
     def first_points(self) -> list[dict[str, Any]]:
-        """The points to try before the sampler is asked: the article's recipe, then those listed."""
+        """Return the points to try before the sampler suggests any: the article's recipe, then those in [[points]]."""
         named: list[dict[str, Any]] = [{}] if self.search.recipe_first and self.space.searched else []
         return [recipe_point(self.space, point) for point in [*named, *self.points]]
 
 
 def load_experiment(path: Path) -> Experiment:
-    """Read and check a configuration. Raises ConfigError, one line that begins with the file's name."""
+    """Return the checked configuration in the file `path`. Raises ConfigError, whose line begins with `path`."""
     try:
         text = read_file(path, MAX_BYTES).decode("utf-8-sig")
     except FileNotFoundError:
@@ -128,7 +116,7 @@ def load_experiment(path: Path) -> Experiment:
 
 
 def parse_text(path: Path, text: str) -> Experiment:
-    """Check the text of a configuration. Raises ConfigError, one line that begins with `path`."""
+    """Return the checked configuration in `text`. Raises ConfigError, whose line begins with `path`."""
     try:
         return parse_experiment(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -140,11 +128,11 @@ def parse_text(path: Path, text: str) -> Experiment:
 
 
 def parse_experiment(table: dict[str, Any]) -> Experiment:
-    """Return the Experiment that a parsed TOML table describes, every rule checked. Raises ConfigError."""
+    """Return the checked configuration in a parsed TOML table. Raises ConfigError."""
     try:
         experiment = Experiment(**table)
     except ValidationError as error:
-        raise ConfigError(_one_line(error)) from None
+        raise ConfigError(message(error, Experiment, _suggest, example=EXAMPLE_TRIALS, manual=MANUAL)) from None
     _check_search(experiment)
     return experiment
 
@@ -161,18 +149,34 @@ def with_trials(experiment: Experiment, trials: int | None) -> Experiment:
 
 
 def check_cpus(experiment: Experiment, source: str) -> None:
-    """Refuse trials that need more CPUs than this machine has, before Ray starts on it. Raises ConfigError."""
-    wanted, there = experiment.resources.cpus_per_trial, os.cpu_count() or 1
-    if wanted > there:
-        rule = f"this machine has {there}"
-        raise ConfigError(f"{source}: resources.cpus_per_trial = {wanted}: {rule}; use at most {there}")
+    """Raise ConfigError, beginning with `source`, if a trial needs more CPUs than this machine has."""
+    wanted, present = experiment.resources.cpus_per_trial, os.cpu_count() or 1
+    if wanted > present:
+        rule = f"this machine has {present}"
+        raise ConfigError(f"{source}: resources.cpus_per_trial = {wanted}: {rule}; use at most {present}")
 
 
 def _check_search(experiment: Experiment) -> None:
+    """Raise ConfigError where keys that are valid each by itself do not go together."""
     space, search = experiment.space, experiment.search
     if search.storage is not None:
         _check_storage(search.storage)
-    points = experiment.first_points
+    _check_points(experiment)
+    if search.trials > size(space):
+        holds = "nothing is searched" if not space.searched else f"the space holds only {size(space):.0f} points"
+        remedy = f"use trials = {size(space):.0f} or search more in [hyperparameters]"
+        raise ConfigError(f"search.trials = {search.trials}: {holds}; {remedy}")
+    epochs = _most_epochs(space)
+    if search.pruner != "none" and search.grace_epochs >= epochs and search.trials > 1:
+        raise ConfigError(
+            f"search.grace_epochs = {search.grace_epochs}: nothing can be stopped early in {epochs} epochs; "
+            "lower it or set pruner = 'none'"
+        )
+
+
+def _check_points(experiment: Experiment) -> None:
+    """Raise ConfigError where a point to try first is listed twice, or there are more of them than trials."""
+    points, search = experiment.first_points, experiment.search
     for index, point in enumerate(points):
         if point in points[:index]:
             recipe = search.recipe_first and point == points[0]
@@ -182,22 +186,20 @@ def _check_search(experiment: Experiment) -> None:
         raise ConfigError(
             f"search.trials = {search.trials}: fewer than the {len(points)} points to try first; raise it or list fewer"
         )
-    if search.trials > size(space):
-        holds = "nothing is searched" if not space.searched else f"the space holds only {size(space):.0f} points"
-        remedy = f"use trials = {size(space):.0f} or search more in [hyperparameters]"
-        raise ConfigError(f"search.trials = {search.trials}: {holds}; {remedy}")
-    epochs = complete(space, recipe_point(space)).epochs
-    if "epochs" in space.searched:
-        epochs = int(getattr(space.searched["epochs"], "high", 0) or max(space.searched["epochs"].choices))  # type: ignore[attr-defined]
-    if search.pruner != "none" and search.grace_epochs >= epochs and search.trials > 1:
-        raise ConfigError(
-            f"search.grace_epochs = {search.grace_epochs}: nothing can be stopped early in {epochs} epochs; "
-            "lower it or set pruner = 'none'"
-        )
+
+
+def _most_epochs(space: Space) -> int:
+    """Return the number of epochs of the longest trial in the space."""
+    searched = space.searched.get("epochs")
+    if isinstance(searched, IntDistribution):
+        return searched.high
+    if isinstance(searched, CategoricalDistribution):
+        return max(searched.choices)  # type: ignore[type-var, return-value]
+    return int(space.fixed["epochs"])
 
 
 def _check_storage(storage: str) -> None:
-    """Refuse what is not the address of a PostgreSQL, or holds a password. Raises ConfigError, which shows neither."""
+    """Raise ConfigError, which shows no password, unless `storage` is a PostgreSQL address without one."""
     try:
         address = sqlalchemy.make_url(storage)
     except (ArgumentError, ValueError):
@@ -214,8 +216,8 @@ def _check_storage(storage: str) -> None:
         )
 
 
-def _place_of(key: str, known: list[str]) -> str:
-    """Where a misplaced key belongs, else the nearest known one."""
+def _suggest(key: str, known: list[str]) -> str:
+    """Return the remedy for an unknown key: the section that it belongs to, or the known key most like it."""
     sections: dict[str, type[BaseModel]] = {"hyperparameters": Hyperparameters, "data": Data, "search": Search}
     sections |= {"confirm": Confirm, "export": Export, "resources": Resources}
     for section, model in sections.items():
@@ -224,27 +226,3 @@ def _place_of(key: str, known: list[str]) -> str:
     if "gpu" in key.lower():
         return "a search takes all GPUs that there are; resources.trials_per_gpu says how many trials share one"
     return did_you_mean(key, [name for name in known if name != "automatic"])
-
-
-def _one_line(error: ValidationError) -> str:
-    # A misspelt key is told before the key that is missing because of it.
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-    kind, path = first["type"], [str(part) for part in first["loc"]]
-    if kind != "extra_forbidden":  # whose place is made of the file's own keys alone
-        path = [part for part in path if not part.startswith(UNION_MEMBERS)]
-    key, value = ".".join(path), shown(first["input"])
-    if kind == "missing":
-        return f"{key}: missing; add it" + (", as in trials = 20 under [search]" if path[0] == "search" else "")
-    if kind == "extra_forbidden":
-        model: type[BaseModel] = Experiment
-        for part in path[:-1]:
-            model = model.model_fields[part].annotation  # type: ignore[assignment]
-        return f"{key} = {value}: unknown key; {_place_of(path[-1], list(model.model_fields))}"
-    # A value that may be of several kinds has an error for each.
-    rules = [
-        found["msg"].removeprefix("Input ")
-        for found in error.errors()
-        if found["loc"][: len(path)] == first["loc"][: len(path)]
-    ]
-    rule = " or ".join(rule[0].lower() + rule[1:] for rule in dict.fromkeys(rules))
-    return f"{key} = {value}: {rule}; {REMEDIES.get(kind, 'change it')} (docs/configuration.md)"

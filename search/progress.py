@@ -1,25 +1,25 @@
-"""What the person at the terminal sees: one line per ended trial, and a live line below them."""
+"""The output at the terminal: one line per ended trial, and a live line below them."""
 
 import io
 import json
+import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from search.store.records import record_of
-
-STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+from search.store.records import ENDED, record_of
 
 
 class Progress:
-    """Prints to the terminal, or plain lines where the output is none. `quiet` leaves only `result` and `warn`."""
+    """The progress of a run on a terminal, or as plain lines elsewhere. `quiet` leaves only `result` and `warn`."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -28,7 +28,7 @@ class Progress:
         self.total = self.done = self.already = 0
         self.best = ""
         self.began = time.monotonic()
-        self.ends: float | None = None  # when this stage will be done, by its pace so far
+        self.ends: float | None = None  # when this stage will end, by its pace so far
 
     def say(self, line: str) -> None:
         if not self.quiet:
@@ -41,7 +41,7 @@ class Progress:
         print(line, file=sys.stderr, flush=True)
 
     def begin(self, total: int, done: int) -> None:
-        """A stage of `total` trials starts, `done` of which are finished already."""
+        """Start the display of a stage of `total` trials, of which `done` are finished already."""
         self.total, self.done, self.already = total, done, done
         self.best = ""
         self.began = time.monotonic()
@@ -56,31 +56,36 @@ class Progress:
             self.live = None
 
     def trial_ended(self, trial: FrozenTrial, best: list[FrozenTrial]) -> None:
+        """Print the line of a trial that has ended; `best` holds the best complete trial so far, if any."""
         self.done += 1
         now = time.monotonic()
         self.ends = now + (now - self.began) / (self.done - self.already) * (self.total - self.done)
-        refit = "refit" in trial.user_attrs  # its validation images are among those it was trained on
+        refit = "refit" in trial.user_attrs  # trained on its validation images too: its accuracy on them means nothing
         if best and not refit:
             self.best = f"best {best[0].value or 0:.2%} ({_name(best[0])}), "
         last = max(trial.intermediate_values, default=0)
         accuracy = f"{trial.intermediate_values[last]:7.2%}" if last and not refit else "      -"
         error = f"  {trial.user_attrs['error']}" if trial.user_attrs.get("error") else ""
-        state = STATES[trial.state]
+        state = ENDED[trial.state]
         self.say(f"{_name(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {describe(trial.params)}{error}")
 
     def ended(self, stopped: str | None, export: Path | None) -> None:
-        """The run has ended, for the reason `stopped` if before its time; for whoever follows it as a program."""
+        """Report the end of the run to a program that follows it; `stopped` says why it ended early, if it did."""
+
+    def ray_is_gone(self, line: str) -> None:
+        """Say that Ray is gone."""
+        self.warn(line)
 
     def tick(self, running: int, stopping: bool) -> None:
+        """Refresh the live line; `running` is the number of trials that run now."""
         if self.live:
-            state = "stopping, " if stopping else ""
-            self.live.update(
-                Text(f"{state}{self.best}{running} running, {self.done} of {self.total} done{self._left()}")
-            )
+            prefix = "stopping, " if stopping else ""
+            line = f"{prefix}{self.best}{running} running, {self.done} of {self.total} done{self._left()}"
+            self.live.update(Text(line))
             self.live.refresh()
 
     def _left(self) -> str:
-        """Time left in this stage, by the pace until the last end; nothing before the first."""
+        """Return the words on the time left in this stage, by its pace so far; "" until a trial has ended."""
         if self.ends is None:
             return ""
         seconds = max(self.ends - time.monotonic(), 0)
@@ -89,15 +94,19 @@ class Progress:
 
 
 class EventProgress(Progress):
-    """Writes one JSON object per line to `stream`, for another process that follows the search."""
+    """The progress of a run as JSON, one object per line written to `pipe`, for a program that follows the search."""
 
-    def __init__(self, stream: TextIO, quiet: bool) -> None:
+    def __init__(self, pipe: int, quiet: bool) -> None:
         super().__init__(quiet)
-        self.console = Console(file=io.StringIO(), force_terminal=False)  # never shown
-        self.stream = stream
+        self.console = Console(file=io.StringIO(), force_terminal=False)  # no live line
+        self.pipe = pipe
 
     def emit(self, **event: Any) -> None:
-        print(json.dumps(event), file=self.stream, flush=True)
+        """Write one event. Nothing is buffered: a signal handler may come in between, and emit too."""
+        line = f"{json.dumps(event)}\n".encode()
+        with suppress(OSError):  # nobody follows any more; the search ends tidily all the same
+            while line:
+                line = line[os.write(self.pipe, line) :]
 
     def say(self, line: str) -> None:
         if not self.quiet:
@@ -116,9 +125,12 @@ class EventProgress(Progress):
     def ended(self, stopped: str | None, export: Path | None) -> None:
         self.emit(outcome={"stopped": stopped, "export": export and str(export)})
 
+    def ray_is_gone(self, line: str) -> None:
+        self.emit(gone=line)
+
 
 def _name(trial: FrozenTrial) -> str:
-    """A search trial by its number, a run of the confirmation or the refit by the trial that it repeats."""
+    """Return a trial's name in a line; one of the confirmation or the refit is named after the trial it repeats."""
     attributes = trial.user_attrs
     if "candidate" not in attributes:
         return f"trial {trial.number:3d}"
@@ -127,5 +139,5 @@ def _name(trial: FrozenTrial) -> str:
 
 
 def describe(params: dict[str, Any]) -> str:
-    """Parameters as `name=value` words, floats to three digits."""
+    """Return parameters as `name=value` words, floats with three significant digits."""
     return " ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())

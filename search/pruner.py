@@ -58,6 +58,7 @@ def make_pruner(name: PrunerName, grace_epochs: int, reduction_factor: int) -> B
         return AsyncHalvingPruner(grace_epochs, reduction_factor)
     if name == "median":
         return MedianPruner(n_startup_trials=5, n_warmup_steps=grace_epochs)
+    assert name == "none"
     return NopPruner()
 
 

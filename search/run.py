@@ -21,9 +21,8 @@ from search.store.export import exported
 from search.store.folder import check_data, check_folder, owner_warning, write_resolved
 from search.store.lock import run_lock
 from search.store.provenance import data_digest, environment
-from search.store.resolved import load_resolved
 from search.store.study import CONFIRM, REFIT, SEARCH, Audit, quiet_optuna
-from search.winner import Outcome, winner_of
+from search.winner import Outcome, winner_so_far
 
 Connect = Callable[[Run, str | None], AbstractContextManager[Engine]]
 
@@ -34,36 +33,38 @@ def run_search(
     progress: Progress,
     *,
     resume: bool = False,
+    searching: bool = True,
     address: str | None = None,
     data: Path | None = None,
     connect: Connect | None = None,
 ) -> Outcome:
     """Search the hyperparameters that `experiment` names, confirm the best, export the winner, all into `run_dir`.
 
-    `connect` opens what runs the trials, by default Ray; it sets this process's environment for good, and ends the
-    process should Ray die. Raises ConfigError for what a user can correct.
+    With `searching` false the trials that are there are confirmed and exported, and no others run. `connect` opens what
+    runs the trials, by default Ray; it sets this process's environment for good, and ends the process should Ray die.
+    Nothing of Ray starts when all is done already. Raises ConfigError for what a user can correct.
     """
-    with _correctable(), _opened(experiment, run_dir, progress, resume, address, data) as run:
-        return _finish(run, address, connect or over_ray(), searching=True)
-
-
-def run_confirm(
-    run_dir: Path,
-    progress: Progress,
-    *,
-    address: str | None = None,
-    data: Path | None = None,
-    connect: Connect | None = None,
-) -> Outcome:
-    """Confirm and export what `run_dir` holds, whether its search is finished or not; the rest as `run_search`."""
-    with _correctable():
-        location.check_run(run_dir)
-        with _opened(load_resolved(run_dir), run_dir, progress, True, address, data) as run:
-            return _finish(run, address, connect or over_ray(), searching=False)
+    with _opened(experiment, run_dir, progress, resume, address, data) as run:
+        found = _prepare(run, searching)
+        if not (searching and found.to_do) and stages.is_settled(run):
+            more = f"{found.to_do} are still to do" if found.to_do else "raise search.trials (or --trials) to search on"
+            progress.result(f"all is confirmed and exported of {found.kept} finished trials; {more}")
+            return _outcome(run)
+        with (connect or over_ray())(run, address) as engine:
+            _note_engine(run, engine, found.to_do if searching else 0)
+            _announce(run, found, engine)
+            try:
+                if searching:
+                    stages.search(run, engine)
+                stages.confirm(run, engine)
+                stages.export(run, engine)
+            except StoppedError as stopped:
+                return _outcome(run, str(stopped))
+        return _outcome(run)
 
 
 def over_ray(on_gone: Callable[[str], None] = lambda _: None) -> Connect:
-    """Return what connects to Ray; should Ray die, `on_gone` has the last word, with what is missing."""
+    """Return a function that connects to Ray; should Ray die, it calls `on_gone` with the missing part."""
 
     @contextmanager
     def connect(run: Run, address: str | None) -> Iterator[Engine]:
@@ -79,8 +80,8 @@ def over_ray(on_gone: Callable[[str], None] = lambda _: None) -> Connect:
 
 
 @contextmanager
-def _correctable() -> Iterator[None]:
-    """Make ConfigError of what the disk or the database refuses."""
+def correctable() -> Iterator[None]:
+    """Turn what the disk or the database refuses into ConfigError."""
     try:
         yield
     except ConfigError:
@@ -140,40 +141,29 @@ def _opened(
                 storage.close()
 
 
-def _finish(run: Run, address: str | None, connect: Connect, *, searching: bool) -> Outcome:
-    """Search (if `searching`), confirm, export. Nothing of Ray starts when all is done already."""
+def _prepare(run: Run, searching: bool) -> Audit:
+    """Hand back what a killed driver left running, put the listed points in line; return what the search holds."""
     for name in (SEARCH, CONFIRM, REFIT):
-        run.study(name).requeue_interrupted()  # what a killed driver left running
+        run.study(name).requeue_interrupted()
     study = run.study(SEARCH)
     if searching:
         for point in run.experiment.first_points[len(study.trials()) :]:
             study.enqueue(point)  # those too that are missing because of a kill
-    found = study.audit(run.experiment.search.trials)
-    to_do = found.to_do if searching else 0
-    if not to_do and stages.is_settled(run):
-        more = "raise search.trials (or --trials) to search on" if not found.to_do else f"{found.to_do} are still to do"
-        run.progress.result(f"all is confirmed and exported of {found.kept} finished trials; {more}")
-        return _outcome(run)
-    with connect(run, address) as engine:
-        chosen = {
-            "gpus": engine.gpus,
-            "trials_per_gpu": engine.per_gpu,
-            "concurrent_trials": engine.concurrent(max(to_do, 1), run.experiment.resources.cpus_per_trial),
-        }
-        write_resolved(run.run_dir, run.experiment, run.dataset, run.digest, chosen)
-        _announce(run, found, engine)
-        try:
-            if searching:
-                stages.search(run, engine)
-            stages.confirm(run, engine)
-            stages.export(run, engine)
-        except StoppedError as stopped:
-            return _outcome(run, str(stopped))
-    return _outcome(run)
+    return study.audit(run.experiment.search.trials)
+
+
+def _note_engine(run: Run, engine: Engine, to_do: int) -> None:
+    """Write into experiment.toml what was chosen automatically for this engine."""
+    chosen = {
+        "gpus": engine.gpus,
+        "trials_per_gpu": engine.per_gpu,
+        "concurrent_trials": engine.concurrent(max(to_do, 1), run.experiment.resources.cpus_per_trial),
+    }
+    write_resolved(run.run_dir, run.experiment, run.dataset, run.digest, chosen)
 
 
 def _outcome(run: Run, stopped: str | None = None) -> Outcome:
-    return Outcome(run.run_dir, stopped, winner_of(run.run_dir), None if stopped else exported(run.run_dir))
+    return Outcome(run.run_dir, stopped, winner_so_far(run.run_dir), None if stopped else exported(run.run_dir))
 
 
 def _load(experiment: Experiment, data: Path | None) -> Dataset:

@@ -79,4 +79,5 @@ class SeededSampler(BaseSampler):
             return QMCSampler(
                 seed=self.seed % 2**32, independent_sampler=RandomSampler(seed=seed), warn_independent_sampling=False
             )
+        assert self.name == "random"
         return RandomSampler(seed=seed)

@@ -147,12 +147,16 @@ def _run_stage(run: Run, engine: Engine, stage: Stage, dataset: Dataset, token: 
         with _interruptible(trials), trials.tidily():
             engine.run(trials, dataset, token)
     except Exception:
-        if trials.stopped in (None, INTERRUPTED):
+        if trials.failure is None and trials.stopped in (None, INTERRUPTED):
             raise  # else it is what the engine trips over on its way out, when a disk is full
     finally:
         run.progress.end()
         with trials.tidily():  # if this can't be written, the resumption does it
             stage.study.requeue_interrupted()
+    if trials.failure is not None:
+        raise trials.failure
+    if engine.gone.is_set():
+        raise StoppedError("Ray is gone")
     if trials.stopped:
         raise StoppedError(trials.stopped)
     return trials
@@ -165,9 +169,12 @@ def _interruptible(trials: Trials) -> Iterator[None]:
         yield
         return
 
+    asked = threading.Event()
+
     def on_signal(_number: int, _frame: Any) -> None:
-        if trials.stopped == INTERRUPTED:
+        if asked.is_set():
             raise KeyboardInterrupt
+        asked.set()
         trials.stop(INTERRUPTED)
         trials.progress.warn("stopping: no new trials; unfinished ones keep their last checkpoint")
 
@@ -180,7 +187,7 @@ def _interruptible(trials: Trials) -> Iterator[None]:
 
 
 def _unconfirmed(run: Run) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return parameters and attributes of the runs that the candidates should have and that are not even in line."""
+    """Return parameters and attributes of the runs that the candidates should have and that are not yet queued."""
     plan, missing = run.experiment.confirm, []
     known = {(t.user_attrs["candidate"], t.user_attrs["run"]) for t in run.study(CONFIRM).trials()}
     for trial in run.study(SEARCH).best(plan.top):
@@ -195,8 +202,8 @@ def _refit(run: Run, engine: Engine, winner: Winner) -> FrozenTrial | None:
 
     Its validation accuracy is over images that it has seen, so no number of it is ever reported as one.
     """
-    # One run has the machine to itself: on CPUs it takes all of the largest, and no limit of one among many. Its
-    # failure has an answer, the confirmed run.
+    # One run has the machine to itself: on CPUs it takes all of the largest machine, and has no time limit. Its failure
+    # has an answer, the confirmed run.
     cpus = run.experiment.resources.cpus_per_trial if engine.gpus else engine.most_cpus
     stage = run.stage(REFIT, cpus=cpus, trial_timeout=None, max_consecutive_failures=None)
     for trial in stage.study.trials(TrialState.WAITING):

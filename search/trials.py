@@ -16,7 +16,6 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from model.errors import is_full
-from model.hyperparameters import Hyperparameters
 from model.train import EpochMetrics
 from search.progress import Progress
 from search.space import complete
@@ -35,7 +34,7 @@ class LiveTrial:
     """A trial in the hands of a worker."""
 
     number: int
-    hyperparameters: Hyperparameters
+    epochs: int  # planned
     spent: float  # seconds of training before this attempt
     began: float | None = None
     timed_out: bool = False
@@ -53,8 +52,9 @@ class Trials:
         self.gone = gone or threading.Event()  # set when Ray itself is gone
         self.live: dict[str, LiveTrial] = {}
         self.stopped: str | None = None
+        self.failure: Exception | None = None  # an error of our own, which Ray may swallow
         self._failures = 0  # in a row, in this session
-        self._began = time.monotonic() - stage.study.searched_seconds()
+        self.began = time.monotonic() - stage.study.searched_seconds()
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: Ray pickles its searcher into snapshots, which are never read back."""
@@ -63,7 +63,7 @@ class Trials:
     @property
     def clock(self) -> float:
         """Seconds of searching since the search began, over all sessions, pauses left out."""
-        return time.monotonic() - self._began
+        return time.monotonic() - self.began
 
     @property
     def out_of_time(self) -> bool:
@@ -112,28 +112,27 @@ class Trials:
         return ray_trial_id in self.live and not self.stopping
 
     def on_death(self, ray_trial_id: str, reason: str) -> None:
-        """Hand out again the trial of a worker that died, or fail it: it ran out of time, or died too often.
+        """Requeue the trial of a worker that died; fail it after a time-out or too many deaths.
 
         What a trial itself does wrong is reported as a result, so any other death is not the trial's fault.
         """
         live = self.live.get(ray_trial_id)
         if live is None:
-            return None
-        study = self.stage.study
+            return
+        charge = {} if self.stopping else self._charge(live)
         with self.tidily():
             if live.timed_out:
                 limit = self.stage.trial_timeout
-                return self._fail(ray_trial_id, f"ran longer than resources.trial_timeout = {limit:g} s")
-            with study.event():
-                deaths = 0 if self.stopping else self._charge(live)
-                if deaths <= RETRIES:
-                    del self.live[ray_trial_id]
-                    study.requeue(live.number)
-            if deaths > RETRIES:
-                self._fail(ray_trial_id, f"its worker died {RETRIES + 1} times: {reason}")
-            elif not self.stopping:
-                self.progress.say(f"trial {live.number}: its worker died; going on from its last checkpoint")
-        return None
+                self._fail(ray_trial_id, f"ran longer than resources.trial_timeout = {limit:g} s")
+            elif charge.get("deaths_in_a_row", 0) > RETRIES:
+                self._fail(ray_trial_id, f"its worker died {RETRIES + 1} times: {reason}", **charge)
+            else:
+                del self.live[ray_trial_id]
+                with self.stage.study.event():
+                    self.stage.study.set_attributes(live.number, **charge)
+                    self.stage.study.requeue(live.number)
+                if charge:
+                    self.progress.say(f"trial {live.number}: its worker died; going on from its last checkpoint")
 
     def overdue(self) -> list[str]:
         """Return the ids of the trials that have just run out of time; each is named once."""
@@ -164,6 +163,8 @@ class Trials:
             elif is_full(error):
                 self.stop(f"the disk of {self.stage.run_dir} is full; free some room")
             else:
+                self.failure = error
+                self.stop("an error of the search itself")
                 raise
 
     def _anything_to_ask(self) -> bool:
@@ -201,7 +202,7 @@ class Trials:
         epochs = [epoch for epoch in epochs_of(trial) if epoch["epoch"] <= checkpoints.epoch_of(attributes)]
         hyperparameters = complete(stage.space, trial.params)
         spent = sum(epoch["seconds"] for epoch in epochs)
-        self.live[ray_trial_id] = LiveTrial(trial.number, hyperparameters, spent)
+        self.live[ray_trial_id] = LiveTrial(trial.number, hyperparameters.epochs, spent)
         return {
             "number": trial.number,
             "seed": stage.seed,
@@ -223,7 +224,7 @@ class Trials:
                 unneeded = checkpoints.remember(self.stage.run_dir, study, live.number, checkpoint, result["epoch"])
                 if study.trial(live.number).user_attrs.get("deaths_in_a_row"):
                     study.set_attributes(live.number, deaths_in_a_row=0)
-            end = self._end_after(study.trial(live.number), result["epoch"], live.hyperparameters.epochs)
+            end = self._end_after(study.trial(live.number), result["epoch"], live.epochs)
             if end:
                 study.finish(live.number, end)
             elif checkpoint:  # decided: going on from here must not judge the trial again, by later peers
@@ -246,18 +247,18 @@ class Trials:
             self.progress.warn(f"trial {live.number}: {result['damaged']}")
         self.stage.study.set_attributes(live.number, **about)
 
-    def _charge(self, live: LiveTrial) -> int:
-        """Count a death; return the number of deaths since the trial's last checkpoint, this one included."""
+    def _charge(self, live: LiveTrial) -> dict[str, int]:
+        """Return the attributes that count a death: how many since the trial's last checkpoint, and the retries."""
         attributes = self.stage.study.trial(live.number).user_attrs
         in_a_row = int(attributes.get("deaths_in_a_row", 0)) + 1
         # A trial that fails at last was not tried again.
-        retries = attributes.get("retries", 0) + (in_a_row <= RETRIES)
-        self.stage.study.set_attributes(live.number, deaths_in_a_row=in_a_row, retries=retries)
-        return in_a_row
+        retries = int(attributes.get("retries", 0)) + (in_a_row <= RETRIES)
+        return {"deaths_in_a_row": in_a_row, "retries": retries}
 
-    def _fail(self, ray_trial_id: str, error: str) -> None:
+    def _fail(self, ray_trial_id: str, error: str, **attributes: Any) -> None:
         live = self.live.pop(ray_trial_id)
         with self.stage.study.event():
+            self.stage.study.set_attributes(live.number, **attributes)
             self.stage.study.finish(live.number, TrialState.FAIL, error)
         self._failures += 1
         self._after_end(live.number)
@@ -268,7 +269,7 @@ class Trials:
             )
 
     def _after_end(self, number: int) -> None:
-        """Show the person an end that is stored, and delete the checkpoints that nothing can need any more."""
+        """Report a trial whose end is stored, and delete the checkpoints that nothing needs any more."""
         study = self.stage.study
         trial = study.trial(number)
         self.progress.trial_ended(trial, study.best(1))

@@ -4,6 +4,7 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.errors import ConfigError
 from search.store.records import TrialRecord, read_trials
 from search.store.study import CONFIRM, SEARCH
 
@@ -39,6 +40,14 @@ class Outcome:
 def winner_of(run_dir: Path) -> Winner | None:
     """Return the winner of a run by what its study holds now. Raises ConfigError where `run_dir` is not a run."""
     return find_winner(read_trials(run_dir, SEARCH), read_trials(run_dir, CONFIRM))
+
+
+def winner_so_far(run_dir: Path) -> Winner | None:
+    """Return the winner of a run that has ended; None too where its study can't be read, which may be why it ended."""
+    try:
+        return winner_of(run_dir)
+    except ConfigError:
+        return None
 
 
 def find_winner(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> Winner | None:

@@ -1,4 +1,4 @@
-"""Real processes for tests: the command, nodes of Ray, what descends from them, and a study watched from outside."""
+"""Real processes for tests: the command, nodes of Ray, their descendants, and a study watched from outside."""
 
 import math
 import os
@@ -43,12 +43,12 @@ top = 0
 
 
 def tiny(trials: int, epochs: int, sampler: str = "random", pruner: str = "none") -> str:
-    """A configuration whose epochs take a few hundredths of a second, and of which every one changes the weights."""
+    """Return a configuration whose epochs take a few hundredths of a second, and each change the weights."""
     return TINY.format(trials=trials, epochs=epochs, sampler=sampler, pruner=pruner)
 
 
 def epochs_lasting(seconds: float, data: Path, tmp_path: Path) -> int:
-    """How many epochs of a `tiny` trial fill so many seconds here, in one thread of an idle machine."""
+    """Return how many epochs of a `tiny` trial take so many seconds here, in one thread of an idle machine."""
     (tmp_path / "measure.toml").write_text(tiny(trials=1, epochs=100))
     space = load_experiment(tmp_path / "measure.toml").space
     hyperparameters = complete(space, {"dropout1": 0.1})
@@ -62,19 +62,20 @@ def epochs_lasting(seconds: float, data: Path, tmp_path: Path) -> int:
 
 
 def environment(**more: str) -> dict[str, str]:
+    """Return the variables for a new process: ours without the settings of Ray and OpenMP, without GPUs, and `more`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "TUNE_", "OMP_"))}
     return {**kept, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", **more}
 
 
 def command(here: Path, *words: str, module: str = "search", **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of ours to its end, in `here`."""
+    """Run `python -m module` with these words to its end, in the folder `here`."""
     line = [sys.executable, "-m", module, *words]
     return subprocess.run(line, cwd=here, env=environment(**more), capture_output=True, text=True, timeout=300)
 
 
 @contextmanager
 def driver(here: Path, *words: str, **more: str) -> Iterator["subprocess.Popen[str]"]:
-    """`python -m search` in the background, in `here`; killed at the end if it still runs, with all it started."""
+    """Run `python -m search` in the background, in `here`; kill it and its descendants after the body."""
     line = [sys.executable, "-m", "search", *words]
     with (here / "driver.log").open("a") as log:
         process = subprocess.Popen(line, cwd=here, env=environment(**more), stdout=log, stderr=log, text=True)
@@ -89,7 +90,7 @@ def driver(here: Path, *words: str, **more: str) -> Iterator["subprocess.Popen[s
 
 @contextmanager
 def ray_node(log: Path, words: list[str], env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """`ray start --block`, in a process group of its own, ended with all that it started."""
+    """Run `ray start --block` in a process group of its own; end it and its descendants after the body."""
     ray = Path(sys.executable).parent / "ray"
     with log.open("w") as output:
         process = subprocess.Popen(
@@ -113,7 +114,7 @@ def ray_node(log: Path, words: list[str], env: dict[str, str]) -> Iterator["subp
 
 
 def descendants(pid: int) -> list[int]:
-    """All living processes that descend from `pid`."""
+    """Return the ids of all living processes that descend from `pid`."""
     parents: dict[int, int] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -127,7 +128,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def title(pid: int) -> str:
-    """The command line of a process; nothing if it is gone."""
+    """Return the command line of a process; "" if it is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
@@ -141,17 +142,18 @@ def kill(pids: list[int]) -> None:
 
 
 def records(run_dir: Path, *stages: str) -> list[TrialRecord]:
-    """The trials of a run's search, or of the stages named; none while it has not begun."""
+    """Return the trials of a run's search, or of the named stages; none before the run has begun."""
     wanted = (stages or (SEARCH,)) if location.is_run(run_dir) else ()
     return [record for stage in wanted for record in read_trials(run_dir, stage)]
 
 
 def recorded(run_dir: Path, *stages: str) -> int:
-    """How many epochs the study holds of them."""
+    """Return the number of epochs that a run's study holds of its search, or of the named stages."""
     return sum(len(record.epochs) for record in records(run_dir, *stages))
 
 
 def until(condition: Callable[[], object], seconds: float = 180) -> None:
+    """Wait until `condition` is true; fail the test after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -173,16 +174,22 @@ def test_a_run_folder_of_another_user_is_told_in_one_line(
     tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened, mine = [], os.getuid()
-    monkeypatch.setattr(run, "_finish", lambda opening, *_, **__: opened.append(opening.run_dir))
+
+    def connect(opening: run.Run, _address: str | None) -> Any:
+        opened.append(opening.run_dir)
+        raise KeyboardInterrupt  # far enough
+
     experiment = parse_experiment({"data": {"validation_images": 100}, "search": {"trials": 1}})
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     theirs.mkdir()
-    run.run_search(experiment, ours, Progress(quiet=True), data=tiny_root)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_search(experiment, ours, Progress(quiet=True), data=tiny_root, connect=connect)
     if mine == 0:
         os.chown(theirs, 65_534, -1)
     else:
         monkeypatch.setattr(os, "getuid", lambda: mine + 1)
-    run.run_search(experiment, theirs, Progress(quiet=True), data=tiny_root)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_search(experiment, theirs, Progress(quiet=True), data=tiny_root, connect=connect)
     other = theirs.stat().st_uid
     said = f"{theirs} belongs to another user (id {other}): to go on with it is to trust them with this run"
     assert capsys.readouterr().err.splitlines() == [said]

@@ -56,7 +56,11 @@ class OneByOne:
                     raise EndedError
 
             with suppress(EndedError):
-                train_trial({**config, "may_be_lost": 0.0}, images, report, torch.device("cpu"), [])
+                train_trial({**config, "may_be_lost": 0.0}, images, report, on_cpu)
+
+
+def on_cpu() -> tuple[torch.device, list[str]]:
+    return torch.device("cpu"), []
 
 
 def flat(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""The address of a cluster: whether one is there, and whether it lets in who has its token and nobody else."""
+"""The checks of a cluster's address: a cluster answers there, and admits those who have its token and nobody else.
+
+These run before Ray's environment is set, so nothing here may import Ray when this file is imported.
+"""
 
 import os
 import socket
@@ -11,10 +14,7 @@ START = "start it there with: ray start --head (docs/cluster.md)"
 
 
 def check_address(address: str | None) -> None:
-    """Refuse what can't be a cluster's address, or where nothing listens: Ray itself would try for minutes.
-
-    Raises ConfigError.
-    """
+    """Raise ConfigError unless `address` is None or a HOST:PORT that answers; Ray itself would try for minutes."""
     if address is None:
         return
     if "://" in address:
@@ -29,13 +29,13 @@ def check_address(address: str | None) -> None:
 
 
 def check_token(address: str) -> None:
-    """Refuse a cluster that is open to all, or not open to us: Ray itself would try for long, or fail trial by trial.
+    """Raise ConfigError unless the cluster at `address` admits this process, and nobody without a token.
 
-    Raises ConfigError.
+    Ray itself would try for long, or fail trial by trial.
     """
     if os.environ["RAY_AUTH_MODE"] == "token" and _admits(address, RAY_AUTH_MODE="disabled"):
         raise ConfigError(
-            f"--address {address}: this cluster asks for no token, so whoever reaches it can run code there; start it "
+            f"--address {address}: this cluster asks for no token, so anyone in reach can run code there; start it "
             "with RAY_AUTH_MODE=token (docs/cluster.md), or set RAY_AUTH_MODE=disabled to use it all the same"
         )
     if not _admits(address):
@@ -46,11 +46,11 @@ def check_token(address: str) -> None:
 
 
 def _admits(address: str, **environment: str) -> bool:
-    """Whether the cluster lets in who comes with this environment. Raises ConfigError where none answers.
+    """Return whether the cluster admits a process with these variables. Raises ConfigError if no cluster answers.
 
-    Asked in a process of its own: Ray looks at its environment once, and ends a process that has no token at all.
+    A process of its own asks: Ray reads its environment only once, and ends a process that has no token at all.
     """
-    from search.on_ray.ray_internals import KNOCK
+    from search.on_ray.ray_internals import KNOCK  # imports Ray, see above
 
     knock = [sys.executable, "-c", KNOCK, address]
     try:

@@ -1,4 +1,4 @@
-"""StudyCallback: what must happen as time passes: time-outs, lost machines, the live line."""
+"""StudyCallback: the work that time itself brings: time-outs, lost machines, the live line."""
 
 import time
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from search.on_ray import ray_internals
 from search.on_ray.slots import Node, Slots, cluster_nodes, fits
 from search.trials import Trials
 
-PERIOD = 3.0  # seconds between two looks at whether all machines are still there
+PERIOD = 3.0  # seconds between two checks that all machines are still there
 
 
 class StudyCallback(Callback):
-    """Watch the clock and the machines while trials run. `free_spare` gives back the GPU shares held empty."""
+    """Watches the clock and the machines while trials run. `free_spare` frees the GPU shares that are held empty."""
 
     def __init__(self, trials: Trials, slots: Slots, nodes: list[Node], free_spare: Callable[[], None]) -> None:
         self.trials = trials
@@ -31,15 +31,15 @@ class StudyCallback(Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         overdue = self.trials.overdue()
-        for trial in trials if overdue else []:
+        for trial in trials:
             if trial.trial_id in overdue:
-                # Only killing the worker frees its place; a stopped one would hang on for ten minutes.
+                # Only killing the worker frees its slot; one that is merely stopped would keep it for ten minutes.
                 ray_internals.kill_worker(trial)
         self._look_for_machines()
         self.trials.tick()
 
     def _look_for_machines(self) -> None:
-        """Make room for the trials of a lost machine, or stop: Ray would wait for ever, and say nothing."""
+        """Make room for the trials of a lost machine, or stop the search; Ray would wait for ever and say nothing."""
         if time.monotonic() - self.looked < PERIOD:
             return
         self.looked = time.monotonic()

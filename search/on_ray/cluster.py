@@ -1,4 +1,4 @@
-"""The connection to Ray: a private one on this machine's loopback, or a cluster that the user started."""
+"""The connection to Ray: to a private one on this machine's loopback, or to a cluster that the user started."""
 
 import logging
 import os
@@ -22,18 +22,18 @@ from search.on_ray.watchdog import watching
 from search.store.lock import is_live, run_lock
 
 PREFIX = "ds-"
-OBJECT_STORE_BYTES = 400 * 2**20  # the images of two data sets, and room
+OBJECT_STORE_BYTES = 400 * 2**20  # holds the images of two data sets with room to spare
 LAST_WORDS = 20  # seconds that a driver has for its report once Ray is gone
 OnGone = Callable[[str], None]
 
 
 @contextmanager
 def connected(address: str | None, on_gone: OnGone) -> Iterator[threading.Event]:
-    """Start a private Ray on this machine, or join the cluster at `address`; leave it at the end.
+    """Stay connected to Ray while the body runs: to a private one, or to the cluster at `address`. Raises ConfigError.
 
-    A private one listens on loopback alone, without dashboard. A Ray that this process is connected to already is
-    used as it is, and left running. Yields an event that is set when Ray itself is gone; then, after `on_gone`, this
-    process ends: its main thread hangs within Ray, which would end the process by itself. Raises ConfigError.
+    A private Ray listens on loopback alone and has no dashboard. If this process is connected to a Ray already, that
+    one is used and left running. Yields an event that is set when Ray itself is gone. `on_gone` is called then, with
+    what is missing, and this process ends: its main thread may hang within Ray, which would end it anyway.
     """
     if ray.is_initialized():
         yield threading.Event()
@@ -52,16 +52,16 @@ def connected(address: str | None, on_gone: OnGone) -> Iterator[threading.Event]
 
 
 def _start(temporary: str) -> None:
-    """Start a private Ray whose files lie below `temporary`. Raises ConfigError."""
+    """Start a private Ray that keeps its files below `temporary`. Raises ConfigError."""
     ray_internals.silence_stdout()
     before, open_before = os.environ.get("TMPDIR"), listeners()
-    # Ray opens its folder to all users of the machine; the one around it stays ours. TMPDIR is for the workers: what
-    # one of them leaves when killed goes with this folder.
+    # Ray opens its own folder to all users of the machine; the one around it stays closed. TMPDIR is for the workers:
+    # the files that a killed one leaves are deleted with this folder.
     os.environ |= {"RAY_TMPDIR": temporary, "TMPDIR": temporary}
     try:
-        # "local" said outright, or RAY_ADDRESS in the environment would be taken for one.
+        # Without "local" Ray would join the cluster that RAY_ADDRESS names.
         ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **_quiet())
-    except Exception as error:  # of a dozen types, where one of its processes is killed or has no room
+    except Exception as error:  # a dozen types if one of its processes is killed or finds the disk full
         if is_full(error):
             raise
         raise ConfigError(
@@ -75,9 +75,10 @@ def _start(temporary: str) -> None:
 def check_loopback(opened: set[Listener]) -> None:
     """Raise ConfigError unless all of these sockets listen on this machine's loopback alone.
 
-    A Ray that no longer knows RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER would listen on all interfaces, and say nothing.
+    A Ray that no longer knows RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER would listen on all interfaces without a word.
     """
-    if outside := sorted(f"{address}:{port}" for address, port in opened if not address.is_loopback):
+    outside = sorted(f"{address}:{port}" for address, port in opened if not address.is_loopback)
+    if outside:
         raise ConfigError(
             f"Ray {ray.__version__} listens beyond this machine ({', '.join(outside)}), against its settings, so the "
             "search ends; install the version of Ray that constraints.txt names"
@@ -99,8 +100,8 @@ def _quiet() -> dict[str, Any]:
 
 
 def _leave(missing: str, on_gone: OnGone, temporary: str, *, private: bool) -> None:
-    """End this process, whose main thread may hang within Ray for good, after `on_gone`."""
-    threading.Timer(LAST_WORDS, os._exit, (1,)).start()  # should even that hang
+    """Call `on_gone`, then end this process, whose main thread may hang within Ray for good."""
+    threading.Timer(LAST_WORDS, os._exit, (1,)).start()  # in case `on_gone` hangs too
     try:
         on_gone(missing)
     finally:
@@ -111,7 +112,7 @@ def _leave(missing: str, on_gone: OnGone, temporary: str, *, private: bool) -> N
 
 
 def _remove_leftovers() -> None:
-    """Remove the folders of earlier drivers of this user that were killed."""
+    """Delete the temporary folders of this user's earlier drivers that were killed."""
     for folder in Path("/tmp").glob(f"{PREFIX}*"):
         with suppress(OSError):
             lock = (folder / "lock").stat()

@@ -1,4 +1,4 @@
-"""RayEngine: one stage's trials through Ray Tune, from places on the machines to the call of `Tuner.fit`."""
+"""RayEngine: runs the trials of one stage through Ray Tune, from the slots on the machines to `Tuner.fit`."""
 
 import threading
 from collections.abc import Iterator
@@ -28,9 +28,13 @@ from search.trials import Trials
 class RayEngine:
     """The machines of the connected Ray, and how many trials share one of their GPUs."""
 
-    nodes: list[Node]
     per_gpu: int
     gone: threading.Event = field(default_factory=threading.Event)  # set when Ray itself is gone
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The machines that are there now: one may be lost, or come, between two stages."""
+        return cluster_nodes()
 
     @property
     def machines(self) -> int:
@@ -49,12 +53,13 @@ class RayEngine:
         return max(node.cpus for node in self.nodes)
 
     def concurrent(self, trials: int, cpus_per_trial: int) -> int:
-        """Return how many of so many trials run at once. Raises ConfigError where none fits on any machine."""
+        """Return how many of `trials` trials run at once. Raises ConfigError if no machine has room for one."""
         return plan(self.nodes, cpus_per_trial=cpus_per_trial, per_gpu=self.per_gpu, trials=trials).concurrent
 
     def run(self, trials: Trials, dataset: Dataset, token: str) -> None:
-        """Run `trials` until they are finished or stopping. `token` names the images that workers keep."""
-        stage, nodes = trials.stage, cluster_nodes()  # anew: a machine may be lost since the stage before
+        """Run `trials` until they are finished or stopping. `token` identifies the images that workers keep."""
+        stage = trials.stage
+        nodes = cluster_nodes()  # asked again, since a machine may be lost since the stage before
         to_do = max(stage.study.audit(stage.trials).to_do, 1)
         slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
         with hold_spare(slots, nodes) as free_spare:
@@ -66,9 +71,10 @@ class RayEngine:
 def ray_engine(
     experiment: Experiment, dataset: Dataset, digest: str, address: str | None, on_gone: OnGone
 ) -> Iterator[RayEngine]:
-    """Connect to Ray, and find out how many trials share a GPU. Raises ConfigError.
+    """Yield the engine on a private Ray, or on the cluster at `address`, with the measured trials per GPU.
 
-    Should Ray die this process ends, after `on_gone` was called with what is missing.
+    `digest` identifies the images. If Ray dies, `on_gone` is called with what is missing, and this process ends.
+    Raises ConfigError.
     """
     with connected(address, on_gone) as gone:
         nodes, per_gpu = cluster_nodes(), 1
@@ -76,7 +82,7 @@ def ray_engine(
             wanted = experiment.resources.trials_per_gpu
             images = {**to_arrays(dataset), "token": digest}
             per_gpu = measured_per_gpu(largest(experiment.space), images, nodes) if wanted == "auto" else wanted
-        yield RayEngine(nodes, per_gpu, gone)
+        yield RayEngine(per_gpu, gone)
 
 
 def _tuner(trials: Trials, images: dict[str, Any], slots: Slots, callback: StudyCallback) -> tune.Tuner:
@@ -95,7 +101,7 @@ def _tuner(trials: Trials, images: dict[str, Any], slots: Slots, callback: Study
             num_samples=-1,
             max_concurrent_trials=slots.concurrent,
             reuse_actors=True,
-            # The id makes it unique: another attempt must never write where a checkpoint lies.
+            # The id makes the name unique: another attempt must never overwrite a checkpoint.
             trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
@@ -111,5 +117,5 @@ def _tuner(trials: Trials, images: dict[str, Any], slots: Slots, callback: Study
 
 
 def _session_name(storage: Path, stage: Stage) -> str:
-    """Return a name that no earlier session has: Ray would number its checkpoints from 0 again and overwrite them."""
+    """Return a name that no earlier session has; Ray numbers checkpoints from 0, and would overwrite earlier ones."""
     return f"{sum(1 for _ in storage.iterdir()):04d}-{stage.study.name}"

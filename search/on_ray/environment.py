@@ -1,10 +1,13 @@
-"""Ray's settings that exist as environment variables only, put there before Ray is imported."""
+"""Ray's settings that exist only as environment variables, and are set before Ray is imported.
+
+Ray reads most of them on import, so this file must not import it.
+"""
 
 import os
 import secrets
 import sys
 
-OWN_TOKEN = secrets.token_hex(32)  # of this process: Ray reads it once
+OWN_TOKEN = secrets.token_hex(32)  # one for the whole process, since Ray reads it only once
 SETTINGS = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -15,25 +18,25 @@ SETTINGS = {
     "TUNE_WARN_THRESHOLD_S": "1000",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # or Ray tries such a trial again, besides search.trials
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # or Ray repeats such a trial itself, uncounted by search/trials.py
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "GLOG_minloglevel": "3",
-    # Threads that wait for each other sleep: spinning ones slow a busy machine down up to ten times.
+    # Threads sleep while they wait for each other; spinning ones slow a busy machine down up to ten times.
     "OMP_WAIT_POLICY": "PASSIVE",
     "PYTHONWARNINGS": "ignore",
     "RAY_AUTH_MODE": "token",
 }
 PRIVATE = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux too: listen on 127.0.0.1 alone
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # how long agents of a killed driver's Ray linger
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # has Ray listen on 127.0.0.1 alone, on Linux too
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # how long the agents of a killed driver's Ray remain
 }
 
 
 def set_environment(private: bool) -> None:
-    """Set what a Ray of our own (`private`) or the user's cluster needs; what the user has set stays.
+    """Set the environment variables that Ray needs, before its import; those that the user has set stay.
 
-    Most of it is read when Ray is imported, so it comes before.
+    `private` is for a Ray of our own, otherwise the user's cluster is joined.
     """
     assert "ray" not in sys.modules or os.environ.get("RAY_AUTH_MODE"), (
         "Ray was imported before its environment was set"
@@ -41,5 +44,5 @@ def set_environment(private: bool) -> None:
     for key, value in SETTINGS.items():
         os.environ.setdefault(key, value)
     if private:
-        # Ray's own token lies in a file, and a cluster's is known to others.
+        # Never the user's token: Ray's default one lies in a file, and a cluster's is known to others.
         os.environ.update(PRIVATE, RAY_AUTH_TOKEN=OWN_TOKEN)

@@ -1,27 +1,33 @@
-"""How many trials share a GPU where the configuration says "auto": what the measured memory allows."""
+"""The automatic number of trials per GPU: as many as the measured memory allows."""
 
 from typing import Any
 
+import ray
+import torch
+from ray.exceptions import GetTimeoutError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
 from model.errors import ConfigError
 from model.hyperparameters import Hyperparameters
+from model.train import fit, start
 from search.on_ray.slots import Node
+from search.on_ray.trial import dataset_on_device
 
-MOST_PER_GPU = 8  # above that trials on one GPU only wait for each other
+MOST_PER_GPU = 8  # more trials on one GPU would only wait for each other
 CONTEXT_BYTES = 600 * 2**20  # what CUDA itself takes in each process: about 500 MB on recent cards
 MEMORY_SHARE = 0.9  # of a GPU's memory that trials may fill
 
 
 def trials_that_fit(free_bytes: int, peak_bytes: int) -> int:
-    """The automatic number of trials per GPU: what memory allows, at least 1, at most 8."""
+    """Return how many trials fit in the free memory of a GPU: at least 1, at most 8."""
     return max(1, min(MOST_PER_GPU, int(free_bytes * MEMORY_SHARE) // max(peak_bytes, 1)))
 
 
 def measured_per_gpu(largest: Hyperparameters, data: dict[str, Any], nodes: list[Node]) -> int:
-    """Trials per GPU by the measured peak memory of `largest`, trained for two steps on one GPU of each node."""
-    import ray
-    from ray.exceptions import GetTimeoutError, RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+    """Return the number of trials per GPU that the largest trial's memory allows on every node. Raises ConfigError.
 
+    `largest` is trained for two steps on one GPU of each node.
+    """
     measure = ray.remote(num_gpus=1, num_cpus=1, max_calls=1, max_retries=0)(_measure)
     there = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in nodes if node.gpus]
     shared = ray.put(data)
@@ -31,16 +37,11 @@ def measured_per_gpu(largest: Hyperparameters, data: dict[str, Any], nodes: list
     except GetTimeoutError:
         raise ConfigError("GPUs of the cluster are taken by others; wait, or set resources.trials_per_gpu") from None
     except RayError:
-        return 1  # not even one fits: its trials will fail and say why
+        return 1  # not even one trial fits: the trials will fail and say why
 
 
 def _measure(hyperparameters: dict[str, Any], data: dict[str, Any]) -> tuple[int, int]:
-    """Free bytes of this GPU and the peak that one training process takes; zeros where torch has no CUDA."""
-    import torch
-
-    from model.train import fit, start
-    from search.on_ray.trial import dataset_on_device
-
+    """Return the free bytes of this GPU and the peak of one training process; zeros if torch has no CUDA."""
     if not torch.cuda.is_available():
         return 0, 0
     device = torch.device("cuda:0")
@@ -51,5 +52,5 @@ def _measure(hyperparameters: dict[str, Any], data: dict[str, Any]) -> tuple[int
     few = dataset_on_device({**data, "train": (images[:rows], labels[:rows]), "token": "measure"}, device)
     for _metrics in fit(start(largest, seed=0, number=0, device=device), few):
         pass
-    # The first call above has made CUDA's own context already, so it is not part of the difference.
+    # CUDA's own context is not part of the difference: the first call of mem_get_info has created it already.
     return free, free - torch.cuda.mem_get_info()[0] + images.nbytes + CONTEXT_BYTES

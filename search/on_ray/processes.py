@@ -1,4 +1,4 @@
-"""The processes that descend from this one, and the sockets on which they listen, from the kernel's own tables."""
+"""The descendants of this process, and the sockets on which they listen, read from the kernel's own tables."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def descendants() -> set[int]:
 
 
 def end_descendants() -> None:
-    """Kill what is left of a private Ray: all of it descends from this process."""
+    """Kill all descendants of this process, among them every process of a private Ray."""
     for pid in descendants():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -34,24 +34,30 @@ def end_descendants() -> None:
 
 def listeners() -> set[Listener]:
     """Return the TCP sockets on which this process and its descendants listen."""
-    sockets = set()
-    for pid in {os.getpid()} | descendants():
-        with suppress(OSError):
-            for link in Path(f"/proc/{pid}/fd").iterdir():
-                with suppress(OSError):
-                    sockets.add(str(link.readlink()))
+    ours = _open_files({os.getpid()} | descendants())
     found = set()
     for table, family in FAMILIES.items():
         with suppress(OSError):
             for line in Path(f"/proc/self/net/{table}").read_text().splitlines()[1:]:
                 fields = line.split()
-                if fields[3] == LISTENING and f"socket:[{fields[9]}]" in sockets:
+                if fields[3] == LISTENING and f"socket:[{fields[9]}]" in ours:
                     found.add(_address(fields[1], family))
     return found
 
 
+def _open_files(pids: set[int]) -> set[str]:
+    """Return the names of all files and sockets that these processes hold open; a socket's is "socket:[inode]"."""
+    found = set()
+    for pid in pids:
+        with suppress(OSError):  # the process may end meanwhile
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    found.add(str(link.readlink()))
+    return found
+
+
 def _address(text: str, family: int) -> Listener:
-    """Return address and port of the kernel's `0100007F:1F90`: words of 32 bits in this machine's order."""
+    """Return the address and port in the kernel's `0100007F:1F90`: words of 32 bits in this machine's byte order."""
     host, port = text.split(":")
     words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
     address = ip_address(socket.inet_ntop(family, b"".join(struct.pack("=I", word) for word in words)))

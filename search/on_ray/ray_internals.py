@@ -1,4 +1,4 @@
-"""What has no public way in Ray: the one file that touches Ray's internals.
+"""Ray's internals: the one file that touches them, for what Ray offers no public way to do.
 
 Read in ray 2.60.0; `tests/search/on_ray/test_ray_internals.py` notices when a new Ray has changed one of them.
 """
@@ -13,14 +13,14 @@ from ray.tune.experiment import Trial
 from ray.util import placement_group
 
 CLEAN_UP = 60  # seconds that a stopped trial has to come to its end
-# A process that comes to a cluster and leaves; it fails where the cluster does not let it in.
+# A program that connects to a cluster and ends; it fails if the cluster does not admit it.
 KNOCK = "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])"
 
 
 def silence_stdout() -> None:
-    """Keep Ray's pages of advice on dead workers off the terminal; `Trials.on_death` tells of them by trial number.
+    """Keep Ray's pages of advice on dead workers off the terminal; `Trials.on_death` reports them by trial number.
 
-    ray/_private/worker.py prints them whatever `log_to_driver` says.
+    ray/_private/worker.py prints that advice even if `log_to_driver` is False.
     """
     from ray._private import worker
 
@@ -29,12 +29,13 @@ def silence_stdout() -> None:
 
 def kill_worker(trial: Trial) -> None:
     """Kill the process that trains `trial`, if there is one. Tune has no public name for it."""
-    if worker := trial.temporary_state.ray_actor:
+    worker = trial.temporary_state.ray_actor
+    if worker:
         ray.kill(worker)
 
 
 def failure_of(trial: Trial) -> str:
-    """Return the first line of what Ray noted about a trial's death; the line before it counts and dates it.
+    """Return the reason that Ray noted for a trial's death: the second line of its error file, after the date.
 
     `Trial.get_error` is still empty when a scheduler's `on_trial_error` is called.
     """
@@ -45,15 +46,15 @@ def failure_of(trial: Trial) -> str:
 
 
 def reserve(node: str, gpu_share: float) -> Any:
-    """Return a placement group that holds a share of one GPU of `node` (its id)."""
+    """Return a placement group that reserves a share of one GPU on the node with the id `node`."""
     return placement_group([{"GPU": round(gpu_share, 4)}], strategy="STRICT_PACK", _soft_target_node_id=node)
 
 
 def ending_stuck_workers(trainable: Callable[..., None]) -> Callable[..., None]:
-    """Return `trainable`, a function for Tune, so that a worker which does not come free after a trial ends.
+    """Return `trainable`, a function for Tune, changed so that a worker ends if its last trial does not.
 
-    Where the trial before does not come to its end, Ray by itself would wait for 2 s, then give up the new trial
-    without a word. A worker's end is reported as a death. `__mixins__` is what Tune puts around a function trainable
+    Ray by itself would wait for 2 s until the worker is free, then give up the next trial without a word. The end of a
+    worker is reported as a death. `__mixins__` lists the classes that Tune wraps around a function trainable
     (ray/tune/trainable/function_trainable.py).
     """
     trainable.__mixins__ = (_Reused,)  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
-"""StudyScheduler and StudyStopper: every result and every death goes to the study, its decision goes to Ray Tune.
+"""StudyScheduler and StudyStopper: they pass every result and death to the study, and its decisions to Ray Tune.
 
-Stock searchers don't see the result that stops a trial, so asking (StudySearcher) and reporting are two hooks.
+A searcher of Ray does not see the result that stops a trial, so asking (StudySearcher) and reporting are two hooks.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from search.trials import Trials
 
 
 class StudyScheduler(FIFOScheduler):
-    """Report results and deaths to `trials`, and stop the trials that it ends."""
+    """Reports results and deaths to `trials`, and stops the trials that it ends."""
 
     def __init__(self, trials: Trials) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class StudyScheduler(FIFOScheduler):
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        # A trial whose end is stored is unknown to `trials` by now; any other end is a death.
+        # `trials` has forgotten a trial whose end is stored, and ignores this; any other end is a death.
         self.trials.on_death(trial.trial_id, "it ended without a result")
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -36,7 +36,7 @@ class StudyScheduler(FIFOScheduler):
 
 
 class StudyStopper(Stopper):
-    """End all trials at once when the person or the time budget says so; they stay resumable."""
+    """Ends all trials at once when the person or the time budget demands it; they can be resumed."""
 
     def __init__(self, trials: Trials) -> None:
         self.trials = trials

@@ -1,4 +1,4 @@
-"""StudySearcher: hands the next trial of the study to Ray Tune."""
+"""StudySearcher: gives Ray Tune the next trial of the study."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from search.trials import Trials
 
 
 class StudySearcher(Searcher):
-    """Suggest what `trials` hands out. Ends reach the study through StudyScheduler, which alone sees every result."""
+    """Suggests the next trial of `trials`. Only StudyScheduler sees every result, so it alone reports the ends."""
 
     def __init__(self, trials: Trials) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How many trials share a GPU, and which GPU each gets."""
+"""Slots: how many trials run at once, how many share a GPU, and which GPU each gets."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from search.on_ray import ray_internals
 
 @dataclass(frozen=True)
 class Node:
-    """One machine of the cluster."""
+    """One machine of the cluster, with its Ray id and the CPUs and GPUs that it declares."""
 
     id: str
     cpus: int
@@ -24,7 +24,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Slots:
-    """How many trials run at once, what each gets, the places per node that stay empty so that GPUs share evenly."""
+    """The numbers of trials at once, of CPUs per trial and of slots per GPU (0 without GPUs).
+
+    `spare` holds (node id, number of its slots that stay empty), so that trials are spread evenly over the GPUs.
+    """
 
     concurrent: int
     cpus: int
@@ -33,12 +36,12 @@ class Slots:
 
     @property
     def gpu_fraction(self) -> float:
-        """1/k of a GPU in Ray's own precision of 1/10000, rounded down so that k of them always fit."""
+        """The share of a GPU for one trial, in Ray's precision of 1/10000, rounded down so that all shares fit."""
         return math.floor(10_000 / self.per_gpu) / 10_000 if self.per_gpu else 0.0
 
 
 def cluster_nodes() -> list[Node]:
-    """The living machines of the connected cluster and what they declare."""
+    """Return the living machines of the connected cluster."""
     return [
         Node(node["NodeID"], int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
         for node in ray.nodes()
@@ -47,20 +50,14 @@ def cluster_nodes() -> list[Node]:
 
 
 def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -> Slots:
-    """Places for `trials` on `nodes`, at most `per_gpu` on a GPU; on GPUs alone where there are any.
+    """Return the slots of `trials` trials on `nodes`, at most `per_gpu` on a GPU. Raises ConfigError if none fits.
 
-    Trials that can't fill all places are spread: no GPU gets two more than another. Ray itself would fill GPU 0
-    first, so the places left over are reserved (`hold_spare`). Raises ConfigError if no node has the CPUs.
+    Where there are GPUs only their nodes are used. Trials that can't fill all slots are spread: no GPU gets two more
+    than another. Ray itself would fill GPU 0 first, so the slots left over are reserved (`hold_spare`).
     """
     with_gpu = [node for node in nodes if node.gpus and node.cpus >= cpus_per_trial]
-    if not with_gpu and any(node.gpus for node in nodes):
-        raise ConfigError(f"resources.cpus_per_trial = {cpus_per_trial}: no machine with a GPU has as many; lower it")
     if not with_gpu:
-        places = sum(node.cpus // cpus_per_trial for node in nodes)
-        if not places:
-            most = max((node.cpus for node in nodes), default=0)
-            raise ConfigError(f"resources.cpus_per_trial = {cpus_per_trial}: no machine has more than {most}; lower it")
-        return Slots(max(1, min(places, trials)), cpus_per_trial)
+        return _plan_cpus(nodes, cpus_per_trial, trials)
 
     def room(node: Node, k: int) -> int:
         return min(node.gpus * k, node.cpus // cpus_per_trial)
@@ -76,44 +73,60 @@ def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -
 
 
 def fits(slots: Slots, nodes: list[Node]) -> bool:
-    """Whether at least one trial of these places fits on any of the `nodes`."""
+    """Return whether one trial with these slots fits on any of the `nodes`."""
     return any(node.cpus >= slots.cpus and (node.gpus > 0 or not slots.per_gpu) for node in nodes)
 
 
 @contextmanager
 def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[Callable[[], None]]:
-    """Reserve the places that stay empty, spread over the GPUs of their nodes, while the context lasts.
+    """Reserve the slots that stay empty, spread over the GPUs of their nodes, while the body runs.
 
-    Ray gives a fraction to the fullest GPU that has room. So per GPU: reserve the empty places, then fill the rest of
-    that GPU, so that the next reservation meets another one; at last let go of what filled the rest. Yields what lets
-    go of all, for when a machine is lost: its trials need places elsewhere, and so would its reservations.
+    Ray gives a share to the fullest GPU that has room. So for each GPU its empty slots are reserved first, then the
+    rest of it is filled, so that the next reservation falls on another GPU; at last the fillers are freed. Yields a
+    function that frees all slots, for when a machine is lost: its trials need them elsewhere. Raises ConfigError if
+    others use the GPUs.
     """
-
-    def reserve(node: str, share: float) -> Any:
-        group = ray_internals.reserve(node, share)
-        if not group.wait(30):
-            remove_placement_group(group)
-            raise ConfigError("GPUs of the cluster are taken by others; wait, or set resources.trials_per_gpu = 1")
-        return group
-
-    def let_go(groups: list[Any]) -> None:
-        while groups:
-            remove_placement_group(groups[-1])
-            groups.pop()  # only now: a cluster that was too busy is asked again
-
     gpus = {node.id: node.gpus for node in nodes}
     held: list[Any] = []
-    rest: list[Any] = []
+    fillers: list[Any] = []
     try:
         for node, spare in slots.spare:
             for gpu in range(gpus[node]):
                 empty = spare // gpus[node] + (gpu < spare % gpus[node])
                 if empty:
-                    held.append(reserve(node, empty * slots.gpu_fraction))
+                    held.append(_reserve(node, empty * slots.gpu_fraction))
                 if empty < slots.per_gpu:
-                    rest.append(reserve(node, 1 - empty * slots.gpu_fraction))
-        let_go(rest)
-        yield lambda: let_go(held)
+                    fillers.append(_reserve(node, 1 - empty * slots.gpu_fraction))
+        _free(fillers)
+        yield lambda: _free(held)
     finally:
-        let_go(held)
-        let_go(rest)
+        _free(held)
+        _free(fillers)
+
+
+def _plan_cpus(nodes: list[Node], cpus_per_trial: int, trials: int) -> Slots:
+    """Return the slots of `trials` trials that use no GPU. Raises ConfigError if none fits, or if there is a GPU."""
+    key = f"resources.cpus_per_trial = {cpus_per_trial}"
+    if any(node.gpus for node in nodes):
+        raise ConfigError(f"{key}: no machine with a GPU has as many; lower it")
+    slots = sum(node.cpus // cpus_per_trial for node in nodes)
+    if not slots:
+        most = max((node.cpus for node in nodes), default=0)
+        raise ConfigError(f"{key}: no machine has more than {most}; lower it")
+    return Slots(min(slots, max(trials, 1)), cpus_per_trial)
+
+
+def _reserve(node: str, share: float) -> Any:
+    """Return the placement group that holds a share of one GPU of `node`. Raises ConfigError if it is taken."""
+    group = ray_internals.reserve(node, share)
+    if not group.wait(30):
+        remove_placement_group(group)
+        raise ConfigError("GPUs of the cluster are taken by others; wait, or set resources.trials_per_gpu = 1")
+    return group
+
+
+def _free(groups: list[Any]) -> None:
+    """Free the placement groups in a list, and empty it."""
+    while groups:
+        remove_placement_group(groups[-1])
+        groups.pop()  # only once it is freed: a cluster that was too busy is asked again

@@ -1,4 +1,4 @@
-"""The one function that Ray runs: train one trial, report every epoch, save a checkpoint when that pays."""
+"""The one function that Ray runs: it trains a trial, reports every epoch, and saves a checkpoint when that pays."""
 
 import gc
 import math
@@ -22,35 +22,40 @@ from model.train import TrainingState, fit, start
 MEASURED = ("train_loss", "val_loss", "val_accuracy")
 MARGIN = 1.25  # the next epoch may be slower than this one, and writing a checkpoint takes time too
 Report = Callable[[dict[str, Any], Path | None], None]  # one epoch's metrics, and the folder of a checkpoint
-_on_device: dict[tuple[str, str], Dataset] = {}  # the data set of this worker, kept between trials
+Device = tuple[torch.device, list[str]]  # a worker's device, and the ids of its GPUs (none or one)
+_on_device: dict[tuple[str, str], Dataset] = {}  # (its token, device) -> the data set, kept between trials
 
 
 def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
     """Train the trial that `config` (from `Trials.next_config`) describes, on the node's shared copy of the images."""
-    from ray import tune
+    from ray import tune  # not at the top: tests train trials without Ray
 
     def report(metrics: dict[str, Any], folder: Path | None = None) -> None:
         tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(folder) if folder else None)
 
-    gc.freeze()  # what lives now lives as long as the worker: looking through it again would cost 0.3 s a trial
+    gc.freeze()  # today's objects live as long as the worker: to look through them would cost 0.3 s per trial
     try:
-        train_trial(config, data, report, *_device())
+        train_trial(config, data, report, _device)
     except torch.AcceleratorError:
-        os._exit(1)  # its CUDA context is broken for good: a new worker takes the trial over
+        os._exit(1)  # its CUDA context is broken for good; a new worker takes over the trial
     finally:
         gc.collect()
         torch.cuda.empty_cache()  # does nothing where CUDA was never used
 
 
 def train_trial(
-    config: dict[str, Any], data: dict[str, Any], report: Report, device: torch.device, gpus: list[str]
+    config: dict[str, Any],
+    data: dict[str, Any],
+    report: Report,
+    device_of: Callable[[], tuple[torch.device, list[str]]],
 ) -> None:
     """Train a trial to its end, from its newest readable checkpoint or its beginning.
 
-    Whatever goes wrong inside is reported as {"error": text}: the trial fails, the worker lives on. A full disk, which
-    is not the trial's fault and would be the next one's too, is reported as {"no_room": text}.
+    An error is reported as {"error": text}: the trial fails and the worker goes on. A full disk is reported as
+    {"no_room": text}: it is not the trial's fault, and would fail the next one too.
     """
     try:
+        device, gpus = device_of()
         torch.set_num_threads(config["cpus"])
         state, damaged = _begin(config, device)
         about = {
@@ -68,7 +73,7 @@ def train_trial(
 
 
 def to_arrays(data: Dataset) -> dict[str, Any]:
-    """Return what a worker needs of a data set, as arrays that Ray shares between processes. No test images."""
+    """Return a data set without its test images, as arrays that Ray shares between processes."""
     return {
         "name": data.name,
         "classes": data.classes,
@@ -80,17 +85,19 @@ def to_arrays(data: Dataset) -> dict[str, Any]:
 
 
 def dataset_on_device(data: dict[str, Any], device: torch.device) -> Dataset:
-    """Return the data set of `to_arrays` on `device`, without test images; kept until another one is wanted."""
+    """Return the data set that `to_arrays` made, on `device`; it is kept until another one is wanted."""
     key = (data["token"], str(device))
     if key not in _on_device:
         _on_device.clear()
-        train, val = (
-            Split(torch.tensor(images, device=device), torch.tensor(labels, device=device))
-            for images, labels in (data["train"], data["val"])
-        )
+        train, val = _split(data["train"], device), _split(data["val"], device)
         statistics = (data["name"], data["classes"], data["mean"], data["std"])
         _on_device[key] = Dataset(*statistics, train, val, test=empty_like(val), rest=empty_like(train))
     return _on_device[key]
+
+
+def _split(arrays: tuple[Any, Any], device: torch.device) -> Split:
+    images, labels = arrays
+    return Split(torch.tensor(images, device=device), torch.tensor(labels, device=device))
 
 
 def _train(
@@ -103,11 +110,15 @@ def _train(
 ) -> None:
     last_saved = time.monotonic()
     for metrics in fit(state, data):
-        if wrong := [name for name in MEASURED if not math.isfinite(getattr(metrics, name))]:
+        wrong = [name for name in MEASURED if not math.isfinite(getattr(metrics, name))]
+        if wrong:
             reason = f"non-finite {', '.join(wrong)} in epoch {metrics.epoch}"
-            return report({"error": f"{reason}; a lower learning_rate may help"}, None)
-        epoch = {**asdict(metrics), "about": about, **({"damaged": damaged} if damaged else {})}
-        damaged = None
+            report({"error": f"{reason}; a lower learning_rate may help"}, None)
+            return
+        epoch = {**asdict(metrics), "about": about}
+        if damaged:  # reported once
+            epoch["damaged"] = damaged
+            damaged = None
         due = time.monotonic() - last_saved + MARGIN * metrics.seconds >= config["may_be_lost"]
         if due or metrics.epoch in config["rungs"] or metrics.epoch == state.hyperparameters.epochs:
             with tempfile.TemporaryDirectory() as folder:
@@ -116,11 +127,10 @@ def _train(
             last_saved = time.monotonic()
         else:
             report(epoch, None)
-    return None
 
 
 def _begin(config: dict[str, Any], device: torch.device) -> tuple[TrainingState, str | None]:
-    """Return the trial's newest readable checkpoint, else its beginning; and what was wrong with newer ones."""
+    """Return the training at the newest readable checkpoint, or at its start, and what was wrong with newer ones."""
     damaged = []
     for path in config["checkpoints"]:
         try:
@@ -131,16 +141,16 @@ def _begin(config: dict[str, Any], device: torch.device) -> tuple[TrainingState,
         return state, _trained_again(damaged, f"from epoch {state.epoch}")
     hyperparameters = Hyperparameters(**config["hyperparameters"])
     state = start(hyperparameters, seed=config["seed"], number=config["number"], device=device)
-    return state, _trained_again(damaged, "from its beginning")  # the same numbers, only later
+    return state, _trained_again(damaged, "from its beginning")  # leads to the same numbers, only later
 
 
 def _trained_again(damaged: list[str], where: str) -> str | None:
     return f"{'; '.join(damaged)}: trained again {where}" if damaged else None
 
 
-def _device() -> tuple[torch.device, list[str]]:
+def _device() -> Device:
     """Return the device of this worker and the ids of the GPUs that Ray gave it (none or one)."""
-    import ray
+    import ray  # as above
 
     gpus = [str(gpu) for gpu in ray.get_runtime_context().get_accelerator_ids().get("GPU", [])]
     if not gpus:

@@ -1,4 +1,4 @@
-"""Notices that Ray itself is gone. Ray would end this process without a word, up to a minute later."""
+"""The watchdog, which notices that Ray itself is gone. Ray would end this process silently, up to a minute later."""
 
 import socket
 import threading
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 
 import ray
 
-PERIOD, MISSES = 1.0, 3  # seconds between two looks, and how many must fail in a row
-CONNECT_TIMEOUT = 5.0
+PERIOD, MISSES = 1.0, 3  # seconds between two checks, and how many must fail in a row
+CONNECT_TIMEOUT = 5.0  # seconds
 
 
 @dataclass(frozen=True)
 class Lifelines:
-    """The two processes that a driver can't do without: the address of the GCS, the socket of this machine's raylet."""
+    """The processes that a driver depends on: Ray's GCS, by its address, and this machine's raylet, by its socket."""
 
     gcs: str
     raylet: str
 
     def missing(self) -> str | None:
-        """Return which of the two no longer answers; None if both do. A dead one refuses at once."""
+        """Return which of the two processes no longer answers; None if both do. A dead one refuses at once."""
         host, _, port = self.gcs.rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
@@ -36,7 +36,7 @@ class Lifelines:
 
 
 def lifelines() -> Lifelines:
-    """Return those of the Ray that this process is connected to."""
+    """Return the lifelines of the Ray that this process is connected to."""
     context = ray.get_runtime_context()
     [here] = [node for node in ray.nodes() if node["NodeID"] == context.get_node_id()]
     return Lifelines(context.gcs_address, here["RayletSocketName"])
@@ -44,9 +44,10 @@ def lifelines() -> Lifelines:
 
 @contextmanager
 def watching(on_gone: Callable[[str], None]) -> Iterator[threading.Event]:
-    """Yield an event; should Ray go, set it, then call `on_gone` (in a thread of its own) with what is missing.
+    """Watch over Ray while the body runs. Yields an event that is set when Ray is gone.
 
-    The caller's own thread may then hang within Ray for good: `on_gone` has to end the process.
+    `on_gone` is then called, in a thread of its own, with what is missing. It has to end the process, since the
+    caller's own thread may hang within Ray for good.
     """
     gone, over, lines = threading.Event(), threading.Event(), lifelines()
 

@@ -1,7 +1,7 @@
-"""The checkpoints of a trial: its newest and the one before, and when they may be deleted.
+"""The checkpoints of a trial: where its two newest ones lie, and when they may be deleted.
 
-Two are kept while a trial runs, so that a damaged newest one costs a few epochs and not the trial. A checkpoint's path
-is stored relative to the run folder, which may be moved or copied.
+Two are kept while a trial runs, so that damage to the newest costs a few epochs and not the whole trial. A checkpoint's
+path is stored relative to the run folder, which may be moved or copied.
 """
 
 import shutil
@@ -11,19 +11,19 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from model.errors import ConfigError
-from search.store.study import StoredStudy
+from search.store.study import BEFORE, NEWEST, StoredStudy
 
-NEWEST, BEFORE = "saved_state", "state_before"  # user attributes: {"place": path below the run folder, "epoch": number}
+# User attributes of a trial, each {"place": path below the run folder, "epoch": number}. Runs on disk have these names.
 
 
 def remember(run_dir: Path, study: StoredStudy, number: int, checkpoint: Path, epoch: int) -> list[Path]:
-    """Store where the trial's newest checkpoint lies; return the folders that nothing needs once this is stored."""
+    """Store the path of a trial's newest checkpoint; return the folders that are not needed once it is stored."""
     earlier = study.trial(number).user_attrs
     newest = {"place": str(checkpoint.relative_to(run_dir.absolute())), "epoch": epoch}
     study.set_attributes(number, **{BEFORE: earlier.get(NEWEST), NEWEST: newest})
     kept = {_attempt(run_dir, stored) for stored in (newest, earlier.get(NEWEST)) if stored}
     before = [_attempt(run_dir, stored) for stored in (earlier.get(NEWEST), earlier.get(BEFORE)) if stored]
-    return [attempt for attempt in before if attempt not in kept]  # within one attempt Ray deletes the older ones
+    return [attempt for attempt in before if attempt not in kept]  # Ray itself deletes the older ones of one attempt
 
 
 def paths(run_dir: Path, attributes: dict[str, Any]) -> list[str]:
@@ -38,7 +38,7 @@ def epoch_of(attributes: dict[str, Any]) -> int:
 
 
 def delete_unneeded(run_dir: Path, study: StoredStudy, ended: FrozenTrial, keep: int | None) -> None:
-    """Delete the checkpoints that nothing needs once `ended` has ended.
+    """Delete the checkpoints that are not needed once the trial `ended` has ended.
 
     The `keep` best complete trials keep theirs; with None all complete trials do.
     """
@@ -46,8 +46,9 @@ def delete_unneeded(run_dir: Path, study: StoredStudy, ended: FrozenTrial, keep:
         unneeded = [] if ended.state == TrialState.COMPLETE else [ended]
     else:
         best = study.best(keep + 1)
-        displaced = best[keep:]
-        unneeded = displaced if ended.number in {kept.number for kept in best[:keep]} else [*displaced, ended]
+        unneeded = best[keep:]  # displaced by `ended`, if any
+        if ended.number not in {trial.number for trial in best[:keep]}:
+            unneeded.append(ended)
     for trial in unneeded:
         delete(run_dir, trial.user_attrs)
 
@@ -55,16 +56,18 @@ def delete_unneeded(run_dir: Path, study: StoredStudy, ended: FrozenTrial, keep:
 def delete(run_dir: Path, attributes: dict[str, Any]) -> None:
     """Delete a trial's checkpoints, together with Ray's folders of those attempts."""
     for name in (NEWEST, BEFORE):
-        if stored := attributes.get(name):
+        stored = attributes.get(name)
+        if stored:
             shutil.rmtree(_attempt(run_dir, stored), ignore_errors=True)
 
 
 def _attempt(run_dir: Path, stored: dict[str, Any]) -> Path:
-    """Return the folder of one attempt at a trial; it holds the checkpoints of that attempt alone.
+    """Return the folder of one attempt at a trial, which holds only the checkpoints of that attempt.
 
-    Raises ConfigError for a path outside ray/: whoever may write to the study must not delete other files with it.
+    Raises ConfigError for a path outside ray/: a study that others can write to must not make us delete other files.
     """
     path = PurePosixPath(str(stored["place"]))
-    if path.parts[:1] != ("ray",) or len(path.parts) < 3 or ".." in path.parts:
+    inside_ray = path.parts[:1] == ("ray",) and len(path.parts) >= 3 and ".." not in path.parts
+    if not inside_ray:
         raise ConfigError(f"{run_dir}: its study names {str(path)!r} as a checkpoint, which lies outside ray/")
     return (run_dir / path).parent

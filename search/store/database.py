@@ -1,4 +1,4 @@
-"""The database that studies lie in: a file of SQLite in the run's folder, or a PostgreSQL that many runs share."""
+"""The database that holds the studies: an SQLite file in the run's folder, or a PostgreSQL that many runs share."""
 
 import os
 import sqlite3
@@ -15,11 +15,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from model.errors import ConfigError, causes, is_full
 
-# Ten seconds to connect; a server that vanished without a word is noticed within half a minute.
+# Ten seconds to connect; half a minute to notice that a server has vanished without closing the connection.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
 PATIENCE |= {"tcp_user_timeout": 30_000}
-INDEX_BYTES = 2**16  # twice what SQLite's index of a log takes at least
-LOCK_NOT_AVAILABLE = "55P03"
+INDEX_BYTES = 2**16  # twice the least size of the index that SQLite keeps of a write-ahead log
+LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock that was not free in time
 
 
 def file_url(path: Path) -> str:
@@ -27,17 +27,22 @@ def file_url(path: Path) -> str:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """For reading alone. Where there is no log SQLite needs no index of one, for which a full disk has no room; nor
-    can anyone begin to write then."""
-    log = path.with_name(f"{path.name}-wal").exists()
-    how = "mode=ro&immutable=1" if not log and disk_usage(path.parent).free < INDEX_BYTES else "mode=ro"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", timeout=30, uri=True)
+    """Return a connection to the SQLite file `path` that can only read.
+
+    On a full disk SQLite has no room for the index of a log. Where there is no log either, nobody is writing, and
+    nobody can begin to: the file may be opened as immutable, which needs no index.
+    """
+    mode = "mode=ro"
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    if not has_log and disk_usage(path.parent).free < INDEX_BYTES:
+        mode += "&immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout=30, uri=True)
 
 
 def open_file(path: Path) -> RDBStorage:
-    """The database in `path`, created if absent. WAL survives killed processes and is ten times as fast.
+    """Return the database in the file `path`, created if absent. Raises ConfigError if it is damaged.
 
-    Raises ConfigError for a database that is damaged.
+    It writes a log ahead (WAL), which survives a killed process and is ten times as fast.
     """
     if path.exists():
         _check_whole(path)
@@ -56,19 +61,22 @@ def open_file(path: Path) -> RDBStorage:
 
 def open_shared(url: str) -> RDBStorage:
     """Return the shared database at `url`, its tables created if absent. Raises ConfigError."""
-    with locked(url, "tables", 30):  # or two searches that both find none would both create them
+    with locked(url, "tables", 30):  # two searches that find no tables must not both create them
         try:
             return RDBStorage(url, engine_kwargs={"connect_args": PATIENCE})
-        except (DBAPIError, StorageInternalError, RuntimeError) as error:  # the last: tables of another Optuna
+        except (DBAPIError, StorageInternalError, RuntimeError) as error:  # RuntimeError: tables of another Optuna
             raise ConfigError(
-                f"{url}: its tables can't be used ({_reason(error)}); see that you may create tables in it, "
+                f"{url}: its tables can't be used ({_reason(error)}); make sure that you may create tables in it, "
                 "or name a database of its own"
             ) from error
 
 
 @contextmanager
 def reading_file(path: Path) -> Iterator[sqlalchemy.Connection]:
-    """A connection on which all queries see one moment, whatever a running search writes. Raises ConfigError."""
+    """Yield a connection to a run's own database on which all queries see one moment. Raises ConfigError.
+
+    A search may go on writing meanwhile.
+    """
     _check_whole(path)
     engine = sqlalchemy.create_engine("sqlite://", creator=lambda: _open(path), poolclass=sqlalchemy.NullPool)
     try:
@@ -83,25 +91,25 @@ def reading_file(path: Path) -> Iterator[sqlalchemy.Connection]:
 
 @contextmanager
 def reading_shared(url: str) -> Iterator[sqlalchemy.Connection]:
-    """The same of a shared database."""
+    """Yield a connection to a shared database on which all queries see one moment. Raises ConfigError."""
     with closing(_connection(url, "REPEATABLE READ")) as connection:
         try:
             yield connection
         except (DBAPIError, ValueError, KeyError) as error:
-            raise ConfigError(f"{url}: can't be read ({_reason(error)}); see to it, then try again") from error
+            raise ConfigError(f"{url}: can't be read ({_reason(error)}); correct the cause, then try again") from error
 
 
 @contextmanager
 def locked(url: str, name: str, wait: int = 2) -> Iterator[None]:
-    """Hold the lock `name` of a shared database, which frees it even when this process is killed.
+    """Hold the lock `name` of a shared database while the body runs; the server frees it if this process is killed.
 
-    Raises ConfigError where another process holds it for more than `wait` seconds.
+    Raises ConfigError if another process still holds it after `wait` seconds.
     """
     with closing(_connection(url, "AUTOCOMMIT")) as connection:
-        # The server, too, should soon notice a machine that vanished with the lock.
+        # The server should soon notice, too, that a machine which held the lock has vanished.
         connection.exec_driver_sql(f"SET lock_timeout = '{wait}s'; SET tcp_keepalives_idle = 30")
         connection.exec_driver_sql("SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3")
-        # This connection says nothing for hours, which some servers are set to end (since PostgreSQL 14).
+        # This connection is silent for hours, and since PostgreSQL 14 a server may be set to end silent ones.
         connection.exec_driver_sql(
             "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
         )
@@ -117,12 +125,12 @@ def locked(url: str, name: str, wait: int = 2) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(DBAPIError):  # with the connection the lock goes too, only later than this process goes on
+            with suppress(DBAPIError):  # closing the connection frees the lock too, but perhaps a moment later
                 connection.exec_driver_sql("SELECT pg_advisory_unlock_all()")
 
 
 def is_locked(url: str, name: str) -> bool:
-    """Whether any process on any machine holds the lock `name`. Raises ConfigError."""
+    """Return whether a process on any machine holds the lock `name` of a shared database. Raises ConfigError."""
     query = """
         SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database ON pg_database.oid = database
         WHERE datname = current_database() AND locktype = 'advisory' AND granted
@@ -133,34 +141,42 @@ def is_locked(url: str, name: str) -> bool:
 
 
 def why_lost(error: BaseException) -> str | None:
-    """Why the database of a study can't be used any more, if that is what `error` says: not of a disk that is full."""
+    """Return why the database of a study can't be used any longer; None if `error` has another cause.
+
+    A full disk counts as another cause.
+    """
     for cause in causes(error):
-        if isinstance(cause, OperationalError) and not (isinstance(cause.orig, sqlite3.Error) and is_full(cause)):
-            return _reason(cause)
+        if isinstance(cause, OperationalError):
+            full_disk = isinstance(cause.orig, sqlite3.Error) and is_full(cause)
+            if not full_disk:
+                return _reason(cause)
     return None
 
 
 def _connection(url: str, isolation_level: Any) -> sqlalchemy.Connection:
-    """A connection of its own, outside any pool. Raises ConfigError where nobody answers."""
+    """Return a new connection to a shared database, outside any pool. Raises ConfigError if no server answers."""
     try:
         engine = sqlalchemy.create_engine(
             url,
             connect_args=PATIENCE,
             poolclass=sqlalchemy.NullPool,
-            pool_reset_on_return=None,  # it is closed, and perhaps broken
+            pool_reset_on_return=None,  # the connection is closed anyway, and may be broken
             isolation_level=isolation_level,
         )
         return engine.connect()
     except ImportError:
-        raise ConfigError(f"{url}: needs psycopg, which is not there; pip install 'psycopg[binary]'") from None
+        raise ConfigError(f"{url}: needs psycopg, which is not installed; pip install 'psycopg[binary]'") from None
     except DBAPIError as error:
         raise ConfigError(
-            f"{url}: no database answers ({_reason(error)}); start it, see who may enter, or correct search.storage"
+            f"{url}: no database answers ({_reason(error)}); start it, check who may enter, or correct search.storage"
         ) from error
 
 
 def _create(path: Path) -> None:
-    """All tables or no file: an empty one is then damage, never what a search left that was killed as it began."""
+    """Create the database in the file `path` with all its tables, or not at all.
+
+    An empty file is then a sign of damage, never what is left of a search that was killed as it began.
+    """
     new = path.with_name(".study.db.new")
     new.unlink(missing_ok=True)
     RDBStorage(file_url(new)).engine.dispose()
@@ -168,10 +184,10 @@ def _create(path: Path) -> None:
 
 
 def _check_whole(path: Path) -> None:
-    """Refuse a file that lost its end or is torn inside. Raises ConfigError.
+    """Raise ConfigError if the SQLite file `path` has lost its end or is torn inside.
 
-    SQLite itself takes an empty file for a new database, and fills what is missing of the last page with zeros, for
-    good as soon as anyone who may write closes it.
+    SQLite itself takes an empty file for a new database and reads the missing part of the last page as zeros, which
+    it writes as soon as any writer closes the file.
     """
     size = path.stat().st_size
     try:
@@ -180,15 +196,17 @@ def _check_whole(path: Path) -> None:
         with closing(_open(path)) as connection:
             [(found,)] = connection.execute("PRAGMA quick_check(1)")
             [(page,)] = connection.execute("PRAGMA page_size")
-        if found != "ok" or size % page:
-            raise sqlite3.DatabaseError(found if found != "ok" else "its end is missing")
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+        if size % page:
+            raise sqlite3.DatabaseError("its end is missing")
     except sqlite3.DatabaseError as error:
         raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: BaseException) -> ConfigError:
     if is_full(error):
-        return ConfigError(f"{path}: no room left on its disk to open it ({_reason(error)}); free some")
+        return ConfigError(f"{path}: its disk has no room left to open it ({_reason(error)}); free some")
     if not os.access(path, os.R_OK):
         return ConfigError(f"{path}: can't be read (permission denied); see to its permissions")
     return ConfigError(
@@ -197,6 +215,6 @@ def _unreadable(path: Path, error: BaseException) -> ConfigError:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line of what the database itself said, which SQLAlchemy and Optuna wrap."""
+    """Return the first line of what the database itself said, which SQLAlchemy and Optuna wrap."""
     cause = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
     return next(iter(str(cause).splitlines()), type(cause).__name__)

@@ -1,4 +1,4 @@
-"""The winner's export in a run's folder: which run it came from, and writing it, scored once on the test images."""
+"""The winner's export in a run's folder: where it came from, and how it is written and scored on the test images."""
 
 import json
 from pathlib import Path
@@ -18,13 +18,13 @@ from search.store import checkpoints
 
 
 def exported(run_dir: Path) -> Path | None:
-    """Return the export folder of a run, if there is one."""
+    """Return the export folder of a run; None if there is none."""
     folder = run_dir / "export"
     return folder if where_it_lies(folder).exists() else None
 
 
 def exported_source(run_dir: Path) -> tuple[dict[str, Any] | None, str | None]:
-    """Return which run the present export came from (None without one), and what is wrong with that export."""
+    """Return the trial that a run's export came from, and what is wrong with the export; None for either if absent."""
     if exported(run_dir) is None:
         return None, None
     try:
@@ -44,8 +44,8 @@ def export_checkpoint(
 ) -> None:
     """Export the newest checkpoint of the trial with these user attributes, scored once on the test images.
 
-    `dataset` holds the images that the trial was trained on; `metrics` are those of the validation; `source` names the
-    trial. Raises ConfigError where the checkpoint can't be read.
+    `dataset` holds the images that the trial was trained on; `metrics` are those on the validation images; `source`
+    names the trial. Raises ConfigError if the checkpoint can't be read.
     """
     try:
         state = load(Path(checkpoints.paths(run_dir, attributes)[0]), torch.device("cpu"))
@@ -61,16 +61,21 @@ def export_checkpoint(
         mean=dataset.mean,
         std=dataset.std,
         metrics={**metrics, "test_accuracy": float(correct), "test_images": len(dataset.test)},
-        provenance={
-            "run": run_dir.name,
-            "source": source,
-            "dataset": dataset.name,
-            "note": FALLBACK_NOTE if dataset.name == FALLBACK else "",
-            "training_images": len(dataset.train),
-            "node": attributes.get("node"),
-            "device": attributes.get("device"),
-            "versions": json.loads((run_dir / "environment.json").read_text(encoding="utf-8"))["versions"],
-        },
+        provenance=_provenance(run_dir, dataset, attributes, source),
         labels=dataset.test.labels,
         probabilities=probabilities,
     )
+
+
+def _provenance(run_dir: Path, dataset: Dataset, attributes: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
+    environment = json.loads((run_dir / "environment.json").read_text(encoding="utf-8"))
+    return {
+        "run": run_dir.name,
+        "source": source,
+        "dataset": dataset.name,
+        "note": FALLBACK_NOTE if dataset.name == FALLBACK else "",
+        "training_images": len(dataset.train),
+        "node": attributes.get("node"),
+        "device": attributes.get("device"),
+        "versions": environment["versions"],
+    }

@@ -1,4 +1,4 @@
-"""What a run's folder must be before a search may work in it: ours, whole, of the same search and the same images."""
+"""The checks of a run's folder before a search works in it: is it ours, whole, of the same search and images?"""
 
 import os
 from pathlib import Path
@@ -16,11 +16,11 @@ LEFT_BY_TRIALS = ("export", "ray/*/*/checkpoint_*")
 
 
 def folder_of(out: Path, name: str) -> Path:
-    """Return the folder of the run `name` below `out`. Raises ConfigError for a name or path that can't be one."""
+    """Return the folder of the run `name` below `out`. Raises ConfigError if the name or path can't be a folder's."""
     if not name or name in (".", "..") or "/" in name or "\0" in name:
         raise ConfigError(f"--name {name}: must be the name of one folder, without '/'")
     path = str((out / name).absolute())
-    if "\n" in path or path.encode("utf-8", "replace").decode() != path:  # the study's address can't hold it
+    if "\n" in path or path.encode("utf-8", "replace").decode() != path:  # or the database's URL could not hold it
         raise ConfigError(f"{path}: a run's folder needs a name on one line, in UTF-8; choose another --out or --name")
     return out / name
 
@@ -28,7 +28,7 @@ def folder_of(out: Path, name: str) -> Path:
 def write_resolved(
     run_dir: Path, experiment: Experiment, data: Dataset, digest: str, chosen: dict[str, Any] | None = None
 ) -> None:
-    """Write experiment.toml: the configuration, what was found out about the images, and what the engine chose."""
+    """Write a run's experiment.toml: the configuration, facts about the images, and the engine's choices."""
     shared = {"study": location.name_in_shared(run_dir)} if experiment.search.storage else {}
     automatic = {
         **shared,
@@ -43,25 +43,19 @@ def write_resolved(
 
 
 def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> bool:
-    """Refuse a folder that holds something else, or the same search without --resume. Raises ConfigError.
+    """Return whether a trial of this search has begun in the folder. Raises ConfigError if the search may not use it.
 
-    Returns whether any trial has begun: a search that ended before (no cluster at --address, say) left nothing to
-    resume.
+    It may not use a folder that holds something else, or, without `resume`, one in which its trials have begun. A
+    search that ended before its first trial (no cluster at --address, say) left nothing to resume.
     """
     if not run_dir.is_dir() or not any(run_dir.iterdir()):
         return False
     is_run = location.is_run(run_dir)
     if not (run_dir / "lock").exists() and not is_run:
-        raise ConfigError(f"{run_dir}: is there and is no run of ours (no study.db); choose another --name")
+        raise ConfigError(f"{run_dir}: already exists and is not a run (no study.db); choose another --name")
     begun = [trial.state for trial in read_trials(run_dir) if trial.state != "waiting"] if is_run else []
     if not begun:
-        patterns = LEFT_BY_TRIALS if is_run else (*LEFT_BY_TRIALS, "study.db-wal")
-        if trained := next((found for pattern in patterns for found in run_dir.glob(pattern)), None):
-            raise ConfigError(
-                f"{run_dir}: its study is gone or holds no trial, though {trained.relative_to(run_dir)} is there; "
-                "restore study.db or experiment.toml from a copy, see where search.storage leads, or choose another "
-                "--name"
-            )
+        _check_nothing_trained(run_dir, LEFT_BY_TRIALS if is_run else (*LEFT_BY_TRIALS, "study.db-wal"))
         return False
     if not resume:
         holds = ", ".join(f"{begun.count(state)} {state}" for state in dict.fromkeys(begun))
@@ -77,7 +71,7 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> bool
 
 
 def check_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
-    """A search must not go on with other images than it began with. Raises ConfigError."""
+    """Raise ConfigError if the search in a run's folder began with other images than those in `dataset`."""
     if not (run_dir / "experiment.toml").exists():
         return
     before = load_resolved(run_dir).automatic
@@ -89,8 +83,18 @@ def check_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
 
 
 def owner_warning(run_dir: Path) -> str | None:
-    """Return what to tell where the folder belongs to another user; None where it is one's own."""
+    """Return a warning if the run's folder belongs to another user; None if it is the user's own."""
     owner = run_dir.stat().st_uid
     if owner == os.getuid():
         return None
     return f"{run_dir} belongs to another user (id {owner}): to go on with it is to trust them with this run"
+
+
+def _check_nothing_trained(run_dir: Path, patterns: tuple[str, ...]) -> None:
+    """Raise ConfigError if a run without any trial holds files of these `patterns`, which only trials leave."""
+    for pattern in patterns:
+        for trained in run_dir.glob(pattern):
+            raise ConfigError(
+                f"{run_dir}: its study is gone or holds no trial, though {trained.relative_to(run_dir)} is there; "
+                "restore study.db or experiment.toml from a copy, check search.storage, or choose another --name"
+            )

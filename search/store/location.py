@@ -1,4 +1,4 @@
-"""Where the study of a run lies: a file in its folder, or a database that it shares with other runs."""
+"""The location of a run's study: a file in the run's folder, or a database that it shares with other runs."""
 
 import re
 import secrets
@@ -19,14 +19,14 @@ from search.store.study import CONFIRM, REFIT, SEARCH
 
 @dataclass(frozen=True)
 class SharedStudy:
-    """A database that several runs share, and what the names of one run's studies begin with there."""
+    """The URL of a database that several runs share, and the prefix of one run's study names in it."""
 
     url: str
     name: str
 
 
 def is_run(run_dir: Path) -> bool:
-    """Return whether `run_dir` is a run: its study lies there, or in the database that its configuration names."""
+    """Return whether `run_dir` is a run: it holds a study, or its configuration names the database that does."""
     return (run_dir / "study.db").exists() or shared_study(run_dir) is not None
 
 
@@ -37,7 +37,7 @@ def check_run(run_dir: Path) -> None:
 
 
 def name_in_shared(run_dir: Path) -> str:
-    """Return the run's name in a shared database: made once, then kept in experiment.toml."""
+    """Return the run's name in a shared database: the one in experiment.toml, or else a new one."""
     shared = shared_study(run_dir)
     readable = re.sub(r"[^\w.-]", "-", run_dir.absolute().name)
     return shared.name if shared else f"{readable}-{secrets.token_hex(4)}"
@@ -62,19 +62,22 @@ def open_storage(run_dir: Path) -> RunStorage:
 
 
 def sole_driver(run_dir: Path) -> AbstractContextManager[None]:
-    """Refuse, with ConfigError, a second driver of the same study in a shared database: its folder may be copied."""
+    """Return a context manager that holds the run's lock in a shared database, if it uses one. Raises ConfigError.
+
+    The lock in the run's folder is not enough there: a copy of the folder leads to the same study.
+    """
     shared = shared_study(run_dir)
     return database.locked(shared.url, shared.name) if shared else nullcontext()
 
 
 def is_driven(run_dir: Path) -> bool:
-    """Return whether a driver is at work on the run now, on any machine if its database is shared."""
+    """Return whether a driver is at work on the run now; on any machine, if the run's database is shared."""
     shared = shared_study(run_dir)
     return is_live(run_dir) or (shared is not None and database.is_locked(shared.url, shared.name))
 
 
 def discard(run_dir: Path) -> None:
-    """Remove the study of a run in which no trial has begun, and its configuration."""
+    """Delete the studies and the configuration of a run in which no trial has begun."""
     shared = shared_study(run_dir)
     if shared:
         with sole_driver(run_dir):

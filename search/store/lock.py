@@ -1,4 +1,4 @@
-"""One driver per run folder: the lock it holds, who holds it, and whether anyone does."""
+"""The lock of a run's folder, which keeps a second driver out: take it, and see whether anyone holds it."""
 
 import errno
 import fcntl
@@ -16,20 +16,20 @@ WITHOUT_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 
 @contextmanager
 def run_lock(run_dir: Path) -> Iterator[None]:
-    """Held by a driver for as long as it lives; the kernel frees it even when the driver is killed.
+    """Hold the run's lock while the body runs; the kernel frees it if this process is killed.
 
-    The file names process and host for whoever finds it taken. Raises ConfigError, naming them, or where the file
-    system of `run_dir` has no locks.
+    The lock's file names its holder's process and host. Raises ConfigError, naming them, if another process holds the
+    lock, and if the file system of `run_dir` has no locks.
     """
     from filelock import FileLock, Timeout
 
     path = run_dir / "lock"
-    before = _holder(path)  # trying may empty the file with older versions of filelock
+    before = _holder(path)  # older versions of filelock may empty the file when they try the lock
     lock = FileLock(path, timeout=2)
     try:
-        with warnings.catch_warnings(action="ignore"):  # what it warns of is told below
+        with warnings.catch_warnings(action="ignore"):  # the error below says what it warns of
             held = lock.acquire()
-        # Where the kernel has no locks filelock may make do with a file's existence, which outlives a killed driver.
+        # Without locks in the kernel filelock may rely on a file's existence, which outlives a killed driver.
         if type(lock) is not FileLock:
             lock.release()
             raise NotImplementedError("Function not implemented")
@@ -41,18 +41,14 @@ def run_lock(run_dir: Path) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in WITHOUT_LOCKS:
             raise
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"{run_dir}: its file system has no locks ({reason}), so nothing would keep a second search out; "
-            "choose an --out on a disk of this machine"
-        ) from None
+        raise _without_locks(run_dir, error) from None
     with held:
         path.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
         yield
 
 
 def is_live(run_dir: Path) -> bool:
-    """Whether a driver holds the run at this moment. Needs no right to write."""
+    """Return whether a driver holds the run's lock at this moment. Needs no right to write."""
     try:
         with (run_dir / "lock").open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -63,8 +59,16 @@ def is_live(run_dir: Path) -> bool:
     return False
 
 
+def _without_locks(run_dir: Path, error: Exception) -> ConfigError:
+    reason = getattr(error, "strerror", None) or error
+    return ConfigError(
+        f"{run_dir}: its file system has no locks ({reason}), so nothing would keep a second search out; "
+        "choose an --out on a disk of this machine"
+    )
+
+
 def _holder(path: Path) -> str:
-    """What the last holder wrote of itself; nothing where it can't be read."""
+    """Return what the last holder of the lock wrote about itself; "" if that can't be read."""
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):

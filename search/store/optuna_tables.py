@@ -1,7 +1,7 @@
-"""Optuna's own tables, read and written by plain SQL: the one file that knows how Optuna keeps a trial.
+"""Optuna's own tables, read and written by plain SQL: the one file that knows how Optuna stores a trial.
 
-Optuna's interface takes one transaction per value and forty times as long to read all trials. What is written here is
-what `optuna.storages.RDBStorage` writes (read in optuna 5.0.0, optuna/storages/_rdb/models.py, schema version 12);
+Optuna's interface takes one transaction per value, and forty times as long to read all trials. This file writes what
+`optuna.storages.RDBStorage` writes (read in optuna 5.0.0, optuna/storages/_rdb/models.py, schema version 12);
 `tests/search/store/test_optuna_tables.py` compares the two, so that a new Optuna with other tables is noticed.
 """
 
@@ -15,13 +15,15 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, DateTime, bindparam, text
 
+TIMES = (bindparam("start", type_=DateTime), bindparam("complete", type_=DateTime))
 INSERT_TRIAL = text(
     "INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete) "
-    "VALUES (:number, :study, :state, :start, :complete) RETURNING trial_id"
-).bindparams(bindparam("start", type_=DateTime), bindparam("complete", type_=DateTime))
+    "VALUES (:number, :study, :state, :start, :complete)"
+).bindparams(*TIMES)
+RETURNING_TRIAL = text(f"{INSERT_TRIAL.text} RETURNING trial_id").bindparams(*TIMES)
 UPDATE_STATE = text(
     "UPDATE trials SET state = :state, datetime_start = :start, datetime_complete = :complete WHERE trial_id = :trial"
-).bindparams(bindparam("start", type_=DateTime), bindparam("complete", type_=DateTime))
+).bindparams(*TIMES)
 SET_VALUE = text(
     "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (:trial, 0, :value, 'FINITE') "
     "ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value"
@@ -36,7 +38,7 @@ SET_PARAM = text(
     "VALUES (:trial, :name, :value, :distribution) ON CONFLICT (trial_id, param_name) "
     "DO UPDATE SET param_value = excluded.param_value, distribution_json = excluded.distribution_json"
 )
-# Keys in the order in which they were written.
+# The columns that give attributes in the order in which they were written.
 USER_KEY, SYSTEM_KEY = "trial_user_attribute_id", "trial_system_attribute_id"
 SET_ATTRIBUTE = {
     table: text(
@@ -52,9 +54,12 @@ SET_ATTRIBUTE = {
 
 
 def insert_trial(connection: Connection, study: int, trial: FrozenTrial) -> int:
-    """Write a new trial, with the attributes that it has, to the study of that row; return the trial's own row."""
+    """Write a new trial and its attributes; return its row. `study` is the row of its study."""
     values = {"number": trial.number, "study": study, **_state(trial)}
-    row = int(connection.execute(INSERT_TRIAL, values).scalar_one())
+    if connection.dialect.name == "sqlite":  # which knows RETURNING from 3.35 on
+        row = connection.execute(INSERT_TRIAL, values).lastrowid
+    else:
+        row = connection.execute(RETURNING_TRIAL, values).scalar_one()
     for key, value in trial.user_attrs.items():
         set_attribute(connection, "trial_user_attributes", row, key, value)
     for key, value in trial.system_attrs.items():
@@ -63,42 +68,31 @@ def insert_trial(connection: Connection, study: int, trial: FrozenTrial) -> int:
 
 
 def update_state(connection: Connection, row: int, trial: FrozenTrial) -> None:
-    """Write the state, the times and the value of a trial."""
+    """Write the state, the times and the value of the trial in `row`."""
     connection.execute(UPDATE_STATE, {"trial": row, **_state(trial)})
     if trial.values is not None:
         connection.execute(SET_VALUE, {"trial": row, "value": trial.value})
 
 
 def set_param(connection: Connection, row: int, name: str, value: float, distribution: BaseDistribution) -> None:
-    """Write one parameter; `value` is in the distribution's internal representation."""
+    """Write one parameter of the trial in `row`; `value` is in the distribution's internal representation."""
     parameter = {"trial": row, "name": name, "value": value, "distribution": distribution_to_json(distribution)}
     connection.execute(SET_PARAM, parameter)
 
 
 def set_intermediate(connection: Connection, row: int, step: int, value: float) -> None:
-    """Write a (finite) value of a step; a repeated step replaces the earlier value."""
+    """Write the (finite) value after a step of the trial in `row`; a repeated step replaces the earlier value."""
     connection.execute(SET_INTERMEDIATE, {"trial": row, "step": step, "value": value})
 
 
 def set_attribute(connection: Connection, table: str, row: int, key: str, value: Any) -> None:
-    """Write an attribute of a trial or a study to `table`, one of `SET_ATTRIBUTE`."""
+    """Write an attribute of the trial or study in `row`; `table` is a key of `SET_ATTRIBUTE`."""
     connection.execute(SET_ATTRIBUTE[table], {"owner": row, "key": key, "value": json.dumps(value)})
 
 
-def read_trials(connection: Connection, study: str) -> dict[int, FrozenTrial]:
-    """Return the trials of the study of that name, by their rows, in the order of their numbers."""
-    rows = text(
-        "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials JOIN studies USING (study_id) "
-        "WHERE study_name = :study ORDER BY number"
-    ).columns(datetime_start=DateTime, datetime_complete=DateTime)
-    trials = {
-        row: FrozenTrial(
-            number=number, state=TrialState[state], value=None, datetime_start=_local(start),
-            datetime_complete=_local(complete), params={}, distributions={}, user_attrs={}, system_attrs={},
-            intermediate_values={}, trial_id=row,
-        )
-        for row, number, state, start, complete in connection.execute(rows, {"study": study})
-    }  # fmt: skip
+def read_study(connection: Connection, study: str) -> dict[int, FrozenTrial]:
+    """Return the trials of the study named `study`, as row -> trial, in the order of their numbers."""
+    trials = _rows_of_trials(connection, study)
     for row, name, value, stored in _of_trials(
         connection, study, "trial_params", "param_name, param_value, distribution_json", "param_id"
     ):
@@ -116,6 +110,22 @@ def read_trials(connection: Connection, study: str) -> dict[int, FrozenTrial]:
     for row, value in _of_trials(connection, study, "trial_values", "t.value", "trial_value_id"):
         trials[row].value = value
     return trials
+
+
+def _rows_of_trials(connection: Connection, study: str) -> dict[int, FrozenTrial]:
+    """Return what the table `trials` holds of a study: row -> trial, without values, parameters and attributes."""
+    rows = text(
+        "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials JOIN studies USING (study_id) "
+        "WHERE study_name = :study ORDER BY number"
+    ).columns(datetime_start=DateTime, datetime_complete=DateTime)
+    return {
+        row: FrozenTrial(
+            number=number, state=TrialState[state], value=None, datetime_start=_local(start),
+            datetime_complete=_local(complete), params={}, distributions={}, user_attrs={}, system_attrs={},
+            intermediate_values={}, trial_id=row,
+        )
+        for row, number, state, start, complete in connection.execute(rows, {"study": study})
+    }  # fmt: skip
 
 
 def _of_trials(connection: Connection, study: str, table: str, columns: str, order: str) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What a run was made from and with: versions, commit, machine, the digest of its images."""
+"""The provenance of a run: versions, commit, machine, and the digest of its images."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ PACKAGES = ("torch", "torchvision", "ray", "optuna", "pandas", "matplotlib", "pi
 
 
 def data_digest(dataset: Dataset) -> str:
-    """SHA-256 over the images and labels that are trained and validated on."""
+    """Return the SHA-256 of the images and labels that are trained and validated on."""
     digest = hashlib.sha256()
     for split in (dataset.train, dataset.val):
         digest.update(split.images.numpy().tobytes())
@@ -27,7 +27,7 @@ def data_digest(dataset: Dataset) -> str:
 
 
 def environment(experiment: Experiment) -> dict[str, Any]:
-    """What environment.json holds: versions, commit, machine, seed, command line."""
+    """Return the contents of environment.json: versions, commit, machine, seed, command line."""
     return {
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "commit": _commit(),
@@ -39,8 +39,8 @@ def environment(experiment: Experiment) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of this source tree; None where it is installed without one."""
-    here = Path(__file__).parent.parent
+    """Return the commit of this source tree; None where there is no git repository."""
+    here = Path(__file__).parents[2]
     if not (here / ".git").exists():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Trials as a person asks about them, read from the disk alone: on a running, a killed or a finished run."""
+"""The trials of a run as a person sees them, read from the database alone: of a running, killed or finished run."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ ENDED = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialStat
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial as a person asks about it. `state` is complete, pruned, failed, running, interrupted or waiting."""
+    """One trial as a person sees it. `state` is complete, pruned, failed, running, interrupted or waiting."""
 
     number: int
     state: str
@@ -27,24 +27,24 @@ class TrialRecord:
 
 
 def read_trials(run_dir: Path, name: str = SEARCH) -> list[TrialRecord]:
-    """Return all trials of a run's study in the order of their numbers, also while another process writes.
+    """Return all trials of a run's study `name`, in the order of their numbers. Raises ConfigError.
 
-    Raises ConfigError.
+    Another process may write to the study meanwhile.
     """
     check_run(run_dir)
     live, shared = is_driven(run_dir), shared_study(run_dir)
     if shared is None:
         with database.reading_file(run_dir / "study.db") as connection:
-            trials = optuna_tables.read_trials(connection, name)
+            trials = optuna_tables.read_study(connection, name)
     else:
         with database.reading_shared(shared.url) as connection:
             begun = sqlalchemy.inspect(connection).has_table("studies")
-            trials = optuna_tables.read_trials(connection, f"{shared.name}/{name}") if begun else {}
+            trials = optuna_tables.read_study(connection, f"{shared.name}/{name}") if begun else {}
     return [record_of(trial, live) for trial in trials.values()]
 
 
 def record_of(trial: FrozenTrial, live: bool) -> TrialRecord:
-    """Return Optuna's record of a trial as a person asks about it; `live`: a driver is at work on the study."""
+    """Return an Optuna trial as a person sees it; `live` says whether a driver is at work on the study."""
     epochs, attributes = [], {}
     for key, value in trial.user_attrs.items():
         if key.startswith(EPOCH):

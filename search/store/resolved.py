@@ -1,4 +1,4 @@
-"""experiment.toml in a run's folder: the configuration with all that was chosen for it, signed against damage."""
+"""experiment.toml in a run's folder: the configuration with all defaults and choices, and a digest of its own text."""
 
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ DIGEST = "# sha256 "  # begins the last line of a resolved configuration; the SH
 
 
 def differences(old: Experiment, new: Experiment) -> str | None:
-    """Return the first key in which `new` is another search than `old`; number of trials and resources may differ."""
+    """Return the first key that makes `new` another search than `old`; None if only trials or resources differ."""
     exempt: dict[str, Any] = {"resources": True, "automatic": True, "search": {"trials"}}
     return _first_difference(_comparable(old, exempt), _comparable(new, exempt))
 
 
 def resolved(experiment: Experiment, automatic: dict[str, Any]) -> str:
-    """Return the TOML text of the whole configuration, defaults and automatic choices included, and its SHA-256."""
+    """Return the TOML text of the whole configuration, with defaults and automatic choices, and its own SHA-256."""
     import tomli_w
 
     table = experiment.model_dump(exclude_none=True)
@@ -27,7 +27,7 @@ def resolved(experiment: Experiment, automatic: dict[str, Any]) -> str:
 
 
 def load_resolved(run_dir: Path) -> Experiment:
-    """Return the configuration that a run was made with. Raises ConfigError unless it is as `resolved` wrote it."""
+    """Return the configuration in a run's folder. Raises ConfigError unless its text is as `resolved` returned it."""
     path = run_dir / "experiment.toml"
     try:
         text = path.read_bytes().decode()
@@ -42,7 +42,7 @@ def load_resolved(run_dir: Path) -> Experiment:
             f"{path}: damaged or edited (its last line is not the SHA-256 of the others); put back what the search "
             "wrote, as report/index.html shows it; to change a search edit your own CONFIG"
         )
-    return parse_text(path, text)  # of any size: a search wrote it
+    return parse_text(path, text)  # without a limit on its size: a search wrote it
 
 
 def _signed(text: str) -> str:
@@ -57,9 +57,9 @@ def _comparable(experiment: Experiment, exempt: dict[str, Any]) -> dict[str, Any
 
 def _first_difference(old: Any, new: Any, key: str = "") -> str | None:
     if isinstance(old, dict) and isinstance(new, dict):
-        for name in [*old, *(name for name in new if name not in old)]:
-            below = f"{key}.{name}" if key else str(name)
-            if found := _first_difference(old.get(name), new.get(name), below):
+        for name in dict.fromkeys([*old, *new]):
+            found = _first_difference(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+            if found:
                 return found
         return None
     return None if old == new else f"{key} was {old!r} and is now {new!r}"

@@ -1,4 +1,4 @@
-"""Stage: what one call of the engine works through, with its limits: the search, its confirmation, the refit."""
+"""Stage: one study for the engine to work through, with its limits: the search, its confirmation or the refit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,10 @@ from search.store.study import StoredStudy
 
 @dataclass(frozen=True)
 class Stage:
-    """A study that is worked through, with its space, the seed of its trials and its limits.
+    """A study for the engine to work through, with its space, the seed of its trials and its limits.
 
-    `trials` is the number of trials to suggest; 0 works off what is in line. `kept_checkpoints` is how many of the
-    best complete trials keep their checkpoint on disk (None: all).
+    `trials` is the number of trials to suggest; with 0 only those already in the study are run. `kept_checkpoints` is
+    how many of the best complete trials keep their checkpoint on disk (None: all). Times are in seconds.
     """
 
     run_dir: Path
@@ -28,6 +28,6 @@ class Stage:
     kept_checkpoints: int | None = None
 
     def rungs(self, epochs: int) -> list[int]:
-        """Return the epochs after which halving decides on a trial of `epochs`; none for other pruners."""
+        """Return the epochs after which halving decides on a trial of `epochs` epochs; none for other pruners."""
         pruner = self.study.study.pruner
         return pruner.rungs(epochs) if isinstance(pruner, AsyncHalvingPruner) else []

@@ -11,63 +11,69 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 
+from model.errors import ConfigError
 from search.store import optuna_tables
 
 Write = Callable[[Connection], None]
 
 
 class RunStorage(InMemoryStorage):
-    """Keep the studies of one run in memory, and write every change to the run's database.
+    """The studies of one run, kept in memory, with every change written to the run's database.
 
     The driver is the only writer, so nothing is read back. All changes within one `transaction` reach the database
-    together, or not at all. Where a write fails, the memory is ahead of the database: the storage must then not be used
-    any more, and a new one finds what the database has.
+    together, or not at all. If a write fails, the memory is ahead of the database: this storage must not be used again,
+    and a new one starts from what the database holds.
     """
 
     def __init__(self, database: RDBStorage, prefix: str = "") -> None:
-        """`prefix` begins the names of the run's studies in a database that other runs share."""
+        """Take over `database`; `prefix` begins the names of the run's studies where other runs share it."""
         super().__init__()
         self.database = database
         self.prefix = prefix
         self._study_rows: dict[int, int] = {}
         self._trial_rows: dict[int, int] = {}
         self._pending: list[Write] | None = None
+        self.broken = False  # a transaction has failed
 
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError("a run's storage stays in the process that drives it")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write all that the body changes in one transaction; one within another joins it."""
+        """Write all changes that the body makes in one transaction; an inner one joins the outer one."""
         if self._pending is not None:
             yield
             return
-        self._pending = []
+        pending = self._pending = []
         try:
             yield
-            pending = self._pending
+            if pending and not self.broken:
+                with self.database.engine.begin() as connection:
+                    for write in pending:
+                        write(connection)
+        except BaseException:
+            self.broken = True
+            raise
         finally:
             self._pending = None
-        if pending:
-            with self.database.engine.begin() as connection:
-                for write in pending:
-                    write(connection)
 
     def close(self) -> None:
         """Give back the connections to the database."""
         self.database.engine.dispose()
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
-        """Create a study, or load the one of that name that the database has."""
+        """Create the study `study_name`, or load it if the database has it already; return its id in memory."""
         assert study_name is not None
-        study_id = super().create_new_study(directions, study_name)  # raises DuplicatedStudyError if it is in memory
+        study_id = super().create_new_study(directions, study_name)  # raises DuplicatedStudyError if in memory
         with suppress(DuplicatedStudyError):
             self.database.create_new_study(directions, study_name)
         self._study_rows[study_id] = row = self.database.get_study_id_from_name(study_name)
         for key, value in self.database.get_study_system_attrs(row).items():
             super().set_study_system_attr(study_id, key, value)
         with self.database.engine.connect() as connection:
-            stored = optuna_tables.read_trials(connection, study_name)
+            stored = optuna_tables.read_study(connection, study_name)
+        if [trial.number for trial in stored.values()] != list(range(len(stored))):
+            raise ConfigError(f"the study {study_name!r} lacks trials, or has some twice; restore it from a copy")
         for trial_row, trial in stored.items():
             self._trial_rows[super().create_new_trial(study_id, trial)] = trial_row
         return study_id
@@ -75,8 +81,10 @@ class RunStorage(InMemoryStorage):
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Return the trials in `states`. A tuple of WAITING alone would be looked for after the last one found only,
-        but here earlier trials come back, from workers that died.
+        """Return the trials in `states`, or all.
+
+        Given a tuple of WAITING alone, InMemoryStorage looks only after the last waiting trial that it found. Here
+        earlier trials wait again when their workers died, so it gets a set.
         """
         if states == (TrialState.WAITING,):
             states = frozenset((TrialState.WAITING,))

@@ -1,4 +1,4 @@
-"""One Optuna study of a run, which is the truth about its trials: opened, written by events, counted."""
+"""One Optuna study of a run, which is the truth about its trials: how it is opened, written to and counted."""
 
 import time
 from collections.abc import Iterator
@@ -14,12 +14,18 @@ from optuna.trial import FrozenTrial, TrialState
 from search.store.storage import RunStorage
 
 SEARCH, CONFIRM, REFIT = "search", "confirm", "refit"
+# The user attributes of a trial's two checkpoints, {"place": path below the run folder, "epoch": number}. Their names,
+# as stored in the runs that there are, call a checkpoint a state.
+NEWEST, BEFORE = "saved_state", "state_before"
 EPOCH = "epoch:"  # user attributes epoch:1, epoch:2, ... hold the metrics of one epoch each
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What a study holds before anything runs: finished trials, begun ones with and without checkpoint, the rest."""
+    """Numbers of trials in a study before it runs: finished, begun with or without a checkpoint, and still to do.
+
+    `to_do` includes those that were begun.
+    """
 
     kept: int
     continued: int
@@ -29,73 +35,78 @@ class Audit:
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """An Optuna study and the storage that it lies in. Trials are named by their numbers."""
+    """An Optuna study and the storage that holds it. Its methods name a trial by its number."""
 
     name: str
     study: optuna.Study
     storage: RunStorage
 
     def event(self) -> AbstractContextManager[None]:
-        """Write all that happens within in one transaction."""
+        """Return a context manager that writes all changes made within it in one transaction."""
         return self.storage.transaction()
 
     def trials(self, *states: TrialState) -> list[FrozenTrial]:
-        """Return all trials, or those in `states`, in the order of their numbers. They must not be changed."""
+        """Return all trials, or those in `states`, in the order of their numbers. The caller must not change them."""
         return self.study.get_trials(deepcopy=False, states=states or None)
 
     def trial(self, number: int) -> FrozenTrial:
         return self.trials()[number]
 
     def set_attributes(self, number: int, **attributes: Any) -> None:
-        """Set user attributes of a trial that has not ended; those that have the value already stay as they are."""
+        """Set user attributes of a trial that has not ended; write only those whose value changes."""
         trial_id, known = self._id(number), self.trial(number).user_attrs
         for key, value in attributes.items():
             if key not in known or known[key] != value:
                 self.storage.set_trial_user_attr(trial_id, key, value)
 
     def record_epoch(self, number: int, metrics: dict[str, Any]) -> None:
-        """Store the metrics of one epoch. A repeated epoch (after a restart) replaces the earlier one."""
+        """Store the metrics of one epoch of a trial. A repeated epoch (after a restart) replaces the earlier one."""
         self.set_attributes(number, **{f"{EPOCH}{metrics['epoch']}": metrics})
         self.storage.set_trial_intermediate_value(self._id(number), metrics["epoch"], metrics["val_accuracy"])
 
     def finish(self, number: int, state: TrialState, error: str | None = None) -> None:
-        """End a trial. COMPLETE and PRUNED take the last epoch's value: there is no picking of lucky epochs."""
-        self.set_attributes(number, ended=time.time(), **({} if error is None else {"error": error}))
+        """End a trial in `state`. Its value is that of its last epoch, not of its luckiest; a failed one has none."""
+        self.set_attributes(number, ended=time.time())
+        if error is not None:
+            self.set_attributes(number, error=error)
         epochs = self.trial(number).intermediate_values
         values = None if state == TrialState.FAIL else [epochs[max(epochs)]]
         self.storage.set_trial_state_values(self._id(number), state, values)
 
     def requeue(self, number: int) -> None:
-        """Hand a trial back: the next ask returns it with its number, parameters and values."""
+        """Put a running trial back in line: the next ask returns it with its number, parameters and values."""
         self.storage.set_trial_state_values(self._id(number), TrialState.WAITING)
 
     def requeue_interrupted(self) -> None:
-        """Hand back all trials that were running when an earlier driver, or this one, ended."""
+        """Put all trials back in line that were running when this driver, or an earlier one, stopped."""
         with self.event():
             for trial in self.trials(TrialState.RUNNING):
                 self.requeue(trial.number)
 
     def enqueue(self, params: dict[str, Any], **attributes: Any) -> None:
-        """Put a trial with these parameters in line."""
+        """Put a new trial with these parameters and user attributes in line."""
         with self.event():
             self.study.enqueue_trial(params, user_attrs=attributes)
 
     def best(self, count: int | None = None) -> list[FrozenTrial]:
-        """Return the complete trials of highest value, best first; the lower number first among equals."""
+        """Return the `count` best complete trials, or all, best first; of equals the lower number comes first."""
         complete = self.trials(TrialState.COMPLETE)
         return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))[:count]
 
     def audit(self, trials: int = 0) -> Audit:
-        """Count what the study holds of a search of `trials`; 0 counts those alone that are in line."""
+        """Return the numbers of trials that are kept, continued, restarted and still to do.
+
+        `trials` is the number of trials to suggest; with 0 only those already in the study are to do.
+        """
         everything = self.trials()
         kept = [trial for trial in everything if trial.state.is_finished()]
         begun = [trial for trial in everything if not trial.state.is_finished() and "started" in trial.user_attrs]
-        continued = [trial for trial in begun if "saved_state" in trial.user_attrs]
+        continued = [trial for trial in begun if NEWEST in trial.user_attrs]
         to_do = max(trials, len(everything)) - len(kept)
         return Audit(len(kept), len(continued), len(begun) - len(continued), to_do)
 
     def searched_seconds(self) -> float:
-        """Return the seconds of searching so far, over all sessions, pauses between them left out."""
+        """Return the seconds spent searching so far in all sessions, without the pauses between them."""
         clocks = [metrics["clock"] for trial in self.trials() for metrics in epochs_of(trial)]
         return max(clocks, default=0.0)
 
@@ -107,9 +118,9 @@ class StoredStudy:
 def open_study(
     storage: RunStorage, name: str, sampler: BaseSampler | None = None, pruner: BasePruner | None = None
 ) -> StoredStudy:
-    """Return the study `name` of a run, created if absent. One objective: validation accuracy, to be maximised.
+    """Return the study `name` of a run, created if absent; its objective is the validation accuracy, maximised.
 
-    A study that only works off what is in line needs no sampler; without a pruner nothing is stopped early.
+    A study whose trials are all in line already needs no sampler; without a pruner no trial is stopped early.
     """
     with quiet_optuna():
         study = optuna.create_study(
@@ -125,7 +136,7 @@ def open_study(
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's log lines off the terminal for a while; the person gets ours."""
+    """Keep Optuna's log lines off the terminal while the body runs; we print our own."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

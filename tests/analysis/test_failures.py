@@ -63,7 +63,7 @@ def test_a_damaged_saved_state_is_reported(new_run: NewRun) -> None:
     new.study.set_attributes(new.begin(), damaged="state.bin can't be read: trained again from epoch 1")
     new.trial([0.9, 0.95])
     assert post_mortem(read_run(new.run_dir).trials) == [
-        "1 trial went on after a damaged saved state (0): state.bin can't be read: trained again from epoch 1"
+        "1 trial went on after a damaged checkpoint (0): state.bin can't be read: trained again from epoch 1"
     ]
 
 

@@ -1,4 +1,4 @@
-"""What all fault tests share: how long the form is, and the figures that the long form prints at its end."""
+"""Fixtures of all fault tests: the number of kills, and the figures that the long form prints at its end."""
 
 import os
 from collections.abc import Callable
@@ -14,13 +14,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def kills() -> int:
-    """How many kills the kill test makes: CHAOS_KILLS, 15 by default."""
+    """Return the number of kills in the kill test: CHAOS_KILLS, 15 by default."""
     return int(os.environ.get("CHAOS_KILLS", "15"))
 
 
 @pytest.fixture(scope="session")
 def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keep a line of figures for the end of the run; the table in docs/reliability.md is made from these."""
+    """Return a function that keeps a line of figures for the end of the run and for docs/reliability.md."""
     return request.config.stash[FIGURES].append
 
 

@@ -18,7 +18,7 @@ from search.experiment import SHARED
 
 @dataclass(frozen=True)
 class Server:
-    """A PostgreSQL of our own, which listens on a socket in its folder alone."""
+    """A PostgreSQL of our own, which listens only on a socket in its folder."""
 
     programs: Path
     folder: Path
@@ -28,7 +28,7 @@ class Server:
         return f"{SHARED}postgres@/postgres?host={self.folder}"
 
     def run(self, program: str, *words: str) -> None:
-        """As another user where we are root, as whom PostgreSQL refuses to run."""
+        """Run one of PostgreSQL's programs; as nobody if we are root, which PostgreSQL refuses."""
         nobody = pwd.getpwnam("nobody")
         other: dict[str, Any] = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
         line = [self.programs / program, "--pgdata", self.folder / "data", *words]
@@ -44,11 +44,11 @@ class Server:
 
 @contextmanager
 def running_server() -> Iterator[Server]:
-    """A server for a while. Skips the test where PostgreSQL's programs are not here."""
-    places = [os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
-    found = shutil.which("pg_ctl", path=os.pathsep.join(places))
+    """Run a server while the body runs. Skips the test if PostgreSQL is not installed."""
+    folders = [os.environ["PATH"], *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
+    found = shutil.which("pg_ctl", path=os.pathsep.join(folders))
     if found is None:
-        pytest.skip("PostgreSQL is not here; on Debian or Ubuntu: apt install postgresql")
+        pytest.skip("PostgreSQL is not installed; on Debian or Ubuntu: apt install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))  # short: the paths of sockets are limited
     if os.getuid() == 0:
         shutil.chown(folder, "nobody")

@@ -1,7 +1,7 @@
 """Whole runs in one process without Ray, killed at random points: python rayless.py DATA KILLS CONFIG ...
 
-A kill falls just before a write: of a file, a name, a folder or a transaction, counted and not timed, so that it falls
-there on a busy machine too. Each CONFIG runs twice, beside it below straight/ and killed/.
+A kill comes just before a write of a file, a name, a folder or a transaction. Writes are counted, not timed, so a busy
+machine changes nothing. Each CONFIG runs twice: in straight/ and in killed/ beside it.
 """
 
 import os
@@ -19,20 +19,19 @@ from model.data import load_dataset
 from search.experiment import load_experiment
 from search.progress import Progress
 from search.run import run_search
-from search.store.checkpoints import NEWEST
-from search.store.study import CONFIRM, REFIT, SEARCH
+from search.store.study import CONFIRM, NEWEST, REFIT, SEARCH
 from search.trials import Trials
 from tests.harness import recorded, records
 from tests.without_ray import OnResult, without_ray
 
 STAGES = (SEARCH, CONFIRM, REFIT)
-WRITES_PER_EPOCH = 16  # about; a kill falls within as many after an epoch's report
+WRITES_PER_EPOCH = 16  # roughly; a kill comes within so many writes after an epoch's report
 
 
 def run_to(config: Path, run_dir: Path, data: Path, point: tuple[int, int] | None) -> bool:
-    """Run `config`, or go on with it, to its end or to a kill, and return whether it was killed.
+    """Start or resume the run of `config`, to its end or to a kill; return whether it was killed.
 
-    `point` is (reports of an epoch, writes after them) until the kill; None for no kill.
+    `point` is (epochs reported in all sessions, writes after them) at the kill; None for no kill.
     """
     before = recorded(run_dir, *STAGES)
     child = os.fork()
@@ -51,7 +50,7 @@ def run_to(config: Path, run_dir: Path, data: Path, point: tuple[int, int] | Non
 
 
 def _killing(epochs: int, writes: int) -> OnResult:
-    """Have this process killed just before a write: the one after so many that follow so many reports of an epoch."""
+    """Kill this process at a later write: after so many reported epochs and so many writes that follow them."""
     left = {"epochs": epochs, "writes": writes}
 
     def counted(*report: Any) -> bool:
@@ -75,7 +74,7 @@ def _killing(epochs: int, writes: int) -> OnResult:
 
 
 def main(root: Path, kills: int, configs: list[Path]) -> None:
-    load_dataset("mnist", root, validation_images=100)  # what it imports, no child need import again
+    load_dataset("mnist", root, validation_images=100)  # so that no child has to import what it imports
     for config in configs:
         dice, resumed = random.Random(config.stem), 0
         straight, killed = (config.parent / how / config.stem for how in ("straight", "killed"))

@@ -1,6 +1,6 @@
-"""A full disk: the search stops tidily, the study stays readable, and with room again it goes on, no trial charged.
+"""A full disk: the search stops in order, its study stays readable, and with room it goes on without charging a trial.
 
-The disk is a tmpfs of a few megabytes. Mounting it takes root, or a user namespace in which the test is root.
+The disk is a tmpfs of a few megabytes. To mount it takes root, or a user namespace in which the test is root.
 """
 
 import subprocess
@@ -30,8 +30,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", disk], check=True)
 
 
-def test_full_disk(small_disk: Path, tiny_root: Path, tmp_path: Path, note: Callable[[str], None]) -> None:
-    """No room to begin, then room for a part of the search, then room again."""
+def test_a_full_disk_costs_no_trial(
+    small_disk: Path, tiny_root: Path, tmp_path: Path, note: Callable[[str], None]
+) -> None:
+    """Give the disk room for no trial at first, then for a part of the search, then for all."""
     (tmp_path / "tiny.toml").write_text(tiny(trials=6, epochs=27) + "[resources]\ncpus_per_trial = 2\n")
     ballast, run_dir = small_disk / "ballast", small_disk / "tiny"
     words = ["tiny.toml", "--out", str(small_disk), "--data", str(tiny_root), "--resume"]

@@ -1,7 +1,7 @@
 """Interrupted equals uninterrupted: a run killed at 20 random points ends with the tables of one never killed.
 
-One trial at a time on a CPU, bit for bit in every value that is no time, place or process. The long form does the same
-once more through the real command, where the start of Ray makes every kill cost ten seconds.
+One trial runs at a time on a CPU. Every value but times, machines and processes is equal bit for bit. The long form
+does the same through the real command, where the start of Ray makes every kill cost ten seconds.
 """
 
 import random
@@ -20,13 +20,13 @@ from tests.harness import ROOT, driver, environment, log_of, recorded, tiny, unt
 
 pytestmark = pytest.mark.chaos
 KILLS = 20
-# Times, places and processes; all other columns must be equal.
+# Times, machines and processes; all other columns must be equal.
 MAY_DIFFER = {"seconds", "images_per_second", "clock", "started", "ended", "retries", "node", "device", "gpu"}
 COMBINATIONS = [(sampler, pruner) for sampler in ("tpe", "random") for pruner in ("halving", "none")]
 
 
 def tables(run_dir: Path) -> list[pd.DataFrame]:
-    """Search, confirmation and refit: all that must be equal."""
+    """Return the tables of search, confirmation and refit, with the columns that must be equal."""
     found = []
     for name in (SEARCH, CONFIRM, REFIT):
         found.append(trial_table(run_dir, name)[[column for column in TRIAL_COLUMNS if column not in MAY_DIFFER]])
@@ -40,7 +40,9 @@ def assert_equal(killed: Path, straight: Path) -> None:
     assert len(tables(straight)[0]) > 0
 
 
-def test_between_any_two_writes(tmp_path: Path, tiny_root: Path, note: Callable[[str], None]) -> None:
+def test_a_kill_between_any_two_writes_changes_nothing(
+    tmp_path: Path, tiny_root: Path, note: Callable[[str], None]
+) -> None:
     configs = []
     for sampler, pruner in COMBINATIONS:
         config = tmp_path / f"{sampler}-{pruner}.toml"
@@ -62,7 +64,7 @@ def test_between_any_two_writes(tmp_path: Path, tiny_root: Path, note: Callable[
 
 @pytest.mark.long
 @pytest.mark.parametrize(("sampler", "pruner"), COMBINATIONS)
-def test_through_the_command(
+def test_kills_of_the_command_change_nothing(
     tmp_path: Path, tiny_root: Path, sampler: str, pruner: str, note: Callable[[str], None]
 ) -> None:
     one_at_a_time = "[resources]\ncpus_per_trial = 2\n"

@@ -1,6 +1,6 @@
-"""SIGKILL at random moments to the driver, a worker, the raylet, the GCS, all of Ray: nothing finished is ever lost.
+"""SIGKILL at random moments to the driver, a worker, the raylet, the GCS or all of Ray: nothing finished is ever lost.
 
-CHAOS_KILLS says how many kills (default 15). The search goes on after each; one that is done gets more trials.
+CHAOS_KILLS is the number of kills (default 15). The search goes on after each; if it has ended it gets more trials.
 """
 
 import random
@@ -31,13 +31,13 @@ from tests.harness import descendants, driver, environment, epochs_lasting, kill
 pytestmark = pytest.mark.chaos
 KINDS = ("worker", "worker", "worker", "driver", "worker", "raylet", "driver", "worker", "GCS", "driver", "all of Ray")
 WORDS = {"worker": "ray::ImplicitFunc", "raylet": "raylet/raylet", "GCS": "gcs_server", "all of Ray": ""}
-SHORT, SECONDS = (20, 40), 12  # epochs of the short trials, of training of a long one: a state after ten seconds
+SHORT, SECONDS = (20, 40), 12  # epochs of a short trial; seconds of a long one, whose first checkpoint takes ten
 POINT = "[[points]]\nepochs = {epochs}\ndropout1 = {dropout}\n"
 
 
 @dataclass
 class Campaign:
-    """One search, killed again and again, and what was seen of it."""
+    """One search that is killed again and again, and the observations of it."""
 
     here: Path
     data: Path
@@ -47,7 +47,7 @@ class Campaign:
     finished: dict[int, dict[str, Any]] = field(default_factory=dict)
     params: dict[int, dict[str, Any]] = field(default_factory=dict)
     lost: list[float] = field(default_factory=list)  # seconds of training, per trial that was running
-    with_state: int = 0  # of those, how many had a saved state to go on from
+    with_checkpoint: int = 0  # how many of those trials had a checkpoint to go on from
     until_training: list[float] = field(default_factory=list)  # seconds from the command to the next epoch
     families: list[int] = field(default_factory=list)  # processes of drivers that have ended
     until_end: list[float] = field(default_factory=list)  # seconds from the loss of Ray to the end of the driver
@@ -60,7 +60,7 @@ class Campaign:
         return ["tiny.toml", "--resume", "--trials", str(self.trials), "--data", str(self.data)]
 
     def look(self) -> list[TrialRecord]:
-        """What the study holds now; whatever was finished or begun before must be there unchanged, times included."""
+        """Return the trials in the study; assert that those seen finished or begun before are there unchanged."""
         found = records(self.run_dir)
         assert [record.number for record in found] == list(range(len(found)))
         now = {record.number: record for record in found}
@@ -73,18 +73,18 @@ class Campaign:
         return found
 
     def charge(self, found: list[TrialRecord]) -> None:
-        """Note what each unfinished trial will have to train again."""
+        """Note the seconds that each unfinished trial will have to train again."""
         for record in found:
             if record.state not in ("complete", "waiting") and record.epochs:
                 saved = (record.attributes.get("saved_state") or {"epoch": 0})["epoch"]
-                self.with_state += saved > 0
+                self.with_checkpoint += saved > 0
                 lost = sum(epoch["seconds"] for epoch in record.epochs if epoch["epoch"] > saved)
                 self.lost.append(lost)
                 assert lost <= max(10.0, *(epoch["seconds"] for epoch in record.epochs)), record.number
 
 
-def epochs_of(found: list[TrialRecord]) -> float:
-    """The time of the last result: it grows with every epoch."""
+def last_clock(found: list[TrialRecord]) -> float:
+    """Return the time of the last result, which grows with every epoch."""
     return max((epoch["clock"] for record in found for epoch in record.epochs), default=0.0)
 
 
@@ -106,13 +106,13 @@ def test_nothing_finished_is_ever_lost(
     assert {record.state for record in found} == {"complete"}
     raw = open_study(location.open_storage(seen.run_dir), SEARCH).trials()
     assert {trial.state.name for trial in raw} == {"COMPLETE"}
-    assert seen.with_state
+    assert seen.with_checkpoint
     _equals_training_without_interruption(seen, found, dice)
     killed = ", ".join(f"{count} of {kind}" for kind, count in sorted(seen.done.items()))
     note(f"kills: {sum(seen.done.values())} ({killed}); {len(found)} trials, 0 lost, repeated, renumbered or RUNNING")
     note(
-        f"training lost per running trial ({len(seen.lost)}, {seen.with_state} of them went on from a saved state): "
-        f"at most {max(seen.lost):.1f} s, median {statistics.median(seen.lost):.1f} s"
+        f"training lost per running trial ({len(seen.lost)}, {seen.with_checkpoint} of them went on from a "
+        f"checkpoint): at most {max(seen.lost):.1f} s, median {statistics.median(seen.lost):.1f} s"
     )
     note(f"command to next epoch: median {statistics.median(seen.until_training):.1f} s, of which Ray's own start "
          f"{_bare_ray():.1f} s; slowest {max(seen.until_training):.1f} s")  # fmt: skip
@@ -121,15 +121,15 @@ def test_nothing_finished_is_ever_lost(
 
 
 def _session(seen: Campaign, kinds: list[str], dice: random.Random) -> None:
-    """One run of the command, up to the kill that ends it; or to its own end, after which it gets more trials."""
+    """Run the command until a kill ends it, or to its own end; after that the search gets more trials."""
     seen.ended_by_us = False
-    before = epochs_of(records(seen.run_dir))
+    before = last_clock(records(seen.run_dir))
     began = time.monotonic()
     with driver(seen.here, *seen.line()) as process:
         if kinds[0] == "driver" and dice.random() < 0.3:
             time.sleep(dice.uniform(0.5, 10))  # perhaps before the first result
         else:
-            until(lambda: process.poll() is not None or epochs_of(records(seen.run_dir)) > before)
+            until(lambda: process.poll() is not None or last_clock(records(seen.run_dir)) > before)
             if process.poll() is None:
                 seen.until_training.append(time.monotonic() - began)
             time.sleep(dice.uniform(0, 2))
@@ -148,7 +148,7 @@ def _session(seen: Campaign, kinds: list[str], dice: random.Random) -> None:
 
 
 def _strike(seen: Campaign, process: "subprocess.Popen[str]", kind: str) -> bool:
-    """Kill; then see that nothing is lost, and that what is left ends or goes on. False if there was no victim."""
+    """Kill processes of a kind, and check that nothing is lost; return False if there is none to kill."""
     family = descendants(process.pid)
     victims = [process.pid] if kind == "driver" else [pid for pid in family if WORDS[kind] in title(pid)]
     if kind == "worker":
@@ -160,8 +160,8 @@ def _strike(seen: Campaign, process: "subprocess.Popen[str]", kind: str) -> bool
     if kind == "worker":
         found = seen.look()
         seen.charge(found)
-        before = epochs_of(found)
-        until(lambda: process.poll() is not None or epochs_of(records(seen.run_dir)) > before)
+        before = last_clock(found)
+        until(lambda: process.poll() is not None or last_clock(records(seen.run_dir)) > before)
         return True
     code = process.wait(30)
     seen.ended_by_us = True
@@ -173,13 +173,13 @@ def _strike(seen: Campaign, process: "subprocess.Popen[str]", kind: str) -> bool
     seen.families += family
     found = seen.look()
     seen.charge(found)
-    # Charged were the deaths of workers alone; one may die between two trials, or unnoticed before the driver does.
+    # Only deaths of workers are charged; a worker may die between two trials, or unnoticed just before the driver.
     assert sum(record.attributes.get("retries", 0) for record in found) <= seen.done["worker"]
     return True
 
 
 def _tired(seen: Campaign) -> bool:
-    """Whether a running trial has died as often in a row as it may."""
+    """Return whether a running trial has died as often in a row as it may."""
     unfinished = [record for record in records(seen.run_dir) if record.state != "complete"]
     return any(record.attributes.get("deaths_in_a_row", 0) >= RETRIES for record in unfinished)
 
@@ -190,7 +190,7 @@ def _to_the_end(seen: Campaign) -> None:
 
 
 def _equals_training_without_interruption(seen: Campaign, found: list[TrialRecord], dice: random.Random) -> None:
-    """Some of the trials, the most battered first, trained again in one go: every number bit for bit."""
+    """Train two trials again without a break, those with most deaths first; every number must be equal bit for bit."""
     experiment = load_resolved(seen.run_dir)
     data = load_dataset("mnist", seen.data, validation_images=100, seed=experiment.search.seed)
     threads = torch.get_num_threads()
@@ -206,7 +206,7 @@ def _equals_training_without_interruption(seen: Campaign, found: list[TrialRecor
 
 
 def _bare_ray() -> float:
-    """Seconds that Ray alone takes to start and to answer from one worker."""
+    """Return the seconds that Ray alone takes to start and to answer from one worker."""
     began = time.monotonic()
     code = (
         "from search.on_ray.environment import set_environment\n"

@@ -1,4 +1,4 @@
-"""Losing a machine: two Ray nodes, one of them killed or frozen in mid-search; its trial goes on with the other."""
+"""A lost machine: of two Ray nodes one is killed or frozen in mid-search, and its trial goes on on the other."""
 
 import os
 import secrets
@@ -15,16 +15,16 @@ from tests.harness import descendants, driver, epochs_lasting, kill, log_of, ray
 
 pytestmark = pytest.mark.chaos
 COMMON = ["--num-cpus=1", "--object-store-memory=200000000", "--disable-usage-stats"]
-SECONDS = 12  # of training: the first state is saved within ten
+SECONDS = 12  # of training; the first checkpoint is saved within ten
 
 
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """The head node's address, and the environment that its cluster needs."""
+    """Yield the head node's address, and the environment that its cluster needs."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # Ray declares a silent node dead after half a minute; a test need not wait as long.
+    # Ray declares a silent node dead after half a minute; a test does not have to wait that long.
     health = {"period_ms": "500", "timeout_ms": "2000", "failure_threshold": "4", "initial_delay_ms": "0"}
     env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     env |= {f"RAY_health_check_{name}": value for name, value in health.items()}
@@ -43,7 +43,7 @@ def test_the_trial_of_a_lost_node_goes_on_elsewhere(
     tiny_root: Path,
     note: Callable[[str], None],
 ) -> None:
-    """One trial for two nodes with a (declared) GPU each: the other GPU is held empty, until the node is lost."""
+    """Run one trial on two nodes with a declared GPU each: the other GPU is held empty until the node is lost."""
     address, env = head
     epochs = epochs_lasting(SECONDS, tiny_root, tmp_path)
     (tmp_path / "tiny.toml").write_text(tiny(trials=1, epochs=epochs) + "[resources]\ntrials_per_gpu = 1\n")
@@ -66,13 +66,13 @@ def test_the_trial_of_a_lost_node_goes_on_elsewhere(
     [record] = records(run_dir)
     assert (record.state, record.attributes["retries"], len(record.epochs)) == ("complete", 1, epochs)
     assert record.epochs[0]["clock"] < struck < record.epochs[-1]["clock"]  # not begun again
-    note(f"node lost ({blow.name}): its trial moved to the other node and went on from its last state")
+    note(f"node lost ({blow.name}): its trial moved to the other node and went on from its last checkpoint")
 
 
 def test_a_search_that_lost_its_last_gpu_stops(
     head: tuple[str, dict[str, str]], tmp_path: Path, tiny_root: Path
 ) -> None:
-    """The head has none. With --resume its trials would go on there, on the CPU."""
+    """Lose the only GPU; the head has none. With --resume the trials would go on there, on the CPU."""
     address, env = head
     (tmp_path / "tiny.toml").write_text(tiny(trials=1, epochs=9_999) + "[resources]\ntrials_per_gpu = 1\n")
     words = ["tiny.toml", "--address", address, "--data", str(tiny_root)]

@@ -1,4 +1,4 @@
-"""Trials that go wrong in every way there is: each fails with its reason, the others' results are as without it."""
+"""Trials that go wrong in many ways: each fails with its reason, and the others' results are as without it."""
 
 import dataclasses
 import gc
@@ -24,7 +24,7 @@ ALONE = {"top": 0}
 
 
 def _more_than_allowed() -> None:
-    """Ask torch for memory beyond a limit on this process; the host's memory is never in question."""
+    """Ask torch for more memory than a limit on this process allows; the host's memory is never in danger."""
     import torch
 
     before = resource.getrlimit(resource.RLIMIT_AS)
@@ -101,7 +101,7 @@ def test_failures_in_a_row_stop_the_search(go: Callable[..., Outcome], monkeypat
 def test_a_worker_that_does_not_come_free_is_replaced(
     go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its clean-up takes too long; Ray alone would give up the next trial, and tell nobody."""
+    """Let a worker's clean-up take too long; Ray alone would give up the next trial without a word."""
 
     def act(number: int, _metrics: Any, _saved: list[str]) -> None:
         from search.on_ray import ray_internals
@@ -117,7 +117,7 @@ def test_a_worker_that_does_not_come_free_is_replaced(
     assert records[1].attributes["retries"] == 1
 
 
-def test_dead_worker_is_replaced_and_the_trial_goes_on(
+def test_a_dead_worker_is_replaced_and_the_trial_goes_on(
     go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings = {

@@ -1,6 +1,6 @@
-"""A search whose study lies in a real PostgreSQL: killed, cut off from it, resumed, and the same as one on SQLite.
+"""A search with its study in a real PostgreSQL: killed, cut off from it, resumed, and equal to one with SQLite.
 
-The server is Debian's package, started and stopped here on a socket of its own; without its programs all is skipped.
+The server is Debian's package, started and stopped here on a socket of its own; without it all tests are skipped.
 """
 
 import shutil
@@ -29,8 +29,8 @@ from tests.chaos.postgres import Server, running_server
 from tests.harness import command, descendants, driver, epochs_lasting, kill, log_of, tiny, until
 
 pytestmark = pytest.mark.chaos
-TRIALS, SECONDS = 6, 2  # of training alone, so that whoever watches finds a trial at work
-OF_TIME = {"s", "images/s", "UTC"}  # units of what may differ between two runs of the same search
+TRIALS, SECONDS = 6, 2  # each trains for so long that the test sees it at work
+OF_TIME = {"s", "images/s", "UTC"}  # units of the columns that may differ between two runs of the same search
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def run_dir(server: Server, tmp_path: Path) -> Path:
-    """A run folder whose study is to lie in the server; nothing has begun."""
+    """Return a new run folder whose configuration names the server; no trial has begun."""
     return folder_of(server.url, tmp_path / "run")
 
 
@@ -76,7 +76,7 @@ def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, 
         process.kill()
         process.wait()
         kill(family)
-    until(lambda: not location.is_driven(run_dir))  # the server has yet to notice
+    until(lambda: not location.is_driven(run_dir))  # the server takes a moment to notice
     killed = read_trials(run_dir)
     assert "interrupted" in {record.state for record in killed}
     assert set(trial_table(run_dir).state) == {"complete", "interrupted"}
@@ -122,14 +122,14 @@ def finished(records: list[TrialRecord]) -> list[TrialRecord]:
 
 
 def unchanged(before: list[TrialRecord], after: list[TrialRecord]) -> None:
-    """What was finished is as it was, times included; what had begun has kept its number and its parameters."""
+    """Assert that finished trials are unchanged, times included, and begun ones in their numbers and parameters."""
     for was, now in zip(before, after, strict=False):
         assert was.number == now.number
         assert was == now or was.state != "complete"
         assert was.params == now.params or "started" not in was.attributes
 
 
-def test_runs_share_a_database_and_are_apart(server: Server, run_dir: Path, tmp_path: Path) -> None:
+def test_runs_in_a_shared_database_are_kept_apart(server: Server, run_dir: Path, tmp_path: Path) -> None:
     other = folder_of(server.url, tmp_path / "run two")
     begin(run_dir, opened(run_dir))
     begin(other, opened(other))
@@ -149,7 +149,7 @@ def test_the_reader_agrees_with_optuna(run_dir: Path) -> None:
     assert [(record.number, record.params, record.value) for record in read_trials(run_dir)] == theirs
 
 
-def test_a_reader_sees_one_moment(server: Server, run_dir: Path) -> None:
+def test_a_reader_sees_the_study_at_one_moment(server: Server, run_dir: Path) -> None:
     study = opened(run_dir)
     count = sqlalchemy.text("SELECT count(*) FROM trials")
     with database.reading_shared(server.url) as connection:
@@ -200,9 +200,7 @@ def test_the_lock_outlives_a_servers_limit_on_idle_connections(server: Server, r
             connection.exec_driver_sql("ALTER ROLE postgres RESET idle_session_timeout")
 
 
-def test_what_was_killed_before_its_first_trial_is_discarded_alone(
-    server: Server, run_dir: Path, tmp_path: Path
-) -> None:
+def test_only_the_run_without_a_trial_is_discarded(server: Server, run_dir: Path, tmp_path: Path) -> None:
     other = folder_of(server.url, tmp_path / "other")
     opened(other).enqueue({"dropout1": 0.1})
     assert read_trials(run_dir) == []  # killed before the study was made

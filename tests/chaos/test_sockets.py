@@ -1,4 +1,4 @@
-"""Nobody is let in while a search runs: read from the kernel's own tables of sockets, and tried at Ray's doors."""
+"""Nobody gets in while a search runs: seen in the kernel's own tables of sockets, and tried at Ray's own ports."""
 
 import re
 import shutil
@@ -32,12 +32,12 @@ print(get_authentication_mode())
 
 @dataclass(frozen=True)
 class Socket:
-    """A network socket that takes what others send, and the process that holds it."""
+    """A network socket that accepts what others send, and the process that holds it."""
 
     protocol: str
     address: IPv4Address | IPv6Address
     port: int
-    holder: str  # its whole command line, which may be long: the programs of Ray lie deep in a virtual environment
+    holder: str  # the whole command line of the process
 
     @property
     def program(self) -> str:
@@ -46,7 +46,7 @@ class Socket:
 
 @dataclass(frozen=True)
 class Running:
-    """A search that trains at this moment, on a Ray of its own."""
+    """A search that is training at this moment, on a private Ray."""
 
     here: Path
     family: list[int]  # the driver, and all that descends from it
@@ -58,12 +58,12 @@ class Running:
             for line in (Path("/proc/net") / protocol).read_text().splitlines()[1:]:
                 _, local, _, state, *_, inode = line.split()[:10]
                 if inode in holders and state == (LISTENING if protocol.startswith("tcp") else UNCONNECTED):
-                    found.append(Socket(protocol, *place(local), title(holders[inode])))
+                    found.append(Socket(protocol, *address_of(local), title(holders[inode])))
         return found
 
     @property
     def unix_sockets(self) -> list[str]:
-        """Paths of the Unix sockets that listen; an abstract one, open to all, begins with @."""
+        """Return the paths of the Unix sockets that listen; an abstract one, open to all, begins with @."""
         holders, found = inodes(self.family), []
         for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
             _, _, _, flags, _, _, inode, *path = line.split()
@@ -72,7 +72,7 @@ class Running:
         return found
 
     def door(self, word: str) -> str:
-        """Where the program with `word` in its name listens, as HOST:PORT."""
+        """Return the HOST:PORT on which the program with `word` in its name listens."""
         return next(f"127.0.0.1:{socket.port}" for socket in self.sockets if word in socket.program)
 
     @property
@@ -83,18 +83,18 @@ class Running:
 
 
 def inodes(pids: list[int]) -> dict[str, int]:
-    """The inodes of all sockets that these processes hold, each with one holder."""
+    """Return the sockets that these processes hold, as inode -> one of its holders."""
     found = {}
     for pid in pids:
-        with suppress(OSError):  # it may end meanwhile
+        with suppress(OSError):  # the process may end meanwhile
             for descriptor in Path(f"/proc/{pid}/fd").iterdir():
                 if socket := re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink())):
                     found[socket[1]] = pid
     return found
 
 
-def place(local: str) -> tuple[IPv4Address | IPv6Address, int]:
-    """Address and port as the kernel writes them: words of 32 bits in the machine's own order, colon, port."""
+def address_of(local: str) -> tuple[IPv4Address | IPv6Address, int]:
+    """Return the address and port in the kernel's `0100007F:1F90`: words of 32 bits in the machine's byte order."""
     host, _, port = local.partition(":")
     words = [int(host[start : start + 8], 16) for start in range(0, len(host), 8)]
     address = ip_address(struct.pack(f"={len(words)}I", *words))
@@ -105,7 +105,7 @@ def place(local: str) -> tuple[IPv4Address | IPv6Address, int]:
 def running(tiny_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     here = tmp_path_factory.mktemp("running")
     (here / "tiny.toml").write_text(tiny(trials=2, epochs=9_999))
-    # A token that others may know, such as a cluster's, is in the environment too.
+    # The environment has a token that others may know, such as a cluster's; it must not be used.
     with driver(here, "tiny.toml", "--data", str(tiny_root), HOME=str(here), RAY_AUTH_TOKEN=WRONG) as process:
         until(lambda: process.poll() is not None or any(trial.epochs for trial in records(here / "runs" / "tiny")))
         assert process.poll() is None, log_of(here)
@@ -122,7 +122,7 @@ def test_nothing_listens_beyond_loopback(running: Running) -> None:
     assert [socket for socket in found if not socket.address.is_loopback] == []
 
 
-def test_unix_sockets_lie_where_no_other_user_comes(running: Running) -> None:
+def test_no_other_user_can_reach_the_unix_sockets(running: Running) -> None:
     found = running.unix_sockets
     assert found
     for path in found:
@@ -131,18 +131,18 @@ def test_unix_sockets_lie_where_no_other_user_comes(running: Running) -> None:
 
 
 def test_the_dashboard_is_off(running: Running) -> None:
-    """Ray starts its process all the same; it serves nobody."""
+    """Find no socket of the dashboard, whose process Ray starts all the same."""
     assert [socket for socket in running.sockets if socket.port == 8265 or "dashboard.py" in socket.holder] == []
 
 
 def knock(address: str, **settings: str) -> str:
-    """What Ray's control process says to who comes with these settings; nothing if it lets him in."""
+    """Return what Ray's control process replies to a process with these settings; "" if it admits it."""
     line = [sys.executable, "-c", KNOCK, address]
     done = subprocess.run(line, env=environment(**settings), capture_output=True, text=True, timeout=60)
     return done.stderr if done.returncode else ""
 
 
-def test_who_has_no_token_is_refused(running: Running) -> None:
+def test_a_process_without_the_token_is_refused(running: Running) -> None:
     door = running.door("gcs_server")
     assert "InvalidAuthToken" in knock(door, RAY_AUTH_MODE="disabled")
     assert "InvalidAuthToken" in knock(door, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=WRONG)
@@ -151,13 +151,13 @@ def test_who_has_no_token_is_refused(running: Running) -> None:
         urllib.request.urlopen(f"http://{running.door('RuntimeEnv')}/get_or_create_runtime_env", b"", timeout=10)
 
 
-def test_the_token_is_for_this_search_alone_and_nowhere_to_be_read(running: Running) -> None:
+def test_the_token_is_new_for_each_search_and_readable_nowhere(running: Running) -> None:
     assert re.fullmatch("[0-9a-f]{64}", running.token)
     assert not (running.here / ".ray").exists()  # Ray itself would write it here, for all to read
     assert not any(running.token in title(pid) for pid in running.family)
 
 
-def test_a_cluster_that_refuses_the_token_is_told_in_one_line(running: Running, tiny_root: Path) -> None:
+def test_a_cluster_that_refuses_the_token_is_reported_in_one_line(running: Running, tiny_root: Path) -> None:
     words = ["tiny.toml", "--name", "other", "--address", running.door("gcs_server"), "--data", str(tiny_root)]
     done = command(running.here, *words, RAY_AUTH_TOKEN=WRONG)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
@@ -170,7 +170,7 @@ def test_a_cluster_that_refuses_the_token_is_told_in_one_line(running: Running, 
         ("token", {"disabled", "token"}, "this cluster asks for no token"),
         ("token", {"token"}, None),
         ("token", set(), "the cluster does not let this process in"),
-        ("disabled", {"disabled"}, None),  # who says so outright may
+        ("disabled", {"disabled"}, None),  # the user asked for it
         ("disabled", {"token"}, "the cluster does not let this process in"),
     ],
 )

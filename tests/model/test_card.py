@@ -46,7 +46,7 @@ def test_a_plausible_change_is_refused(folder: Path) -> None:
     card.write_text(card.read_text().replace("0.1307", "0.1317"))
     assert refusal(folder) == (
         f"{card}: damaged or changed: SHA256SUMS beside it holds no such SHA-256 for it; "
-        "name an export folder that is whole, or write this one again: python -m search.confirm RUN_DIR"
+        "name an export folder that is whole, or write this one again: python -m search confirm RUN_DIR"
     )
 
 

@@ -15,10 +15,11 @@ from optuna.trial import TrialState
 
 from model.errors import ConfigError
 from search.progress import Progress
-from search.run import run_confirm, run_search
+from search.run import run_search
 from search.store import location
 from search.store.folder import check_folder
 from search.store.records import read_trials
+from search.store.resolved import load_resolved
 from search.store.study import CONFIRM, REFIT, SEARCH, open_study
 from search.trials import Trials
 from search.winner import Outcome, winner_of
@@ -107,7 +108,7 @@ def test_same_name_is_refused_and_so_is_another_search(copied: Path, go_without:
         go_without(experiment(search={"seed": 1}))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="is no run of ours"):
+    with pytest.raises(ConfigError, match="already exists and is not a run"):
         go_without(experiment(), "other")
 
 
@@ -173,20 +174,27 @@ def test_non_finite_losses_fail(go_without: Go) -> None:
     assert outcome.export is None
 
 
-def test_time_budget_ends_the_search_and_can_be_raised(go_without: Go) -> None:
+def test_time_budget_ends_the_search_and_can_be_raised(go: Go) -> None:
     small = {"confirm": {"top": 1, "seeds": 1}}
-    outcome = go_without(experiment(search={"trials": 500}, resources={"max_minutes": 0.05}, **small))
-    records = read_trials(outcome.run_dir)
-    ended = [record for record in records if record.state == "complete"]
-    assert 0 < len(ended) < 500
-    assert {record.state for record in records} <= {"complete", "interrupted"}
+    reports = []
+
+    def an_hour_later(trials: Trials, *report: Any) -> bool:
+        reports.append(report)
+        if len(reports) == 5:
+            trials.began -= 3600
+        return trials.on_result(*report)
+
+    limited = experiment(search={"trials": 500}, resources={"max_minutes": 50}, **small)
+    outcome = go(limited, connect=without_ray(an_hour_later))
+    states = [record.state for record in read_trials(outcome.run_dir)]
+    assert states == ["complete", "complete", "interrupted"]
     assert outcome.stopped is None
     assert outcome.export
-    total = len(records) + 1
-    go_without(experiment(search={"trials": total}, resources={"max_minutes": 10}, **small))
+    ended = read_trials(outcome.run_dir)[:2]
+    go(experiment(search={"trials": 4}, resources={"max_minutes": 100}, **small), connect=without_ray())
     records = read_trials(outcome.run_dir)
-    assert [record.state for record in records] == ["complete"] * total
-    assert [record.value for record in records if record.number < len(ended)] == [record.value for record in ended]
+    assert [record.state for record in records] == ["complete"] * 4
+    assert records[:2] == ended
 
 
 def interrupted_at(reports: int) -> OnResult:
@@ -231,15 +239,13 @@ def test_a_moved_run_can_be_extended(copied: Path, go: Go, finished: Path) -> No
     assert sorted((finished / "ray").glob("**/state.bin")) == before  # the original keeps its states
 
 
-def test_confirmation_by_hand_on_an_interrupted_run(go: Go, tiny_root: Path) -> None:
+def test_confirmation_by_hand_on_an_interrupted_run(go: Go) -> None:
     outcome = go(experiment(search={"trials": 9}), connect=without_ray(interrupted_at(5)))
     assert (outcome.stopped, outcome.export) == ("interrupted", None)
-    by_hand = run_confirm(outcome.run_dir, Progress(quiet=True), data=tiny_root, connect=without_ray())
+    by_hand = go(load_resolved(outcome.run_dir), searching=False, connect=without_ray())
     assert by_hand.export
     assert len(read_trials(outcome.run_dir, CONFIRM)) == 4
     assert len([r for r in read_trials(outcome.run_dir) if r.state == "complete"]) == 2
-    with pytest.raises(ConfigError, match="holds no study.db"):
-        run_confirm(outcome.run_dir / "ray", Progress(quiet=True), data=tiny_root)
 
 
 def test_resolved_configuration_and_environment_are_kept(finished: Path) -> None:

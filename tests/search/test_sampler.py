@@ -13,7 +13,7 @@ from search.sampler import SamplerName, SeededSampler
 from search.space import parse_space
 from search.store import location
 from search.store.study import SEARCH, StoredStudy, open_study
-from tests.search.store.test_study import SEARCHED, metrics
+from tests.search.studies import SEARCHED, metrics
 
 
 def opened(run_dir: Path, sampler: SamplerName = "random", seed: int = 0) -> StoredStudy:

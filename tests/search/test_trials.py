@@ -1,5 +1,6 @@
 """Every decision on a trial, without Ray: ends, prunings, deaths, and interruptions between any two writes."""
 
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from search.store.records import read_trials
 from search.store.stage import Stage
 from search.store.study import SEARCH, StoredStudy, open_study
 from search.trials import RETRIES, Trials
+from tests.search.store.test_database import wrapped
 
 SPACE = parse_space({"epochs": 4, "dropout1": {"low": 0.0, "high": 0.5}})
 HALVING = AsyncHalvingPruner(grace_epochs=1, reduction_factor=2)  # rungs at epochs 1 and 2
@@ -272,12 +274,15 @@ def test_every_event_is_one_transaction(study: StoredStudy, tmp_path: Path) -> N
 
     assert count(lambda: trials.next_config("a")) == 1  # its number, its parameters, its seed
     assert count(lambda: trials.on_result("a", result(1, 0.5), checkpoint(tmp_path, "a", 1))) == 1
-    assert count(lambda: trials.on_death("a", "killed")) == 1
+    for worker, successor in (("a", "a1"), ("a1", "a2")):
+        assert count(lambda worker=worker: trials.on_death(worker, "killed")) == 1
+        assert count(lambda successor=successor: trials.next_config(successor)) == 1
+    assert count(lambda: trials.on_death("a2", "killed")) == 1  # the count of deaths, and the failure
     assert count(lambda: trials.next_config("b")) == 1
     for epoch in (1, 2, 3):
         trials.on_result("b", result(epoch, 0.5), None)
     assert count(lambda: trials.on_result("b", result(4, 0.5), checkpoint(tmp_path, "b", 4))) == 1  # and its end
-    assert states_of(study) == ["COMPLETE"]
+    assert states_of(study) == ["FAIL", "COMPLETE"]
 
 
 def test_an_event_cut_short_leaves_nothing_of_itself(study: StoredStudy, tmp_path: Path) -> None:
@@ -312,3 +317,65 @@ def test_an_event_cut_short_leaves_nothing_of_itself(study: StoredStudy, tmp_pat
         cut += 1
     assert cut >= 4  # an epoch's metrics, its value, its checkpoints
     assert len(read_trials(tmp_path)[0].epochs) == 2
+
+
+def refuse(*_: Any) -> None:
+    raise wrapped(sqlite3.OperationalError("database or disk is full"))
+
+
+def test_a_disk_that_is_full_when_a_trial_is_asked_for_stops_the_search_tidily(tmp_path: Path) -> None:
+    """Nothing of the trial is stored, and nothing more is written: the disk stays at the last whole event."""
+    study = opened(tmp_path)
+    trials = new_trials(tmp_path, study)
+    trials.next_config("a")
+    before = read_trials(tmp_path)
+    engine = study.storage.database.engine
+    sqlalchemy.event.listen(engine, "before_cursor_execute", refuse)
+    assert trials.next_config("b") is None
+    assert trials.stopped == f"the disk of {tmp_path} is full; free some room"
+    sqlalchemy.event.remove(engine, "before_cursor_execute", refuse)
+    study.requeue_interrupted()  # as the stage does at its end
+    assert read_trials(tmp_path) == before
+    after = resumed(tmp_path)
+    again = [after.next_config(worker) for worker in "ab"]
+    assert [config and config["number"] for config in again] == [0, 1]
+
+
+def test_an_interrupt_within_a_draw_leaves_a_study_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = opened(tmp_path)
+    trials = new_trials(tmp_path, study)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SeededSampler, "sample_relative", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trials.next_config("a")
+    study.requeue_interrupted()
+    assert read_trials(tmp_path) == []
+    config = resumed(tmp_path).next_config("a")
+    assert config is not None
+    assert config["number"] == 0
+
+
+def test_an_error_of_our_own_is_kept_even_if_the_engine_swallows_it(study: StoredStudy, tmp_path: Path) -> None:
+    trials = new_trials(tmp_path, study)
+    trials.next_config("a")
+    with pytest.raises(KeyError):
+        trials.on_result("a", {"epoch": 1}, None)  # a result without its metrics
+    assert isinstance(trials.failure, KeyError)
+    assert trials.stopping
+
+
+def test_a_study_with_a_gap_is_refused_and_not_renumbered(study: StoredStudy, tmp_path: Path) -> None:
+    trials = new_trials(tmp_path, study)
+    for worker in "abc":
+        trials.next_config(worker)
+    study.storage.close()
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        connection.execute("DELETE FROM trials WHERE number = 1")
+    with pytest.raises(ConfigError, match="lacks trials, or has some twice; restore it from a copy"):
+        opened(tmp_path)

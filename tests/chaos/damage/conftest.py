@@ -1,4 +1,4 @@
-"""A run that ended well, made without Ray and without training, for tests that damage a copy of it."""
+"""A run that ended well, made without Ray and without training; tests damage copies of it."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def dataset(tiny_root: Path) -> Dataset:
 
 @pytest.fixture(scope="module")
 def finished(experiment: Experiment, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a search that ended well, made without Ray and without training. Not to be changed by a test."""
+    """Return the folder of a run that ended well. Tests must not change it."""
     run_dir = tmp_path_factory.mktemp("runs") / "run"
     run_dir.mkdir()
     (run_dir / "experiment.toml").write_text(resolved(experiment, {"dataset": "mnist"}))
@@ -48,13 +48,13 @@ def finished(experiment: Experiment, dataset: Dataset, tmp_path_factory: pytest.
     study = run.study(SEARCH)
     for number in range(TRIALS):
         params = study.study.ask(fixed_distributions=experiment.space.searched).params
-        place = f"ray/session/{number}/checkpoint_000001"
-        study.set_attributes(number, started=1.0, saved_state={"place": place, "epoch": 2})
+        checkpoint = f"ray/session/{number}/checkpoint_000001"
+        study.set_attributes(number, started=1.0, saved_state={"place": checkpoint, "epoch": 2})
         for epoch in (1, 2):
             study.record_epoch(number, metrics(epoch, 0.5 + number / 100))
         study.finish(number, TrialState.COMPLETE)
-        (run_dir / place).mkdir(parents=True)
-        save(start(complete(experiment.space, params), seed=0, number=number, device=CPU), run_dir / place)
+        (run_dir / checkpoint).mkdir(parents=True)
+        save(start(complete(experiment.space, params), seed=0, number=number, device=CPU), run_dir / checkpoint)
     stages.export(run, OneByOne())
     run.storage.close()
     return run_dir
@@ -62,4 +62,5 @@ def finished(experiment: Experiment, dataset: Dataset, tmp_path_factory: pytest.
 
 @pytest.fixture
 def run_dir(finished: Path, tmp_path: Path) -> Path:
+    """Return a copy of the finished run for a test to damage."""
     return Path(shutil.copytree(finished, tmp_path / "run"))

@@ -1,4 +1,4 @@
-"""Torn and flipped training states, exports and configurations: the same values, or one line. Never others."""
+"""Torn and flipped checkpoints, exports and configurations: the same values or one line, never other values."""
 
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,13 +20,14 @@ from tests.chaos.damage.ways import CPU, damage, refused
 pytestmark = pytest.mark.chaos
 
 
-def test_every_damage_to_a_training_state_is_refused(run_dir: Path) -> None:
-    state = next(run_dir.glob(f"ray/**/{FILE}"))
-    assert load(state.parent, CPU).number is not None
-    assert all(refused(lambda: load(state.parent, CPU), CheckpointError, how) for how in damage(state))
+def test_every_damage_to_a_checkpoint_is_refused(run_dir: Path) -> None:
+    path = next(run_dir.glob(f"ray/**/{FILE}"))
+    assert load(path.parent, CPU).number is not None
+    assert all(refused(lambda: load(path.parent, CPU), CheckpointError, how) for how in damage(path))
 
 
 def export_values(folder: Path) -> dict[str, Any]:
+    """Return all that an export says, its weights as bytes."""
     values = dict(vars(read_export(folder)))
     weights = values.pop("net").state_dict()
     return values | {name: tensor.numpy().tobytes() for name, tensor in weights.items()}
@@ -47,7 +48,7 @@ def test_every_damage_to_the_configuration_is_refused(run_dir: Path) -> None:
     assert all(refused(lambda: load_resolved(run_dir), ConfigError, how) for how in damage(run_dir / "experiment.toml"))
 
 
-def test_all_who_read_a_runs_configuration_refuse_a_plausible_change(run_dir: Path, experiment: Experiment) -> None:
+def test_every_reader_of_a_runs_configuration_refuses_a_plausible_change(run_dir: Path, experiment: Experiment) -> None:
     path = run_dir / "experiment.toml"
     path.write_text(path.read_text().replace("high = 0.3", "high = 0.4"))
     for read in (lambda: read_run(run_dir), lambda: check_folder(experiment, run_dir, resume=True)):
@@ -74,7 +75,7 @@ class Preformatted(HTMLParser):
         self._within = False
 
 
-def test_a_lost_configuration_can_be_had_from_the_report(run_dir: Path) -> None:
+def test_a_lost_configuration_can_be_restored_from_the_report(run_dir: Path) -> None:
     page = write_report([run_dir])
     before = load_resolved(run_dir)
     (run_dir / "experiment.toml").write_text(Preformatted(page).text)

@@ -1,4 +1,4 @@
-"""A damaged checkpoint costs the epochs since the one before it, is reported, and changes no number."""
+"""A damaged checkpoint costs the epochs since the one before it and a warning, and changes no number."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from model.checkpoint import FILE
-from search.store.checkpoints import BEFORE, NEWEST
 from search.store.records import read_trials
+from search.store.study import BEFORE, NEWEST
 from search.trials import Trials
 from search.winner import Outcome
 from tests.searches import experiment, numbers
@@ -21,7 +21,10 @@ EPOCHS = 6
 
 @pytest.fixture
 def search(go: Callable[..., Outcome]) -> Callable[[str, int], list[int]]:
-    """Run or resume a search of one trial without Ray, cut off after an epoch; return the epochs that it trained."""
+    """Return a function that runs or resumes a search of one trial, without Ray, and returns the epochs it trained.
+
+    The search is cut off after the epoch `last`; 0 lets it end.
+    """
     wanted = experiment(
         search={"trials": 1}, hyperparameters={"epochs": EPOCHS}, confirm={"top": 0}, resources={"cpus_per_trial": 1}
     )
@@ -51,7 +54,7 @@ def search(go: Callable[..., Outcome]) -> Callable[[str, int], list[int]]:
         ([BEFORE], [5, 6], None),
     ],
 )
-def test_the_state_before_is_used_and_said_so(
+def test_the_checkpoint_before_is_used_and_reported(
     search: Callable[[str, int], list[int]],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -62,8 +65,8 @@ def test_the_state_before_is_used_and_said_so(
     assert search("straight", 0) == list(range(1, EPOCHS + 1))
     search("cut", 4)
     [cut] = read_trials(tmp_path / "cut")
-    for which in damaged:
-        path = tmp_path / "cut" / cut.attributes[which]["place"] / FILE
+    for name in damaged:
+        path = tmp_path / "cut" / cut.attributes[name]["place"] / FILE
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
@@ -71,11 +74,11 @@ def test_the_state_before_is_used_and_said_so(
     assert search("cut", 0) == again
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "straight")
     [record] = read_trials(tmp_path / "cut")
-    told = capsys.readouterr().err
+    warning = capsys.readouterr().err
     if said is None:
         assert "damaged" not in record.attributes
-        assert told == ""
+        assert warning == ""
     else:
         assert said in record.attributes["damaged"]
-        assert told.count("\n") == 1
-        assert said in told
+        assert warning.count("\n") == 1
+        assert said in warning

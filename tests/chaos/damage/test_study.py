@@ -1,4 +1,4 @@
-"""A study that lost its end, its trials or all of itself is refused, and never begun again in silence."""
+"""A study that lost its end, its trials or everything is refused, and never silently begun again."""
 
 import shutil
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_study_that_lost_its_end_is_refused(run_dir: Path, experiment: Experim
 
 
 def test_a_study_that_lost_its_trials_is_not_begun_again(run_dir: Path, experiment: Experiment) -> None:
-    """An older or another database, say, where search.storage leads elsewhere than before."""
+    """Replace the study by an empty one, as when search.storage leads to another database than before."""
     (run_dir / "study.db").unlink()
     open_study(location.open_storage(run_dir), SEARCH)
     for resume in (False, True):
@@ -70,7 +70,7 @@ def test_an_emptied_study_keeps_its_log(run_dir: Path) -> None:
     assert (run_dir / "study.db-wal").read_bytes() == b"what may still be rescued"
 
 
-def test_a_kill_while_the_study_is_made_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_while_the_study_is_created_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""An export that is damaged is written again, one that a kill set aside is put back, and nothing else is touched."""
+"""A damaged export is written again, one that a kill set aside is put back, and nothing else is touched."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.chaos
 
 
 @pytest.mark.parametrize("name", [*FILES, "SHA256SUMS"])
-def test_a_damaged_export_is_written_again_and_said(
+def test_a_damaged_export_is_written_again_and_reported(
     run_dir: Path, experiment: Experiment, dataset: Dataset, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = {path.name: path.read_bytes() for path in (run_dir / "export").iterdir()}
@@ -50,12 +50,12 @@ def test_an_export_set_aside_by_a_kill_is_put_back_and_not_scored_again(
     assert not (run_dir / ".export.old").exists()
 
 
-def test_asking_whether_all_is_settled_changes_nothing(run_dir: Path, experiment: Experiment, dataset: Dataset) -> None:
+def test_is_settled_changes_nothing(run_dir: Path, experiment: Experiment, dataset: Dataset) -> None:
     confirmed = experiment.model_copy(update={"confirm": experiment.confirm.model_copy(update={"top": 2})})
     run = run_of(run_dir, confirmed, dataset)
     assert not stages.is_settled(run)
     assert run.study(CONFIRM).trials() == []
 
 
-def test_the_card_is_the_winners(run_dir: Path) -> None:
+def test_the_card_names_the_winner(run_dir: Path) -> None:
     assert read_card(run_dir / "export").provenance["source"]["run"] == TRIALS - 1

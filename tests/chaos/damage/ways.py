@@ -1,6 +1,6 @@
-"""Ways to damage a file, what it means to refuse it, and what stands in for an engine where nothing is trained.
+"""Ways to damage a file, the check that it is refused, and a run on which nothing is trained.
 
-CHAOS_FLIPS bits (default 200) are flipped in each file, one at a time. Not in the study: SQLite keeps no sums.
+CHAOS_FLIPS bits (default 200) are flipped in each file, one at a time; not in a study, as SQLite has no checksums.
 """
 
 import os
@@ -29,16 +29,18 @@ def metrics(epoch: int, accuracy: float) -> dict[str, Any]:
 
 
 def run_of(run_dir: Path, experiment: Experiment, dataset: Dataset) -> Run:
-    """The run in a folder, as a command that goes on with it has it."""
+    """Return the run in a folder as a command that resumes it sees it."""
     return Run(run_dir, experiment, dataset, "", location.open_storage(run_dir), Progress(quiet=True))
 
 
 def torn(whole: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield (what was done, contents) of a file cut at each page and before its last byte."""
     for length in sorted({*range(0, len(whole), PAGE), len(whole) - 1}):
         yield f"cut to {length} of {len(whole)} bytes", whole[:length]
 
 
 def flipped(whole: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield (what was done, contents) of a file with one random bit flipped."""
     generator = random.Random(len(whole))
     for _ in range(FLIPS):
         byte, bit = generator.randrange(len(whole)), generator.randrange(8)
@@ -48,7 +50,7 @@ def flipped(whole: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def damage(path: Path) -> Iterator[str]:
-    """Damage the file in one way after the other, saying how."""
+    """Damage the file in one way after another, yield what was done, and restore it at the end."""
     whole = path.read_bytes()
     for how, contents in (*torn(whole), *flipped(whole)):
         path.write_bytes(contents)
@@ -57,7 +59,7 @@ def damage(path: Path) -> Iterator[str]:
 
 
 def refused(read: Callable[[], Any], error: type[Exception], how: str, expected: Any = None) -> bool:
-    """Whether `read` refused, in one line; if it did not, it must have given the `expected` values."""
+    """Return whether `read` raised `error`, in one line; assert that it returned `expected` if not."""
     try:
         found = read()
     except error as caught:

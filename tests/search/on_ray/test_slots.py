@@ -1,4 +1,4 @@
-"""How trials share GPUs: the plan by arithmetic, and the places that Ray really gives on declared GPUs."""
+"""Slots of trials on GPUs: the plan by arithmetic, and the slots that Ray really gives on declared GPUs."""
 
 from collections import Counter
 from pathlib import Path
@@ -21,7 +21,7 @@ GIB = 2**30
 @pytest.mark.parametrize(
     ("nodes", "cpus", "per_gpu", "trials", "expected"),
     [
-        # (concurrent, per_gpu, places left empty)
+        # (CPUs, GPUs) of each node; expected are (concurrent, per_gpu, slots left empty)
         ([(16, 4)], 1, 4, 100, (16, 4, 0)),
         ([(16, 4)], 1, 4, 4, (4, 1, 0)),
         ([(16, 4)], 1, 4, 3, (3, 1, 1)),
@@ -61,7 +61,7 @@ def test_memory_limits_the_automatic_number(free: int, peak: int, expected: int)
     assert trials_that_fit(free, peak) == expected
 
 
-def test_gpu_nodes_without_enough_cpus_are_told() -> None:
+def test_gpu_nodes_without_enough_cpus_are_refused() -> None:
     with pytest.raises(ConfigError, match="no machine with a GPU has as many"):
         plan([Node("a", 2, 4), Node("b", 16, 0)], cpus_per_trial=4, per_gpu=1, trials=1)
 
@@ -69,7 +69,7 @@ def test_gpu_nodes_without_enough_cpus_are_told() -> None:
 def test_each_trial_of_a_search_sees_one_gpu_of_its_own(
     declared_gpus: None, tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Three trials on four declared GPUs; torch has no CUDA here, which is told, and the automatic number is 1."""
+    """Run three trials on four declared GPUs. Torch has no CUDA here, so a warning appears and each GPU gets one."""
     small = {"epochs": 1, "conv1_width": 2, "conv2_width": 2, "hidden_width": 4, "dropout1": {"low": 0.0, "high": 0.5}}
     wanted = parse_experiment(
         {
@@ -88,7 +88,7 @@ def test_each_trial_of_a_search_sees_one_gpu_of_its_own(
 
 
 @pytest.mark.parametrize(
-    ("slots", "left", "told"),
+    ("slots", "left", "reason"),
     [
         (Slots(2, 8), [Node("a", 2, 0)], "of 1 machines that are left none has 8 CPUs, as its trials need"),
         (Slots(2, 1, 4), [Node("a", 8, 0)], "of 1 machines that are left none has 1 CPUs and a GPU, as its"),
@@ -97,7 +97,7 @@ def test_each_trial_of_a_search_sees_one_gpu_of_its_own(
     ],
 )
 def test_a_search_whose_trials_fit_on_no_machine_that_is_left_stops(
-    monkeypatch: pytest.MonkeyPatch, slots: Slots, left: list[Node], told: str | None
+    monkeypatch: pytest.MonkeyPatch, slots: Slots, left: list[Node], reason: str | None
 ) -> None:
     stops: list[str] = []
     trials = SimpleNamespace(overdue=list, tick=lambda: None, stop=stops.append)
@@ -108,12 +108,12 @@ def test_a_search_whose_trials_fit_on_no_machine_that_is_left_stops(
     watching = callback.StudyCallback(trials, slots, before, lambda: let_go.append(None))  # type: ignore[arg-type]
     watching.on_step_end(1, [])
     assert let_go == [None]
-    assert [stop.startswith(told or "") for stop in stops] == ([True] if told else [])
+    assert [stop.startswith(reason or "") for stop in stops] == ([True] if reason else [])
 
 
 @pytest.mark.parametrize(("trials", "loads"), [(3, [0, 1, 1, 1]), (6, [1, 1, 2, 2]), (8, [2, 2, 2, 2])])
 def test_declared_gpus_are_used_evenly(declared_gpus: None, trials: int, loads: list[int]) -> None:
-    """As many actors as trials, each with its fraction, all at once: what each GPU then carries."""
+    """Start an actor for each trial, with its share of a GPU, all at once; count the actors on each GPU."""
     import ray
 
     nodes = cluster_nodes()

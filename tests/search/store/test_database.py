@@ -1,4 +1,4 @@
-"""Where a study lies: which addresses are taken, what is said when nobody answers, and which errors mean it is gone."""
+"""The database of a study: accepted addresses, the message if no server answers, the errors that mean it is gone."""
 
 import socket
 import sqlite3
@@ -34,7 +34,7 @@ def table(storage: object = URL) -> dict[str, object]:
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
-    """A run whose study is to lie in a database that does not answer."""
+    """Return a run folder whose configuration names a database that does not answer."""
     text = resolved(parse_experiment(table()), {"study": location.name_in_shared(tmp_path)})
     (tmp_path / "experiment.toml").write_text(text)
     return tmp_path
@@ -55,7 +55,7 @@ def run_dir(tmp_path: Path) -> Path:
         ("", "not the address of a database"),
     ],
 )
-def test_other_addresses_are_refused_and_no_secret_is_shown(storage: str, said: str) -> None:
+def test_other_addresses_are_refused_without_showing_a_secret(storage: str, said: str) -> None:
     with pytest.raises(ConfigError, match=f"^search.storage.*{said}") as refused:
         parse_experiment(table(storage))
     assert SECRET not in str(refused.value)
@@ -66,14 +66,14 @@ def test_the_database_may_not_change_on_resume() -> None:
     assert changed == f"search.storage was '{URL}' and is now 'postgresql+psycopg:///other'"
 
 
-def test_nobody_answers(run_dir: Path) -> None:
+def test_a_database_that_does_not_answer_is_named(run_dir: Path) -> None:
     assert location.is_run(run_dir)
     for ask in (read_trials, location.open_storage, location.is_driven):
         with pytest.raises(ConfigError, match=f"^{URL.replace('+', '.')}: no database answers .*Connection refused"):
             ask(run_dir)
 
 
-def test_a_server_that_says_nothing_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert PATIENCE["connect_timeout"] == 10
     monkeypatch.setitem(PATIENCE, "connect_timeout", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -84,7 +84,7 @@ def test_a_server_that_says_nothing_is_left_in_time(monkeypatch: pytest.MonkeyPa
 
 def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ConfigError, match=r"needs psycopg, which is not there; pip install 'psycopg\[binary\]'"):
+    with pytest.raises(ConfigError, match=r"needs psycopg, which is not installed; pip install 'psycopg\[binary\]'"):
         open_shared(URL)
 
 
@@ -100,7 +100,7 @@ def test_a_run_has_one_name_of_its_own(run_dir: Path, tmp_path_factory: pytest.T
 
 
 def test_seeds_do_not_depend_on_the_name_of_a_run(tmp_path: Path, tiny_root: Path) -> None:
-    """In a shared database the studies' names begin with the run's."""
+    """Compare the seeds with and without the run's name, which begins its study names in a shared database."""
     seeds = []
     for prefix in ("", "run-12345678/"):
         storage = location.open_storage(tmp_path)
@@ -114,7 +114,7 @@ def test_seeds_do_not_depend_on_the_name_of_a_run(tmp_path: Path, tiny_root: Pat
 
 
 @pytest.mark.parametrize("name", ["what?", "100%20", "{braces}", "a#b", "ümlaut and space"])
-def test_folders_of_any_name(tmp_path: Path, name: str) -> None:
+def test_a_run_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     open_study(location.open_storage(tmp_path / name), SEARCH).enqueue({})
     assert (tmp_path / name / "study.db").exists()
@@ -122,7 +122,7 @@ def test_folders_of_any_name(tmp_path: Path, name: str) -> None:
 
 
 def wrapped(error: Exception, kind: type[OperationalError | ProgrammingError] = OperationalError) -> Exception:
-    """As Optuna raises it: its own error, from SQLAlchemy's, of what the database said."""
+    """Return `error` of a database as Optuna raises it: wrapped by SQLAlchemy, then by Optuna."""
     try:
         try:
             raise kind("SELECT 1", {}, error)

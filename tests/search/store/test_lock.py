@@ -1,4 +1,4 @@
-"""The run folder's lock against real processes: held, refused with a name, freed by the kernel."""
+"""The lock of a run folder, with real processes: held, refused with the holder's name, and freed by the kernel."""
 
 import errno
 import fcntl
@@ -24,7 +24,7 @@ with run_lock(Path(sys.argv[1])):
 """
 
 
-def test_second_driver_is_refused_by_name_and_a_killed_one_blocks_nobody(tmp_path: Path) -> None:
+def test_a_second_driver_is_refused_and_a_killed_one_blocks_nobody(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE)
     try:
         assert holder.stdout is not None
@@ -36,7 +36,7 @@ def test_second_driver_is_refused_by_name_and_a_killed_one_blocks_nobody(tmp_pat
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-    assert str(holder.pid) in (tmp_path / "lock").read_text()  # a stale name is left, and means nothing
+    assert str(holder.pid) in (tmp_path / "lock").read_text()  # the name that is left means nothing
     assert not is_live(tmp_path)
     with run_lock(tmp_path):
         assert is_live(tmp_path)

@@ -1,6 +1,6 @@
-"""Plain SQL on Optuna's tables against Optuna itself: if this fails, a new Optuna keeps trials in another way.
+"""Our SQL on Optuna's tables compared with Optuna itself; if this fails, a new Optuna stores trials differently.
 
-Then read optuna/storages/_rdb/models.py of that version, and bring search/store/optuna_tables.py up to it.
+Then read optuna/storages/_rdb/models.py of that version, and bring search/store/optuna_tables.py up to date.
 """
 
 import ast
@@ -17,13 +17,14 @@ from optuna.trial import FrozenTrial, TrialState
 from search.store import optuna_tables
 from search.store.database import file_url
 from search.store.study import SEARCH, StoredStudy
-from tests.search.store.test_study import begin, metrics, opened
+from tests.search.studies import begin, metrics, opened
 
 ROOT = Path(__file__).parents[3]
-SAID = "Optuna keeps trials in another way; bring search/store/optuna_tables.py up to it"
+CHANGED = "Optuna stores trials differently; bring search/store/optuna_tables.py up to date"
 
 
 def everything(trial: FrozenTrial) -> dict[str, object]:
+    """Return all fields of a trial except its row."""
     names = ("number", "state", "values", "datetime_start", "datetime_complete", "params", "distributions")
     names += ("user_attrs", "system_attrs", "intermediate_values")
     return {name: getattr(trial, name) for name in names}
@@ -31,7 +32,7 @@ def everything(trial: FrozenTrial) -> dict[str, object]:
 
 @pytest.fixture
 def study(tmp_path: Path) -> StoredStudy:
-    """A study with a trial in every state, and all that a trial can have."""
+    """Return a study with a trial in every state, and everything that a trial can have."""
     study = opened(tmp_path)
     for _ in range(4):
         begin(study)
@@ -48,12 +49,12 @@ def study(tmp_path: Path) -> StoredStudy:
     return study
 
 
-def test_optuna_reads_what_is_written(study: StoredStudy, tmp_path: Path) -> None:
+def test_optuna_reads_what_we_write(study: StoredStudy, tmp_path: Path) -> None:
     theirs = optuna.load_study(study_name=SEARCH, storage=RDBStorage(file_url(tmp_path / "study.db"))).trials
-    assert [everything(trial) for trial in theirs] == [everything(trial) for trial in study.trials()], SAID
+    assert [everything(trial) for trial in theirs] == [everything(trial) for trial in study.trials()], CHANGED
 
 
-def test_what_optuna_writes_is_read(tmp_path: Path) -> None:
+def test_we_read_what_optuna_writes(tmp_path: Path) -> None:
     storage = RDBStorage(file_url(tmp_path / "study.db"))
     study = optuna.create_study(study_name=SEARCH, storage=storage, direction="maximize")
     study.enqueue_trial({"x": 0.5, "kind": "a"}, user_attrs={"note": [1, None]})
@@ -68,22 +69,22 @@ def test_what_optuna_writes_is_read(tmp_path: Path) -> None:
 
     study.optimize(objective, n_trials=4)
     with storage.engine.connect() as connection:
-        ours = optuna_tables.read_trials(connection, SEARCH)
-    assert [everything(trial) for trial in ours.values()] == [everything(trial) for trial in study.trials], SAID
+        ours = optuna_tables.read_study(connection, SEARCH)
+    assert [everything(trial) for trial in ours.values()] == [everything(trial) for trial in study.trials], CHANGED
 
 
-def test_optuna_goes_on_with_what_is_written(study: StoredStudy, tmp_path: Path) -> None:
+def test_optuna_goes_on_with_what_we_wrote(study: StoredStudy, tmp_path: Path) -> None:
     theirs = optuna.load_study(study_name=SEARCH, storage=RDBStorage(file_url(tmp_path / "study.db")))
     trial = theirs.ask(fixed_distributions=study.trial(0).distributions)
-    assert (trial.number, trial.params) == (4, {"learning_rate": 1.0, "kernel_size": 3, "dropout1": 0.1}), SAID
+    assert (trial.number, trial.params) == (4, {"learning_rate": 1.0, "kernel_size": 3, "dropout1": 0.1}), CHANGED
     theirs.tell(trial, 0.5)
     again = opened(tmp_path)
     assert again.trial(4).value == 0.5
     assert again.trial(4).state == TrialState.COMPLETE
 
 
-def test_the_tables_are_those_that_were_read() -> None:
-    """Every column that Optuna's tables have; a new one may hold what a trial needs."""
+def test_optunas_tables_have_no_new_column() -> None:
+    """Compare every column of Optuna's tables; a new one may hold something that a trial needs."""
     storage = RDBStorage("sqlite://")
     inspector = sqlalchemy.inspect(storage.engine)
     columns = {name: {column["name"] for column in inspector.get_columns(name)} for name in inspector.get_table_names()}
@@ -98,14 +99,14 @@ def test_the_tables_are_those_that_were_read() -> None:
         "trial_system_attributes": {"trial_system_attribute_id", "trial_id", "key", "value_json"},
         "study_system_attributes": {"study_system_attribute_id", "study_id", "key", "value_json"},
     }  # fmt: skip
-    assert {name: columns.get(name) for name in expected} == expected, SAID
+    assert {name: columns.get(name) for name in expected} == expected, CHANGED
 
 
-def test_the_version_read_is_the_one_allowed() -> None:
-    """pyproject.toml bounds Optuna above, so that a version nobody looked at is not installed."""
+def test_the_version_that_was_read_is_the_one_allowed() -> None:
+    """Compare the version with the bound in pyproject.toml, which keeps out versions that nobody has read."""
     read = re.search(r"read in optuna (\d+)\.", ast.get_docstring(ast.parse(Path(optuna_tables.__file__).read_text())))
     assert read is not None
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     [bound] = [line for line in dependencies if line.startswith("optuna")]
     assert bound.endswith(f"<{int(read[1]) + 1}")
-    assert optuna.__version__.startswith(f"{read[1]}."), SAID
+    assert optuna.__version__.startswith(f"{read[1]}."), CHANGED

@@ -1,4 +1,4 @@
-"""The study on disk: what is recorded is what is read, in every state, and interrupted trials come back."""
+"""The study on disk: it is read as it was recorded, in every state, and interrupted trials come back."""
 
 from pathlib import Path
 
@@ -6,40 +6,16 @@ import pytest
 from optuna.trial import TrialState
 
 from model.errors import ConfigError
-from search.sampler import SeededSampler
-from search.space import parse_space
 from search.store import location
 from search.store.lock import run_lock
 from search.store.records import read_trials
-from search.store.study import SEARCH, Audit, StoredStudy, open_study
-
-SEARCHED = parse_space(
-    {
-        "learning_rate": {"low": 0.1, "high": 3.0, "log": True},
-        "kernel_size": [3, 5],
-        "dropout1": {"low": 0.0, "high": 0.5},
-    }
-).searched
-
-
-def opened(run_dir: Path) -> StoredStudy:
-    return open_study(location.open_storage(run_dir), SEARCH, SeededSampler("random", 0, SEARCHED))
+from search.store.study import Audit, StoredStudy
+from tests.search.studies import begin, metrics, opened
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> StoredStudy:
     return opened(tmp_path)
-
-
-def begin(study: StoredStudy) -> int:
-    """Hand out a trial; return its number."""
-    number = study.study.ask(fixed_distributions=SEARCHED).number
-    study.set_attributes(number, started=1.0)
-    return number
-
-
-def metrics(epoch: int, accuracy: float) -> dict[str, float]:
-    return {"epoch": epoch, "val_accuracy": accuracy, "train_loss": 1.0, "val_loss": 1.0, "seconds": 2.0, "clock": 7.0}
 
 
 def test_every_state_is_read_as_it_is(study: StoredStudy, tmp_path: Path) -> None:
@@ -62,12 +38,12 @@ def test_every_state_is_read_as_it_is(study: StoredStudy, tmp_path: Path) -> Non
     assert read_trials(tmp_path)[4].state == "interrupted"  # its driver is gone
 
 
-def test_database_uses_a_write_ahead_log(study: StoredStudy, tmp_path: Path) -> None:
+def test_the_database_uses_a_write_ahead_log(study: StoredStudy, tmp_path: Path) -> None:
     begin(study)
     assert (tmp_path / "study.db-wal").exists()
 
 
-def test_repeated_epoch_replaces_the_earlier_one(study: StoredStudy, tmp_path: Path) -> None:
+def test_a_repeated_epoch_replaces_the_earlier_one(study: StoredStudy, tmp_path: Path) -> None:
     number = begin(study)
     study.record_epoch(number, metrics(1, 0.1))
     study.record_epoch(number, metrics(1, 0.2))
@@ -107,14 +83,14 @@ def test_listed_points_come_first(study: StoredStudy) -> None:
     assert study.trial(0).params == point
 
 
-def test_a_search_that_never_began_leaves_nothing_in_its_way(study: StoredStudy, tmp_path: Path) -> None:
+def test_discard_leaves_nothing_of_a_search_that_never_began(study: StoredStudy, tmp_path: Path) -> None:
     study.enqueue({"dropout1": 0.1})
     (tmp_path / "ray" / "0000-search").mkdir(parents=True)
     location.discard(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folders_that_are_no_run(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no study.db"):
         read_trials(tmp_path)
     (tmp_path / "study.db").write_bytes(b"no database" * 100)

@@ -1,0 +1,59 @@
+"""A private Ray stays on this machine: checked on its own sockets after each start, and refused if it does not."""
+
+import socket
+import subprocess
+import sys
+from ipaddress import ip_address
+
+import pytest
+
+from model.errors import ConfigError
+from search.on_ray.cluster import check_loopback
+from search.on_ray.processes import listeners
+from tests.harness import ROOT, environment
+
+# As if a new Ray no longer knew the setting that keeps it on the loopback.
+BEYOND = """
+import os
+from search.on_ray import environment
+environment.PRIVATE["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "1"
+environment.set_environment(private=True)
+from model.errors import ConfigError
+from search.on_ray.cluster import connected
+from tests.harness import descendants
+try:
+    with connected(None, print):
+        print("connected")
+except ConfigError as error:
+    print(error)
+import time; time.sleep(3)
+print("left:", descendants(os.getpid()))
+"""
+
+
+def test_a_ray_that_listens_beyond_this_machine_ends_the_search() -> None:
+    line = [sys.executable, "-c", BEYOND]
+    done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+    said, left = done.stdout.splitlines()
+    assert "listens beyond this machine (" in said, done.stderr
+    assert said.endswith("install the version of Ray that constraints.txt names")
+    assert left == "left: []"
+
+
+def test_loopback_addresses_pass_and_others_are_named() -> None:
+    check_loopback({(ip_address("127.0.0.1"), 1), (ip_address("::1"), 2)})
+    for address in ("0.0.0.0", "::", "10.0.0.7"):
+        with pytest.raises(ConfigError, match=f"{address}:8265"):
+            check_loopback({(ip_address("127.0.0.1"), 1), (ip_address(address), 8265)})
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_sockets_of_this_process_are_found(family: socket.AddressFamily, host: str) -> None:
+    before = listeners()
+    try:
+        server = socket.create_server((host, 0), family=family)
+    except OSError as error:
+        pytest.skip(f"no {host} here: {error}")
+    with server:
+        assert listeners() - before == {(ip_address(host), server.getsockname()[1])}
+    assert listeners() == before

@@ -1,0 +1,86 @@
+"""What has no public way in Ray is still there: if this fails, a new Ray has changed an internal that we use.
+
+Then read the place that search/on_ray/ray_internals.py names in that version, and bring the file up to it.
+"""
+
+import ast
+import inspect
+import re
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import ray
+from ray._private import worker
+from ray.tune.experiment import Trial
+from ray.tune.trainable import wrap_function
+from ray.util import placement_group
+
+from search.on_ray import ray_internals
+
+ROOT = Path(__file__).parents[3]
+SAID = "Ray has changed this; bring search/on_ray/ray_internals.py up to it"
+
+
+def test_the_version_read_is_the_newest_one_allowed() -> None:
+    """pyproject.toml bounds Ray above, so that a version nobody looked at is not installed."""
+    read = re.search(r"Read in ray (\d+)\.(\d+)", ast.get_docstring(ast.parse(inspect.getsource(ray_internals))) or "")
+    assert read is not None
+    major, minor = int(read[1]), int(read[2])
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    [bound] = [line for line in dependencies if line.startswith("ray")]
+    assert bound.endswith(f"<{major}.{minor + 1}")
+    assert tuple(map(int, ray.__version__.split(".")[:2])) <= (major, minor), SAID
+
+
+def test_ray_still_prints_through_what_is_silenced() -> None:
+    assert callable(worker.print_to_stdstream), SAID
+    assert "print_to_stdstream(" in inspect.getsource(worker), SAID
+    ray_internals.silence_stdout()
+    assert worker.print_to_stdstream("any", ignore_prefix=True) is None
+
+
+def test_a_trial_still_has_a_worker_and_an_error_file() -> None:
+    trial = Trial("any", stub=True)
+    assert trial.temporary_state.ray_actor is None, SAID
+    ray_internals.kill_worker(trial)  # nothing to kill
+    assert isinstance(inspect.getattr_static(Trial, "error_file"), property), SAID
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "Failure # 1 (occurred at 2026-01-01)\nThe actor died unexpectedly.\nand more\n",
+            "The actor died unexpectedly.",
+        ),
+        ("", "Ray gave no reason"),
+        (None, "Ray gave no reason"),
+    ],
+)
+def test_the_first_line_of_a_failure_is_read(tmp_path: Path, content: str | None, said: str) -> None:
+    path = tmp_path / "error.txt"
+    if content is not None:
+        path.write_text(content)
+    trial = SimpleNamespace(error_file=str(path) if content is not None else None)
+    assert ray_internals.failure_of(trial) == said  # type: ignore[arg-type]
+
+
+def test_a_placement_group_can_still_be_sent_to_a_node() -> None:
+    assert "_soft_target_node_id" in inspect.signature(placement_group).parameters, SAID
+
+
+def test_tune_still_puts_mixins_around_a_function() -> None:
+    def trainable(config: dict[str, object]) -> None:
+        pass
+
+    wrapped = wrap_function(ray_internals.ending_stuck_workers(trainable))
+    assert "_Reused" in [base.__name__ for base in wrapped.__mro__], SAID
+    assert wrapped.reset_config.__qualname__.startswith("_Reused"), SAID
+    assert "TUNE_FUNCTION_THREAD_TIMEOUT_S" in inspect.getsource(inspect.getmodule(wrap_function)), SAID
+
+
+@pytest.mark.parametrize("name", ["gcs_address", "get_node_id"])
+def test_the_lifelines_are_still_public(name: str) -> None:
+    assert hasattr(ray.runtime_context.RuntimeContext, name), SAID

@@ -1,0 +1,64 @@
+"""The winner has one definition, which search and report share; a report trusts what was exported."""
+
+from pathlib import Path
+from typing import Any
+
+from analysis.run import read_run
+from search.store.records import TrialRecord
+from search.store.study import CONFIRM, SEARCH
+from search.winner import find_winner, winner_of
+from tests.analysis.studies import Writer
+
+
+def record(number: int, value: float | None, state: str = "complete", **attributes: Any) -> TrialRecord:
+    return TrialRecord(number, state, value, {}, [], attributes)
+
+
+def test_the_best_complete_trial_wins_where_nothing_is_confirmed() -> None:
+    searched = [record(0, 0.9), record(1, 0.95), record(2, 0.99, "pruned"), record(3, 0.95)]
+    winner = find_winner(searched, [])
+    assert winner is not None
+    assert (winner.candidate, winner.study, winner.run.number, winner.mean) == (1, SEARCH, 1, 0.95)
+    assert find_winner([record(0, None, "failed")], []) is None
+
+
+def test_the_highest_mean_over_fresh_seeds_wins_with_its_best_run() -> None:
+    searched = [record(0, 0.99), record(1, 0.98)]
+    confirmed = [
+        record(0, 0.97, candidate=0), record(1, 0.96, candidate=0), record(2, 0.98, candidate=1),
+        record(3, 0.99, candidate=1), record(4, 0.999, "failed", candidate=0),
+    ]  # fmt: skip
+    winner = find_winner(searched, confirmed)
+    assert winner is not None
+    assert (winner.candidate, winner.study, winner.run.number) == (1, CONFIRM, 3)
+    assert winner.accuracies == (0.99, 0.98)
+
+
+def test_the_lower_number_wins_among_equals() -> None:
+    winner = find_winner([], [record(0, 0.9, candidate=7), record(1, 0.9, candidate=4)])
+    assert winner is not None
+    assert winner.candidate == 4
+
+
+def new_run(tmp_path: Path) -> Writer:
+    searching = {"trials": 3, "recipe_first": False, "pruner": "none"}
+    return Writer(tmp_path / "run", {"search": searching, "hyperparameters": {"dropout1": {"low": 0.0, "high": 0.5}}})
+
+
+def test_a_report_names_the_winner_that_the_search_would_export(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.trial([0.9, 0.99], params={"dropout1": 0.1})
+    run.trial([0.9, 0.98], params={"dropout1": 0.2})
+    assert read_run(run.run_dir).winner == winner_of(run.run_dir).candidate == 0  # type: ignore[union-attr]
+    run.confirm(0, [0.970], {"dropout1": 0.1})
+    run.confirm(1, [0.981], {"dropout1": 0.2})
+    assert read_run(run.run_dir).winner == winner_of(run.run_dir).candidate == 1  # type: ignore[union-attr]
+
+
+def test_a_report_trusts_the_export(tmp_path: Path) -> None:
+    """An extended search may have a new leader before it is exported: what lies in export/ is still the other."""
+    run = new_run(tmp_path)
+    for accuracy in (0.9, 0.95):
+        run.trial([accuracy])
+    run.export(metrics={"test_accuracy": 0.9}, provenance={"source": {"candidate": 0}})
+    assert read_run(run.run_dir).winner == 0
