@@ -7,7 +7,7 @@ INSTALLED := .venv/.installed
 .PHONY: search test chaos check format
 
 search: $(INSTALLED)
-	$(BIN)/python -m search configs/quick.toml --resume
+	$(BIN)/python -m search run configs/quick.toml --resume
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -rs
