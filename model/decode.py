@@ -74,7 +74,7 @@ def _silence() -> Iterator[None]:
 
 
 def _decoded(path: Path) -> Tensor:
-    """Return what `decode` does. Raises: ImageError, and whatever Pillow raises on a damaged file."""
+    """Decode the picture at `path`, without limits. Raises ImageError, or whatever Pillow does on a damaged file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata does not concern the person who asks for the digit
         warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -117,7 +117,7 @@ def test_a_broken_model_card_is_named(new_run: NewRun) -> None:
     new = new_run(SPACE)
     new.export({}, {})
     (new.run_dir / "export" / "model.json").write_text("{")
-    with pytest.raises(ConfigError, match=r"model\.json: damaged or changed: .*python -m search\.confirm"):
+    with pytest.raises(ConfigError, match=r"model\.json: damaged or changed: .*python -m search confirm"):
         read_run(new.run_dir)
 
 
