@@ -62,7 +62,6 @@ def run(
     parent: Annotated[int | None, typer.Option(hidden=True, help="The process that follows, by id.")] = None,
 ) -> None:
     """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
-
     if parent is not None:
         _end_with(parent)
     with one_line_errors():
@@ -92,7 +91,6 @@ def confirm(
     quiet: Quiet = False,
 ) -> None:
     """Train the best trials of RUN_DIR again on fresh seeds, export the winner, write a report."""
-
     with one_line_errors():
         from search.progress import Progress
         from search.run import correctable, over_ray, run_search
