@@ -14,8 +14,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def kills() -> int:
-    """Return the number of kills in the kill test: CHAOS_KILLS, 15 by default."""
-    return int(os.environ.get("CHAOS_KILLS", "15"))
+    """Return the number of kills in the kill test: CHAOS_KILLS, by default 11: one round of all kinds."""
+    return int(os.environ.get("CHAOS_KILLS", "11"))
 
 
 @pytest.fixture(scope="session")

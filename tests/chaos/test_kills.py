@@ -1,6 +1,6 @@
 """SIGKILL at random moments to the driver, a worker, the raylet, the GCS or all of Ray: nothing finished is ever lost.
 
-CHAOS_KILLS is the number of kills (default 15). The search goes on after each; if it has ended it gets more trials.
+CHAOS_KILLS is their number (default 11: each kind). The search goes on after each; if it has ended it gets more trials.
 """
 
 import random
