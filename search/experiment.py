@@ -16,9 +16,9 @@ from model.errors import ConfigError, shown
 from model.files import read_file
 from model.hyperparameters import Hyperparameters
 from model.validation import message
-from search.pruner import PrunerName
-from search.sampler import SamplerName
 from search.space import Space, did_you_mean, parse_space, recipe_point, size
+from search.strategy.pruner import PrunerName
+from search.strategy.sampler import SamplerName
 
 SHARED = "postgresql+psycopg://"
 EXAMPLE = f"{SHARED}USER@HOST/DATABASE"

@@ -21,7 +21,8 @@ from search.store.export import exported
 from search.store.folder import check_data, check_folder, owner_warning, write_resolved
 from search.store.lock import run_lock
 from search.store.provenance import data_digest, environment
-from search.store.study import CONFIRM, REFIT, SEARCH, Audit, quiet_optuna
+from search.store.study import CONFIRM, REFIT, SEARCH, Audit
+from search.strategy.given import quiet_optuna
 from search.winner import Outcome, winner_so_far
 
 Connect = Callable[[Run, str | None], AbstractContextManager[Engine]]

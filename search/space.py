@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -124,6 +125,26 @@ def grid(searched: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
         elif isinstance(distribution, CategoricalDistribution):
             values.append(distribution.choices)
     return [dict(zip(searched, point, strict=True)) for point in itertools.product(*values)]
+
+
+def point_at(searched: dict[str, BaseDistribution], place: Sequence[float]) -> dict[str, Any]:
+    """Return the point of the space at `place`, a number in [0, 1) for each searched field."""
+    return {name: _value_at(searched[name], float(share)) for name, share in zip(searched, place, strict=True)}
+
+
+def _value_at(distribution: BaseDistribution, share: float) -> Any:
+    """Return the value of `distribution` that lies at `share`, a number in [0, 1), of its room."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[int(share * len(distribution.choices))]
+    assert isinstance(distribution, Range)
+    low, high = distribution.low, distribution.high
+    if distribution.step and not distribution.log:
+        return nearest(distribution, low + int(share * _size(distribution)) * distribution.step)
+    if distribution.log:
+        half = 0.5 if isinstance(distribution, IntDistribution) else 0.0  # each whole number has room around it
+        first, last = math.log(low - half), math.log(high + half)
+        return nearest(distribution, math.exp(first + share * (last - first)))
+    return nearest(distribution, low + share * (high - low))
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

@@ -14,14 +14,14 @@ from model.data import Dataset
 from model.seeds import derive_seed
 from search.experiment import Experiment
 from search.progress import Progress
-from search.pruner import make_pruner
-from search.sampler import SeededSampler
 from search.space import complete
 from search.store import checkpoints
 from search.store.export import export_checkpoint, exported_source
 from search.store.stage import Stage
 from search.store.storage import RunStorage
 from search.store.study import CONFIRM, REFIT, SEARCH, StoredStudy, open_study
+from search.strategy.pruner import PACE, make_pruner
+from search.strategy.sampler import SeededSampler, startup_of
 from search.trials import INTERRUPTED, Trials
 from search.winner import Winner, winner_of
 
@@ -72,7 +72,8 @@ class Run:
         if name != SEARCH:
             return open_study(self.storage, name)
         search = self.experiment.search
-        sampler = SeededSampler(search.sampler, search.seed, self.experiment.space.searched)
+        searched, startup = self.experiment.space.searched, startup_of(search.trials)
+        sampler = SeededSampler(search.sampler, search.seed, searched, startup, PACE)
         pruner = make_pruner(search.pruner, search.grace_epochs, search.reduction_factor)
         return open_study(self.storage, SEARCH, sampler, pruner)
 

@@ -15,8 +15,7 @@ OURS = {"model", "search", "analysis", "classify_image"}
 LAYERS = [
     "model",
     "search.space",
-    "search.sampler",
-    "search.pruner",
+    "search.strategy",
     "search.experiment",
     "search.store",
     "search.winner",

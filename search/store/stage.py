@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.pruner import AsyncHalvingPruner
 from search.space import Space
 from search.store.study import StoredStudy
+from search.strategy.pruner import AsyncHalvingPruner
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """One Optuna study of a run, which is the truth about its trials: how it is opened, written to and counted."""
 
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from search.store.storage import RunStorage
+from search.strategy.given import quiet_optuna
 
 SEARCH, CONFIRM, REFIT = "search", "confirm", "refit"
 # The user attributes of a trial's two checkpoints, {"place": path below the run folder, "epoch": number}. Their names,
@@ -132,17 +132,6 @@ def open_study(
             pruner=pruner or optuna.pruners.NopPruner(),
         )
     return StoredStudy(name, study, storage)
-
-
-@contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's log lines off the terminal while the body runs; we print our own."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
 
 
 def epochs_of(trial: FrozenTrial) -> list[dict[str, Any]]:

@@ -10,12 +10,12 @@ from optuna.trial import TrialState
 from model.card import FILES, ModelCard, Normalisation, sums
 from model.hyperparameters import RECIPE, Hyperparameters
 from search.experiment import Experiment, parse_experiment
-from search.pruner import AsyncHalvingPruner
-from search.sampler import SeededSampler
 from search.space import complete
 from search.store.location import open_storage
 from search.store.resolved import resolved
 from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
+from search.strategy.pruner import AsyncHalvingPruner
+from search.strategy.sampler import SeededSampler
 
 STARTED = 1_764_000_000.0
 ENVIRONMENT = {

@@ -20,11 +20,11 @@ from optuna.trial import TrialState
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
 from model.errors import ConfigError
 from search.experiment import parse_experiment
-from search.sampler import SeededSampler
 from search.store import database, location
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved, resolved
 from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
+from search.strategy.sampler import SeededSampler
 from tests.chaos.postgres import Server, running_server
 from tests.harness import command, descendants, driver, epochs_lasting, kill, log_of, tiny, until
 

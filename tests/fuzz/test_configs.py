@@ -14,9 +14,9 @@ from hypothesis.strategies import DrawFn
 from model.errors import ConfigError
 from model.network import Net
 from search.experiment import check_cpus, load_experiment, with_trials
-from search.sampler import SeededSampler
 from search.space import complete, largest
 from search.store.resolved import differences, resolved
+from search.strategy.sampler import SeededSampler
 from tests.fuzz.mutation import ANYTHING, INPUTS, altered_table, every_input, mutated_bytes
 from tests.fuzz.survival import survived
 

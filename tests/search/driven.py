@@ -7,12 +7,12 @@ from typing import Any
 from optuna.pruners import BasePruner
 
 from search.progress import Progress
-from search.pruner import AsyncHalvingPruner
-from search.sampler import SeededSampler
 from search.space import parse_space
 from search.store import location
 from search.store.stage import Stage
 from search.store.study import SEARCH, StoredStudy, open_study
+from search.strategy.pruner import AsyncHalvingPruner
+from search.strategy.sampler import SeededSampler
 from search.trials import Trials
 
 SPACE = parse_space({"epochs": 4, "dropout1": {"low": 0.0, "high": 0.5}})

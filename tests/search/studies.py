@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from search.sampler import SeededSampler
 from search.space import parse_space
 from search.store import location
 from search.store.study import SEARCH, StoredStudy, open_study
+from search.strategy.sampler import SeededSampler
 
 SEARCHED = parse_space(
     {

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy
 
 from model.errors import ConfigError
-from search.sampler import SeededSampler
 from search.store.records import read_trials
 from search.store.study import StoredStudy
+from search.strategy.sampler import SeededSampler
 from tests.search.driven import checkpoint, new_trials, opened, result, resumed, run_to_the_end, states_of
 from tests.search.store.test_database import wrapped
 

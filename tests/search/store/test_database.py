@@ -14,7 +14,6 @@ from model.data import load_dataset
 from model.errors import ConfigError, is_full
 from search.experiment import parse_experiment
 from search.progress import Progress
-from search.sampler import SeededSampler
 from search.stages import SEEDS, Run
 from search.store import location
 from search.store.database import PATIENCE, open_shared, why_lost
@@ -22,6 +21,7 @@ from search.store.records import read_trials
 from search.store.resolved import differences, load_resolved, resolved
 from search.store.stage import Stage
 from search.store.study import SEARCH, open_study
+from search.strategy.sampler import SeededSampler
 from search.trials import Trials
 
 URL = "postgresql+psycopg://me@127.0.0.1:1/digits"

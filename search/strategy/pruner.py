@@ -1,6 +1,7 @@
 """Who is stopped early: asynchronous successive halving, decided on stored values alone."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import optuna
@@ -8,25 +9,32 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from search.strategy.given import study_of
+
 PrunerName = Literal["halving", "median", "none"]
+# The parameters that set the pace of a training: one-cycle, or more epochs, lies behind at an early epoch and may be
+# ahead at the end. Trials that differ in them are not compared before their ends.
+PACE = ("schedule", "epochs")
 
 
 class AsyncHalvingPruner(BasePruner):
     """Asynchronous successive halving (ASHA: Li et al. 2020, arXiv:1810.05934) as a pure function of the study.
 
     At each rung, step `grace_epochs * reduction_factor**k`, a trial goes on if its value is among the best
-    1/reduction_factor of all values reported at that step, its own included; the best one and its ties always go on.
-    The same stored values give the same answer, asked once or twice, before or after a restart. Optuna's own
-    SuccessiveHalvingPruner notes its decisions in the study and answers otherwise when it is asked again.
+    1/reduction_factor of all values that its peers reported at that step, its own included; the best one and its ties
+    always go on. Its peers are the trials whose parameters named in `pace` are equal to its own. The same stored values
+    give the same answer, asked once or twice, before or after a restart. Optuna's own SuccessiveHalvingPruner notes its
+    decisions in the study and answers otherwise when it is asked again.
     """
 
-    def __init__(self, grace_epochs: int = 1, reduction_factor: int = 3) -> None:
+    def __init__(self, grace_epochs: int = 1, reduction_factor: int = 3, pace: Sequence[str] = ()) -> None:
         if grace_epochs < 1 or reduction_factor < 2:
             raise ValueError(
                 f"grace_epochs = {grace_epochs}, reduction_factor = {reduction_factor}: must be >= 1 and >= 2"
             )
         self.grace_epochs = grace_epochs
         self.reduction_factor = reduction_factor
+        self.pace = pace
 
     def rungs(self, epochs: int) -> list[int]:
         """Return the epochs after which a trial may be stopped, all before its last."""
@@ -46,18 +54,37 @@ class AsyncHalvingPruner(BasePruner):
         value = sign * trial.intermediate_values[step]
         if math.isnan(value):
             return True
-        reached = [other for other in study.get_trials(deepcopy=False) if step in other.intermediate_values]
+        peers = peers_of(trial, study.get_trials(deepcopy=False), self.pace)
+        reached = [other for other in peers if step in other.intermediate_values]
         values = sorted((sign * other.intermediate_values[step] for other in reached), reverse=True, key=_nan_last)
         kept = max(len(values) // self.reduction_factor, 1)
         return value < values[kept - 1]
 
 
+class AmongPeers(BasePruner):
+    """Let another pruner decide with only the trial's peers in sight: those of equal parameters in `pace`."""
+
+    def __init__(self, pruner: BasePruner, pace: Sequence[str]) -> None:
+        self.pruner = pruner
+        self.pace = pace
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Return what the other pruner answers."""
+        peers = peers_of(trial, study.get_trials(deepcopy=False), self.pace)
+        return self.pruner.prune(study_of(peers, study.direction), trial)
+
+
+def peers_of(trial: FrozenTrial, trials: list[FrozenTrial], pace: Sequence[str]) -> list[FrozenTrial]:
+    """Return those of `trials` that have the parameters of `trial` in `pace`."""
+    return [other for other in trials if all(other.params.get(name) == trial.params.get(name) for name in pace)]
+
+
 def make_pruner(name: PrunerName, grace_epochs: int, reduction_factor: int) -> BasePruner:
     """Return the pruner that a configuration names."""
     if name == "halving":
-        return AsyncHalvingPruner(grace_epochs, reduction_factor)
+        return AsyncHalvingPruner(grace_epochs, reduction_factor, PACE)
     if name == "median":
-        return MedianPruner(n_startup_trials=5, n_warmup_steps=grace_epochs)
+        return AmongPeers(MedianPruner(n_startup_trials=5, n_warmup_steps=grace_epochs), PACE)
     assert name == "none"
     return NopPruner()
 

@@ -2,9 +2,11 @@
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.pruners import MedianPruner
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.pruner import AsyncHalvingPruner
+from search.strategy.pruner import AsyncHalvingPruner, make_pruner
 
 
 def study_of(values: list[float], direction: str = "maximize") -> optuna.Study:
@@ -52,6 +54,46 @@ def test_nothing_is_decided_between_rungs_or_before_the_first_report() -> None:
     pruner = AsyncHalvingPruner(grace_epochs=1, reduction_factor=3)
     assert not pruner.prune(study, late)
     assert not pruner.prune(study, create_trial(state=TrialState.RUNNING))
+
+
+def of_schedule(schedule: str, *values: float, state: TrialState = TrialState.RUNNING) -> FrozenTrial:
+    return create_trial(
+        state=state,
+        value=values[-1] if state == TrialState.COMPLETE else None,
+        params={"schedule": schedule},
+        distributions={"schedule": CategoricalDistribution(["step", "one-cycle"])},
+        intermediate_values=dict(enumerate(values, 1)),
+    )
+
+
+def test_a_schedule_that_pays_off_late_is_compared_with_its_like_alone() -> None:
+    """Measured pairs: after one of 14 epochs one-cycle has 68.8 to 88.7 %, step 94.2 to 95.3 %; at the end it leads."""
+    study = optuna.create_study(direction="maximize")
+    for value in (0.942, 0.946, 0.951, 0.953):
+        study.add_trial(of_schedule("step", value))
+    for value in (0.688, 0.752, 0.841, 0.887):
+        study.add_trial(of_schedule("one-cycle", value))
+
+    def surviving(pruner: AsyncHalvingPruner) -> list[float]:
+        return [trial.intermediate_values[1] for trial in study.trials if not pruner.prune(study, trial)]
+
+    assert surviving(AsyncHalvingPruner(1, 4)) == [0.951, 0.953]
+    assert surviving(AsyncHalvingPruner(1, 4, pace=["schedule"])) == [0.953, 0.887]
+    configured = make_pruner("halving", grace_epochs=1, reduction_factor=4)
+    assert isinstance(configured, AsyncHalvingPruner)
+    assert surviving(configured) == [0.953, 0.887]
+
+
+def test_the_median_is_that_of_the_same_pace() -> None:
+    study = optuna.create_study(direction="maximize")
+    for value in range(6):
+        study.add_trial(of_schedule("step", 0.9, 0.9 + value / 100, state=TrialState.COMPLETE))
+        study.add_trial(of_schedule("one-cycle", 0.5, 0.5 + value / 100, state=TrialState.COMPLETE))
+    late = of_schedule("one-cycle", 0.5, 0.54)
+    assert MedianPruner(n_warmup_steps=1).prune(study, late)
+    configured = make_pruner("median", grace_epochs=1, reduction_factor=3)
+    assert not configured.prune(study, late)
+    assert configured.prune(study, of_schedule("one-cycle", 0.4, 0.41))
 
 
 def test_impossible_settings_are_refused() -> None:

@@ -1,0 +1,73 @@
+"""The value that each trial would have at its end, so that a sampler learns from those that were stopped early too."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import fmean
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+Pace = tuple[object, ...]  # what trials must have in common for their gains to be alike
+BEGUN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
+
+
+def learned(study: optuna.Study, pace: Sequence[str] = ()) -> list[FrozenTrial]:
+    """Return what a sampler may learn from: each begun trial as a complete one, whose value is its outlook.
+
+    A running trial without a value stays a running one. Samplers of Optuna's that know early stopping at all rank
+    trials by how far they came, so that the first one at each step, which nothing was compared with, ranks high for
+    good; others see complete trials alone, of which a search that stops most trials early has few.
+    """
+    begun = study.get_trials(deepcopy=False, states=BEGUN)
+    found = outlook(begun, study.direction, pace)
+    trials = []
+    for trial in begun:
+        value = found.get(trial.number)
+        if value is not None:
+            trials.append(create_trial(value=value, params=trial.params, distributions=trial.distributions))
+        elif trial.state == TrialState.RUNNING:
+            trials.append(
+                create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
+            )
+    return trials
+
+
+def outlook(trials: list[FrozenTrial], direction: StudyDirection, pace: Sequence[str] = ()) -> dict[int, float]:
+    """Return the value to expect of each trial at its end, by its number; trials without any value are left out.
+
+    A complete trial has its value. Any other has its last value and the mean gain, from that step to the end, of the
+    complete trials of its pace: of equal parameters in `pace`. Where none is complete yet, those of another pace must
+    do; where no trial is complete at all, every trial has its first value, since all have one there. A failed trial
+    counts as the worst of all, so that a sampler keeps away from where trials fail.
+    """
+    gains = _gains(trials, pace)
+    found = {}
+    for trial in trials:
+        values = {step: value for step, value in trial.intermediate_values.items() if math.isfinite(value)}
+        if trial.state == TrialState.COMPLETE:
+            found[trial.number] = float(trial.value or 0.0)
+        elif trial.state != TrialState.FAIL and values:
+            step = max(values) if gains else min(values)
+            of_pace = gains.get((_pace(trial, pace), step)) or gains.get((None, step)) or [0.0]
+            found[trial.number] = values[step] + fmean(of_pace)
+    if found:
+        worst = min(found.values()) if direction == StudyDirection.MAXIMIZE else max(found.values())
+        found |= {trial.number: worst for trial in trials if trial.state == TrialState.FAIL}
+    return found
+
+
+def _gains(trials: list[FrozenTrial], pace: Sequence[str]) -> dict[tuple[Pace | None, int], list[float]]:
+    """Return what complete trials gained from each step to their end, by pace and step; None is any pace."""
+    gains = defaultdict(list)
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE:
+            for step, value in trial.intermediate_values.items():
+                for key in (_pace(trial, pace), None):
+                    gains[key, step].append(float(trial.value or 0.0) - value)
+    return gains
+
+
+def _pace(trial: FrozenTrial, pace: Sequence[str]) -> Pace:
+    return tuple(trial.params.get(name) for name in pace)

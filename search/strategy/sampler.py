@@ -1,0 +1,122 @@
+"""What to try next: a Sobol sequence, then Optuna's samplers, seeded by (seed, trial number); no point comes twice."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
+from scipy.stats import qmc
+
+from model.seeds import derive_seed
+from search.space import grid, point_at
+from search.strategy.given import study_of
+from search.strategy.outlook import learned
+
+SamplerName = Literal["tpe", "random", "qmc", "gp"]
+ATTEMPTS = 10  # draws to replace an exact repeat of an earlier point
+MODELS = ("tpe", "gp")
+FEWEST = 2  # trials that a model can learn from
+
+
+def startup_of(trials: int) -> int:
+    """Return how many of so many trials come before a model draws: a quarter, but neither very few nor many."""
+    return min(max(trials // 4, 4), 20)
+
+
+class SeededSampler(BaseSampler):
+    """Draw each trial with a fresh sampler of Optuna's, seeded by (seed, trial number, attempt).
+
+    The first `startup` trials, and all with "qmc", are points of a scrambled Sobol sequence (Owen 1998), which fill the
+    space evenly. After them "tpe" and "gp" learn from all trials, those too that were stopped early: from the outlook
+    of each (strategy/outlook.py; `pace` names the parameters that set the pace of a training).
+
+    A resumed search therefore draws what an uninterrupted one would have drawn from the same stored trials. Where a
+    draw repeats an earlier point, the unused point of a small space that is most like it takes its place; in a large
+    one it is made again.
+    """
+
+    def __init__(
+        self,
+        name: SamplerName,
+        seed: int,
+        searched: dict[str, BaseDistribution],
+        startup: int = 10,
+        pace: Sequence[str] = (),
+    ) -> None:
+        self.name = name
+        self.seed = seed
+        self.searched = searched
+        self.startup = startup
+        self.pace = pace
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the whole space; nothing for a trial that has its parameters already (listed, or handed out again)."""
+        if set(trial.params) == set(self.searched) or "fixed_params" in trial.system_attrs:
+            return {}
+        return self.searched
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return parameters that no earlier trial has, as long as the space holds any."""
+        if not search_space:
+            return {}
+        others = (other for other in study.get_trials(deepcopy=False) if other.number != trial.number)
+        earlier = {self._place(other.params) for other in others}
+        trials = learned(study, self.pace) if self.name in MODELS else []
+        params: dict[str, Any] = dict(trial.params)
+        for attempt in range(ATTEMPTS):
+            # A trial that was stored with some of its parameters keeps them.
+            params = {**self._draw(trial.number, attempt, trials, study), **trial.params}
+            if self._place(params) not in earlier:
+                break
+            if unused := [point for point in grid(self.searched) if self._place(point) not in earlier]:
+                return self._most_alike(params, unused, trial.number)
+        return params
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Return a value for a parameter outside the space, by Optuna's own sampler."""
+        sampler = self._sampler(derive_seed(self.seed, trial.number, 0) % 2**32)
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def _most_alike(self, drawn: dict[str, Any], points: list[dict[str, Any]], number: int) -> dict[str, Any]:
+        """Return the point that differs from `drawn` in the fewest fields; which of several, the trial's seed says."""
+        distances = [sum(point[name] != drawn[name] for name in point) for point in points]
+        fewest = min(distances)
+        nearest = [point for point, distance in zip(points, distances, strict=True) if distance == fewest]
+        return nearest[derive_seed(self.seed, number) % len(nearest)]
+
+    def _place(self, params: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the values of a point in the order of the space."""
+        return tuple(params.get(name) for name in self.searched)
+
+    def _draw(self, number: int, attempt: int, trials: list[FrozenTrial], study: optuna.Study) -> dict[str, Any]:
+        """Return one draw for trial `number`, after `trials`."""
+        seed = derive_seed(self.seed, number, attempt) % 2**32
+        modelled = self.name in MODELS and number >= self.startup and len(trials) >= FEWEST
+        if self.name != "random" and not modelled and attempt == 0:
+            return point_at(self.searched, self._sobol(number))
+        sampler = self._sampler(seed) if modelled else RandomSampler(seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return study_of(trials, study.direction, sampler).ask(fixed_distributions=self.searched).params
+
+    def _sobol(self, number: int) -> list[float]:
+        """Return the place `number` of the one sequence that the whole study has."""
+        sequence = qmc.Sobol(len(self.searched), rng=self.seed)
+        if number:
+            sequence.fast_forward(number)
+        return [float(share) for share in sequence.random()[0]]
+
+    def _sampler(self, seed: int) -> BaseSampler:
+        """Return a new sampler of Optuna's; it has no start-up of its own."""
+        if self.name == "tpe":
+            return TPESampler(seed=seed, n_startup_trials=FEWEST)
+        if self.name == "gp":
+            return GPSampler(seed=seed, n_startup_trials=FEWEST)
+        return RandomSampler(seed=seed)

@@ -1,0 +1,65 @@
+"""What is expected of a trial that was stopped early, against values worked out by hand."""
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.strategy.outlook import learned, outlook
+
+UP = StudyDirection.MAXIMIZE
+SCHEDULES = {"schedule": CategoricalDistribution(["step", "one-cycle"])}
+
+
+def trial(number: int, *values: float, state: str = "PRUNED", schedule: str = "step") -> FrozenTrial:
+    """A trial with these values after epochs 1, 2, ..."""
+    found = create_trial(
+        state=TrialState[state],
+        value=values[-1] if state == "COMPLETE" else None,
+        params={"schedule": schedule},
+        distributions=SCHEDULES,
+        intermediate_values=dict(enumerate(values, 1)),
+    )
+    found.number = number
+    return found
+
+
+def test_a_stopped_trial_gains_what_complete_ones_gained_from_there() -> None:
+    trials = [
+        trial(0, 0.5, 0.7, 0.9, state="COMPLETE"),
+        trial(1, 0.6, 0.8, 0.8, state="COMPLETE"),
+        trial(2, 0.4),
+        trial(3, 0.5, 0.6, state="RUNNING"),
+    ]
+    assert outlook(trials, UP) == pytest.approx({0: 0.9, 1: 0.8, 2: 0.4 + 0.3, 3: 0.6 + 0.1})
+
+
+def test_gains_are_those_of_the_same_pace() -> None:
+    trials = [
+        trial(0, 0.8, 0.9, state="COMPLETE"),
+        trial(1, 0.5, 0.95, state="COMPLETE", schedule="one-cycle"),
+        trial(2, 0.7),
+        trial(3, 0.4, schedule="one-cycle"),
+    ]
+    assert outlook(trials, UP, ["schedule"]) == pytest.approx({0: 0.9, 1: 0.95, 2: 0.8, 3: 0.85})
+    del trials[1]  # no one-cycle is complete: the gain of the others must do
+    assert outlook(trials, UP, ["schedule"])[3] == pytest.approx(0.5)
+
+
+def test_before_any_trial_is_complete_all_are_compared_at_their_first_epoch() -> None:
+    assert outlook([trial(0, 0.5, 0.9), trial(1, 0.6)], UP) == {0: 0.5, 1: 0.6}
+
+
+@pytest.mark.parametrize(("direction", "worst"), [("MAXIMIZE", 0.5), ("MINIMIZE", 0.6)])
+def test_a_failed_trial_counts_as_the_worst(direction: str, worst: float) -> None:
+    trials = [trial(0, 0.5), trial(1, 0.6), trial(2, 0.9, float("nan"), state="FAIL")]
+    assert outlook(trials, StudyDirection[direction])[2] == worst
+
+
+def test_only_begun_trials_teach_anything() -> None:
+    study = optuna.create_study(direction="maximize")
+    study.add_trials([trial(0, 0.5, state="COMPLETE"), trial(1, state="RUNNING"), trial(2, 0.4, state="WAITING")])
+    found = learned(study)
+    assert [(one.state.name, one.values) for one in found] == [("COMPLETE", [0.5]), ("RUNNING", None)]
+    assert found[0].params == {"schedule": "step"}
