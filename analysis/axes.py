@@ -31,6 +31,7 @@ STYLES: dict[str, dict[str, Any]] = {
         "markersize": 5.0,
         "zorder": 4,
     },
+    "paused": {"color": SKY, "linewidth": 1.2, "linestyle": "-", "marker": "d", "markersize": 5.0, "zorder": 3},
     "running": {"color": GREEN, "linewidth": 1.4, "linestyle": "--", "marker": ">", "markersize": 5.5, "zorder": 4},
     "complete": {"color": BLUE, "linewidth": 1.2, "linestyle": "-", "marker": "o", "markersize": 4.0, "zorder": 3},
 }

@@ -21,7 +21,7 @@ def value_panel(
     if seen.empty:
         return missing(ax, f"{name}: no trial has finished an epoch yet.")
     places = _places(distribution)
-    for state in ("pruned", "interrupted", "running", "complete"):
+    for state in ("pruned", "paused", "interrupted", "running", "complete"):
         rows = seen[seen.state == state]
         if len(rows):
             ax.plot(_x(rows[name], places), rows.val_accuracy, label=state, **_marker(state))

@@ -34,7 +34,7 @@ def _hyperparameter_columns() -> dict[str, Column]:
 
 TRIAL_COLUMNS: dict[str, Column] = {
     "number": Column(INTEGER, "", "the trial's number, from 0, in the order in which trials were suggested"),
-    "state": Column(TEXT, "", "complete, pruned, failed, running or interrupted"),
+    "state": Column(TEXT, "", "complete, pruned, failed, paused, running or interrupted"),
     "val_accuracy": Column(FLOAT, "fraction", "validation accuracy after the trial's last epoch; NaN before its first"),
     "train_loss": Column(FLOAT, "nats/image", "mean training loss in the last epoch"),
     "val_loss": Column(FLOAT, "nats/image", "mean validation loss after the last epoch"),

@@ -10,7 +10,7 @@ from analysis.summary import ENDED, edges, finished, searched_fields
 from analysis.wording import count, format_value, percent
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 
-STATES = (*ENDED, "running", "interrupted")
+STATES = (*ENDED, "paused", "running", "interrupted")
 
 
 def headline(run: Run) -> str:

@@ -26,6 +26,7 @@ class Progress:
         self.console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.live: Live | None = None
         self.total = self.done = self.already = 0
+        self.counted: set[int] = set()  # the trials that this stage has counted as done
         self.best = ""
         self.began = time.monotonic()
         self.ends: float | None = None  # when this stage will end, by its pace so far
@@ -43,6 +44,7 @@ class Progress:
     def begin(self, total: int, done: int) -> None:
         """Start the display of a stage of `total` trials, of which `done` are finished already."""
         self.total, self.done, self.already = total, done, done
+        self.counted = set()
         self.best = ""
         self.began = time.monotonic()
         self.ends = None
@@ -57,16 +59,30 @@ class Progress:
 
     def trial_ended(self, trial: FrozenTrial, best: list[FrozenTrial]) -> None:
         """Print the line of a trial that has ended; `best` holds the best complete trial so far, if any."""
-        self.done += 1
-        now = time.monotonic()
-        self.ends = now + (now - self.began) / (self.done - self.already) * (self.total - self.done)
+        self._count(trial)
         refit = "refit" in trial.user_attrs  # trained on its validation images too: its accuracy on them means nothing
         if best and not refit:
             self.best = f"best {best[0].value or 0:.2%} ({_name(best[0])}), "
+        self._say_trial(trial, ENDED[trial.state])
+
+    def trial_paused(self, trial: FrozenTrial) -> None:
+        """Print the line of a trial that waits at a rung for its promotion."""
+        self._count(trial)
+        self._say_trial(trial, "paused")
+
+    def _count(self, trial: FrozenTrial) -> None:
+        """Count a trial that has ended or paused, once, and foretell the end of the stage."""
+        if trial.number not in self.counted:
+            self.counted.add(trial.number)
+            self.done += 1
+        now = time.monotonic()
+        self.ends = now + (now - self.began) / (self.done - self.already) * (self.total - self.done)
+
+    def _say_trial(self, trial: FrozenTrial, state: str) -> None:
         last = max(trial.intermediate_values, default=0)
+        refit = "refit" in trial.user_attrs
         accuracy = f"{trial.intermediate_values[last]:7.2%}" if last and not refit else "      -"
         error = f"  {trial.user_attrs['error']}" if trial.user_attrs.get("error") else ""
-        state = ENDED[trial.state]
         self.say(f"{_name(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {describe(trial.params)}{error}")
 
     def ended(self, stopped: str | None, export: Path | None) -> None:

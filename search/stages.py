@@ -20,6 +20,7 @@ from search.store.export import export_checkpoint, exported_source
 from search.store.stage import Stage
 from search.store.storage import RunStorage
 from search.store.study import CONFIRM, REFIT, SEARCH, StoredStudy, open_study
+from search.strategy.promotion import Promotion
 from search.strategy.pruner import PACE, make_pruner
 from search.strategy.sampler import SeededSampler, startup_of
 from search.trials import INTERRUPTED, Trials
@@ -77,6 +78,14 @@ class Run:
         pruner = make_pruner(search.pruner, search.grace_epochs, search.reduction_factor)
         return open_study(self.storage, SEARCH, sampler, pruner)
 
+    @property
+    def promotion(self) -> Promotion | None:
+        """Return how the trials of the search are promoted; None where the pruner is another one."""
+        search, finalists = self.experiment.search, max(self.experiment.confirm.top, 1)
+        if search.pruner != "promote":
+            return None
+        return Promotion(search.grace_epochs, search.reduction_factor, finalists, PACE)
+
     def stage(self, name: str, **limits: Any) -> Stage:
         resources = self.experiment.resources
         default = {"trial_timeout": resources.trial_timeout, "cpus": resources.cpus_per_trial}
@@ -93,10 +102,13 @@ def search(run: Run, engine: Engine) -> None:
         trials=run.experiment.search.trials,
         max_seconds=limit and limit * 60,
         kept_checkpoints=1,
+        promotion=run.promotion,
     )
     if not stage.study.audit(stage.trials).to_do:
         return
-    if _run_stage(run, engine, stage, run.dataset, run.digest).out_of_time:
+    trials = _run_stage(run, engine, stage, run.dataset, run.digest)
+    trials.settle()
+    if trials.out_of_time:
         run.progress.result(f"time is up: resources.max_minutes = {limit:g}; raise it to go on")
 
 

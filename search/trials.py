@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, Final, Literal
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -23,10 +23,13 @@ from search.store import checkpoints
 from search.store.database import why_lost
 from search.store.stage import Stage
 from search.store.study import epochs_of
+from search.strategy.promotion import PAUSED, is_paused
 
 RETRIES = 2  # times in a row, without a new checkpoint between, that a trial whose worker died is tried again
 MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
 INTERRUPTED = "interrupted"
+GOES_ON: Final = "goes on"
+Decision = TrialState | Literal["goes on", "paused"]  # what becomes of a trial after an epoch: it ends so, or else
 
 
 @dataclass
@@ -76,21 +79,21 @@ class Trials:
     @property
     def finished(self) -> bool:
         """Whether nothing will ever be handed out again; a live trial may still come back from a dead worker."""
-        return self.stopping or not (self.live or self._anything_to_ask())
+        return self.stopping or not (self.live or self._anything_to_hand_out())
 
     def next_config(self, ray_trial_id: str) -> dict[str, Any] | None:
         """Return what a worker should train next; None if there is nothing at present."""
         study = self.stage.study
         with self.tidily():
-            while not self.stopping and self._anything_to_ask():
+            while not self.stopping and self._anything_to_hand_out():
                 with study.event():
-                    number = study.study.ask(fixed_distributions=self.stage.space.searched).number
-                    state = self._missing_end(study.trial(number))
-                    if state is None:
+                    number = self._next_number()
+                    decision = self._missing_decision(study.trial(number))
+                    if decision == GOES_ON:
                         return self._hand_out(ray_trial_id, study.trial(number))
                     study.set_attributes(number, error=None)  # of an end that a kill cut short
-                    study.finish(number, state)
-                self._after_end(number)
+                    self._carry_out(decision, number)
+                self._after(decision, number)
         return None
 
     def on_start(self, ray_trial_id: str) -> None:
@@ -167,30 +170,77 @@ class Trials:
                 self.stop("an error of the search itself")
                 raise
 
-    def _anything_to_ask(self) -> bool:
-        study = self.stage.study
-        return bool(study.trials(TrialState.WAITING)) or len(study.trials()) < self.stage.trials
+    def settle(self) -> None:
+        """End the trials that still wait for their promotion: others did better. A longer search may promote them."""
+        study, unneeded = self.stage.study, []
+        with self.tidily(), study.event():
+            paused = [trial for trial in study.trials(TrialState.RUNNING) if is_paused(trial)]
+            for trial in paused:
+                unneeded += checkpoints.forget(self.stage.run_dir, study, trial.number)
+                study.finish(trial.number, TrialState.PRUNED)
+        for folder in unneeded:
+            rmtree(folder, ignore_errors=True)
+        if paused:
+            self.progress.say(f"{len(paused)} paused trials end here, as pruned: others did better")
 
-    def _missing_end(self, trial: FrozenTrial) -> TrialState | None:
-        """Return the end of a trial that was interrupted between its last value and its end; None if it goes on."""
+    def _anything_to_hand_out(self) -> bool:
+        study = self.stage.study
+        return bool(study.trials(TrialState.WAITING)) or self._promoted() is not None or self._more
+
+    @property
+    def _more(self) -> bool:
+        return len(self.stage.study.trials()) < self.stage.trials
+
+    def _promoted(self) -> int | None:
+        """Return the number of the trial to promote now; None if there is none."""
+        promotion = self.stage.promotion
+        return promotion.next_of(self.stage.study.trials(), self._more) if promotion else None
+
+    def _next_number(self) -> int:
+        """Return the number of the trial to train next: one that waits in line, one to promote, or a new one."""
+        study = self.stage.study
+        if not study.trials(TrialState.WAITING) and (promoted := self._promoted()) is not None:
+            study.promote(promoted)
+            return promoted
+        return study.study.ask(fixed_distributions=self.stage.space.searched).number
+
+    def _missing_decision(self, trial: FrozenTrial) -> Decision:
+        """Return the decision on a trial that was interrupted between its last value and the decision after it."""
         epochs = complete(self.stage.space, trial.params).epochs
         last = trial.last_step
         if last is None or checkpoints.epoch_of(trial.user_attrs) != last:
-            return None  # what lies between the checkpoint and the last value is trained again
-        if last < epochs and trial.user_attrs.get("passed") == last:
-            return None
-        return self._end_after(trial, last, epochs)
+            return GOES_ON  # what lies between the checkpoint and the last value is trained again
+        return self._decision(trial, last, epochs)
 
-    def _end_after(self, trial: FrozenTrial, epoch: int, epochs: int) -> TrialState | None:
-        """Return how a trial planned for `epochs` ends after `epoch`; None if it goes on.
+    def _decision(self, trial: FrozenTrial, epoch: int, epochs: int) -> Decision:
+        """Return what becomes of a trial planned for `epochs` after `epoch`.
 
-        What is trained again after an interruption was decided on before: such a trial has later values already.
+        What is trained again after an interruption was decided on before: such a trial has later values already, or
+        has passed this epoch.
         """
         if epoch >= epochs:
             return TrialState.COMPLETE
+        if epoch != trial.last_step or trial.user_attrs.get("passed") == epoch:
+            return GOES_ON
+        if self.stage.promotion and epoch in self.stage.promotion.rungs(epochs):
+            return PAUSED
         study = self.stage.study.study
-        prunes = epoch == trial.last_step and study.pruner.prune(study, trial)
-        return TrialState.PRUNED if prunes else None
+        return TrialState.PRUNED if study.pruner.prune(study, trial) else GOES_ON
+
+    def _carry_out(self, decision: Decision, number: int) -> None:
+        """Store that a trial ends or pauses after its last epoch."""
+        study = self.stage.study
+        if isinstance(decision, TrialState):
+            study.finish(number, decision)
+        else:
+            study.pause(number, study.trial(number).last_step or 0)
+
+    def _after(self, decision: Decision, number: int) -> None:
+        """Report a trial whose end or pause is stored."""
+        if decision == PAUSED:
+            self.progress.trial_paused(self.stage.study.trial(number))
+        else:
+            self._after_end(number)
 
     def _hand_out(self, ray_trial_id: str, trial: FrozenTrial) -> dict[str, Any]:
         stage, attributes = self.stage, trial.user_attrs
@@ -224,17 +274,17 @@ class Trials:
                 unneeded = checkpoints.remember(self.stage.run_dir, study, live.number, checkpoint, result["epoch"])
                 if study.trial(live.number).user_attrs.get("deaths_in_a_row"):
                     study.set_attributes(live.number, deaths_in_a_row=0)
-            end = self._end_after(study.trial(live.number), result["epoch"], live.epochs)
-            if end:
-                study.finish(live.number, end)
+            decision = self._decision(study.trial(live.number), result["epoch"], live.epochs)
+            if decision != GOES_ON:
+                self._carry_out(decision, live.number)
             elif checkpoint:  # decided: going on from here must not judge the trial again, by later peers
                 study.set_attributes(live.number, passed=result["epoch"])
         for folder in unneeded:
             rmtree(folder, ignore_errors=True)
-        if end:
+        if decision != GOES_ON:
             del self.live[ray_trial_id]
             self._failures = 0
-            self._after_end(live.number)
+            self._after(decision, live.number)
 
     def _record_about(self, live: LiveTrial, result: dict[str, Any]) -> None:
         """Store where a trial runs, and what was wrong with a checkpoint; warn of either."""

@@ -53,6 +53,14 @@ def delete_unneeded(run_dir: Path, study: StoredStudy, ended: FrozenTrial, keep:
         delete(run_dir, trial.user_attrs)
 
 
+def forget(run_dir: Path, study: StoredStudy, number: int) -> list[Path]:
+    """Forget a trial's checkpoints; return their folders, which may be deleted once that is stored."""
+    attributes = study.trial(number).user_attrs
+    folders = [_attempt(run_dir, attributes[name]) for name in (NEWEST, BEFORE) if attributes.get(name)]
+    study.set_attributes(number, **{NEWEST: None, BEFORE: None})
+    return folders
+
+
 def delete(run_dir: Path, attributes: dict[str, Any]) -> None:
     """Delete a trial's checkpoints, together with Ray's folders of those attempts."""
     for name in (NEWEST, BEFORE):

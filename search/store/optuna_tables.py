@@ -28,6 +28,7 @@ SET_VALUE = text(
     "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (:trial, 0, :value, 'FINITE') "
     "ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value"
 )
+DELETE_VALUE = text("DELETE FROM trial_values WHERE trial_id = :trial")
 SET_INTERMEDIATE = text(
     "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type) "
     "VALUES (:trial, :step, :value, 'FINITE') "
@@ -72,6 +73,12 @@ def update_state(connection: Connection, row: int, trial: FrozenTrial) -> None:
     connection.execute(UPDATE_STATE, {"trial": row, **_state(trial)})
     if trial.values is not None:
         connection.execute(SET_VALUE, {"trial": row, "value": trial.value})
+
+
+def reopen(connection: Connection, row: int, trial: FrozenTrial) -> None:
+    """Write that the trial in `row` is no longer finished: its state, its times, no value."""
+    connection.execute(UPDATE_STATE, {"trial": row, **_state(trial)})
+    connection.execute(DELETE_VALUE, {"trial": row})
 
 
 def set_param(connection: Connection, row: int, name: str, value: float, distribution: BaseDistribution) -> None:

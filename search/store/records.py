@@ -10,13 +10,14 @@ from optuna.trial import FrozenTrial, TrialState
 from search.store import database, optuna_tables
 from search.store.location import check_run, is_driven, shared_study
 from search.store.study import EPOCH, SEARCH
+from search.strategy.promotion import is_paused
 
 ENDED = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial as a person sees it. `state` is complete, pruned, failed, running, interrupted or waiting."""
+    """One trial as a person sees it. `state` is complete, pruned, failed, paused, running, interrupted or waiting."""
 
     number: int
     state: str
@@ -58,6 +59,8 @@ def record_of(trial: FrozenTrial, live: bool) -> TrialRecord:
 def _state(trial: FrozenTrial, live: bool) -> str:
     if trial.state.is_finished():
         return ENDED[trial.state]
+    if is_paused(trial):
+        return "paused"
     if live and trial.state == TrialState.RUNNING:
         return "running"
     return "interrupted" if "started" in trial.user_attrs else "waiting"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from search.space import Space
 from search.store.study import StoredStudy
+from search.strategy.promotion import Promotion
 from search.strategy.pruner import AsyncHalvingPruner
 
 
@@ -26,8 +27,9 @@ class Stage:
     max_seconds: float | None = None
     max_consecutive_failures: int | None = None
     kept_checkpoints: int | None = None
+    promotion: Promotion | None = None
 
     def rungs(self, epochs: int) -> list[int]:
-        """Return the epochs after which halving decides on a trial of `epochs` epochs; none for other pruners."""
-        pruner = self.study.study.pruner
-        return pruner.rungs(epochs) if isinstance(pruner, AsyncHalvingPruner) else []
+        """Return the epochs after which a trial of `epochs` epochs is decided on; none where any epoch may be one."""
+        decides = self.promotion or self.study.study.pruner
+        return decides.rungs(epochs) if isinstance(decides, AsyncHalvingPruner | Promotion) else []

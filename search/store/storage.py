@@ -123,6 +123,12 @@ class RunStorage(InMemoryStorage):
             self._write(lambda to: optuna_tables.update_state(to, self._trial_rows[trial_id], trial))
         return changed
 
+    def reopen(self, trial_id: int) -> None:
+        """Set a pruned trial back to RUNNING. Optuna's own interface never changes a finished trial."""
+        trial = self.get_trial(trial_id)
+        trial.state, trial.values, trial.datetime_complete = TrialState.RUNNING, None, None
+        self._write(lambda to: optuna_tables.reopen(to, self._trial_rows[trial_id], trial))
+
     def set_trial_intermediate_value(self, trial_id: int, step: int, intermediate_value: float) -> None:
         super().set_trial_intermediate_value(trial_id, step, intermediate_value)
         self._write(lambda to: optuna_tables.set_intermediate(to, self._trial_rows[trial_id], step, intermediate_value))

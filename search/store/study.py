@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.store.storage import RunStorage
 from search.strategy.given import quiet_optuna
+from search.strategy.promotion import PAUSED, is_paused, is_under_way
 
 SEARCH, CONFIRM, REFIT = "search", "confirm", "refit"
 # The user attributes of a trial's two checkpoints, {"place": path below the run folder, "epoch": number}. Their names,
@@ -22,12 +23,13 @@ EPOCH = "epoch:"  # user attributes epoch:1, epoch:2, ... hold the metrics of on
 
 @dataclass(frozen=True)
 class Audit:
-    """Numbers of trials in a study before it runs: finished, begun with or without a checkpoint, and still to do.
+    """Numbers of trials in a study before it runs: finished, paused, begun with or without a checkpoint, still to do.
 
-    `to_do` includes those that were begun.
+    `to_do` includes those that are paused or were begun.
     """
 
     kept: int
+    paused: int
     continued: int
     restarted: int
     to_do: int
@@ -73,6 +75,16 @@ class StoredStudy:
         values = None if state == TrialState.FAIL else [epochs[max(epochs)]]
         self.storage.set_trial_state_values(self._id(number), state, values)
 
+    def pause(self, number: int, rung: int) -> None:
+        """Let a running trial wait at a rung for its promotion. Optuna has no such state: it stays RUNNING."""
+        self.set_attributes(number, **{PAUSED: rung})
+
+    def promote(self, number: int) -> None:
+        """Let a paused trial go on, though it was pruned when an earlier session ended the search."""
+        if self.trial(number).state == TrialState.PRUNED:
+            self.storage.reopen(self._id(number))
+        self.set_attributes(number, passed=self.trial(number).user_attrs[PAUSED], **{PAUSED: None})
+
     def requeue(self, number: int) -> None:
         """Put a running trial back in line: the next ask returns it with its number, parameters and values."""
         self.storage.set_trial_state_values(self._id(number), TrialState.WAITING)
@@ -81,7 +93,8 @@ class StoredStudy:
         """Put all trials back in line that were running when this driver, or an earlier one, stopped."""
         with self.event():
             for trial in self.trials(TrialState.RUNNING):
-                self.requeue(trial.number)
+                if not is_paused(trial):
+                    self.requeue(trial.number)
 
     def enqueue(self, params: dict[str, Any], **attributes: Any) -> None:
         """Put a new trial with these parameters and user attributes in line."""
@@ -94,16 +107,17 @@ class StoredStudy:
         return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))[:count]
 
     def audit(self, trials: int = 0) -> Audit:
-        """Return the numbers of trials that are kept, continued, restarted and still to do.
+        """Return the numbers of trials that are kept, paused, continued, restarted and still to do.
 
         `trials` is the number of trials to suggest; with 0 only those already in the study are to do.
         """
         everything = self.trials()
         kept = [trial for trial in everything if trial.state.is_finished()]
-        begun = [trial for trial in everything if not trial.state.is_finished() and "started" in trial.user_attrs]
-        continued = [trial for trial in begun if NEWEST in trial.user_attrs]
+        paused = [trial for trial in everything if is_paused(trial)]
+        begun = [trial for trial in everything if is_under_way(trial) and "started" in trial.user_attrs]
+        continued = [trial for trial in begun if trial.user_attrs.get(NEWEST)]
         to_do = max(trials, len(everything)) - len(kept)
-        return Audit(len(kept), len(continued), len(begun) - len(continued), to_do)
+        return Audit(len(kept), len(paused), len(continued), len(begun) - len(continued), to_do)
 
     def searched_seconds(self) -> float:
         """Return the seconds spent searching so far in all sessions, without the pauses between them."""

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from search.strategy.given import study_of
 
-PrunerName = Literal["halving", "median", "none"]
+PrunerName = Literal["halving", "promote", "median", "none"]
 # The parameters that set the pace of a training: one-cycle, or more epochs, lies behind at an early epoch and may be
 # ahead at the end. Trials that differ in them are not compared before their ends.
 PACE = ("schedule", "epochs")
@@ -38,12 +38,7 @@ class AsyncHalvingPruner(BasePruner):
 
     def rungs(self, epochs: int) -> list[int]:
         """Return the epochs after which a trial may be stopped, all before its last."""
-        found = []
-        rung = self.grace_epochs
-        while rung < epochs:
-            found.append(rung)
-            rung *= self.reduction_factor
-        return found
+        return rungs_before(epochs, self.grace_epochs, self.reduction_factor)
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Return whether `trial` is to stop after its last reported step. False between rungs."""
@@ -74,18 +69,28 @@ class AmongPeers(BasePruner):
         return self.pruner.prune(study_of(peers, study.direction), trial)
 
 
+def rungs_before(epochs: int, grace_epochs: int, reduction_factor: int) -> list[int]:
+    """Return the epochs grace_epochs * reduction_factor**k, k = 0, 1, ..., that lie before `epochs`."""
+    found = []
+    rung = grace_epochs
+    while rung < epochs:
+        found.append(rung)
+        rung *= reduction_factor
+    return found
+
+
 def peers_of(trial: FrozenTrial, trials: list[FrozenTrial], pace: Sequence[str]) -> list[FrozenTrial]:
     """Return those of `trials` that have the parameters of `trial` in `pace`."""
     return [other for other in trials if all(other.params.get(name) == trial.params.get(name) for name in pace)]
 
 
 def make_pruner(name: PrunerName, grace_epochs: int, reduction_factor: int) -> BasePruner:
-    """Return the pruner that a configuration names."""
+    """Return the pruner that a configuration names; none for "promote", which pauses trials and stops none."""
     if name == "halving":
         return AsyncHalvingPruner(grace_epochs, reduction_factor, PACE)
     if name == "median":
         return AmongPeers(MedianPruner(n_startup_trials=5, n_warmup_steps=grace_epochs), PACE)
-    assert name == "none"
+    assert name in ("none", "promote")
     return NopPruner()
 
 

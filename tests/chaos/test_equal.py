@@ -22,7 +22,7 @@ pytestmark = pytest.mark.chaos
 KILLS = 20
 # Times, machines and processes; all other columns must be equal.
 MAY_DIFFER = {"seconds", "images_per_second", "clock", "started", "ended", "retries", "node", "device", "gpu"}
-COMBINATIONS = [(sampler, pruner) for sampler in ("tpe", "random") for pruner in ("halving", "none")]
+COMBINATIONS = [("tpe", "halving"), ("tpe", "none"), ("random", "halving"), ("gp", "promote")]
 
 
 def tables(run_dir: Path) -> list[pd.DataFrame]:
@@ -46,7 +46,7 @@ def test_a_kill_between_any_two_writes_changes_nothing(
     configs = []
     for sampler, pruner in COMBINATIONS:
         config = tmp_path / f"{sampler}-{pruner}.toml"
-        text = tiny(trials=24 if pruner == "halving" else 14, epochs=9, sampler=sampler, pruner=pruner)
+        text = tiny(trials=14 if pruner == "none" else 24, epochs=9, sampler=sampler, pruner=pruner)
         text = text.replace("top = 0", "top = 2\nseeds = 2\n[export]\nrefit = true")
         config.write_text(text.replace("batch_size = 16", "batch_size = 100"))
         configs.append(str(config))

@@ -60,7 +60,7 @@ def test_interrupted_trials_come_back_with_numbers_and_values(study: StoredStudy
     before = study.trials()
     again = opened(tmp_path)
     again.requeue_interrupted()
-    assert again.audit(10) == Audit(kept=0, continued=1, restarted=1, to_do=10)
+    assert again.audit(10) == Audit(kept=0, paused=0, continued=1, restarted=1, to_do=10)
     for number in (first, second):
         assert begin(again) == number
         back = again.trial(number)

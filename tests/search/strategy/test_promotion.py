@@ -1,0 +1,69 @@
+"""Promotion as a pure function of stored values, against rankings worked out by hand."""
+
+from optuna.distributions import CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.strategy.promotion import PAUSED, Promotion
+
+SCHEDULES = {"schedule": CategoricalDistribution(["step", "one-cycle"])}
+RULE = Promotion(grace_epochs=1, reduction_factor=3)
+
+
+def trials_of(*rows: tuple[dict[int, float], int | None], schedule: str = "step", first: int = 0) -> list[FrozenTrial]:
+    """Trials that run: their values by epoch, and the rung at which they are paused."""
+    found = []
+    for number, (values, paused) in enumerate(rows, first):
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params={"schedule": schedule},
+            distributions=SCHEDULES,
+            intermediate_values=values,
+            user_attrs={PAUSED: paused},
+        )
+        trial.number = number
+        found.append(trial)
+    return found
+
+
+def test_nobody_goes_on_before_a_whole_third_is_one_trial() -> None:
+    two = trials_of(({1: 0.9}, 1), ({1: 0.8}, 1))
+    assert RULE.next_of(two, more=True) is None
+    assert RULE.next_of([*two, *trials_of(({1: 0.7}, 1), first=2)], more=True) == 0
+
+
+def test_the_best_of_all_that_reached_a_rung_go_on_not_the_first() -> None:
+    found = trials_of(({1: 0.1}, 1), ({1: 0.9, 2: 0.95}, None), ({1: 0.3}, 1), ({1: 0.2}, 1), ({1: 0.4}, 1))
+    assert RULE.next_of(found, more=True) is None  # the third of five is one, and it goes on already
+    assert RULE.next_of([*found, *trials_of(({1: 0.35}, 1), first=5)], more=True) == 4
+
+
+def test_the_highest_rung_comes_first() -> None:
+    found = trials_of(*(({1: 0.5, 2: 0.6, 3: 0.7 + number / 100}, 3) for number in range(3)))
+    found += trials_of(*(({1: 0.9}, 1) for _ in range(9)), first=3)
+    assert RULE.next_of(found, more=True) == 2
+
+
+def test_once_nobody_else_can_come_as_many_go_on_as_there_are_finalists() -> None:
+    found = trials_of(({1: 0.1}, 1), ({1: 0.2}, 1))
+    rule = Promotion(grace_epochs=1, reduction_factor=3, finalists=2)
+    assert rule.next_of(found, more=False) == 1
+    assert rule.next_of(found, more=True) is None
+    assert rule.next_of([*found, *trials_of(({}, None), first=2)], more=False) is None  # it may come yet
+    late = trials_of(({1: 0.1}, 1), ({1: 0.2, 2: 0.3, 3: 0.4}, 3))
+    assert rule.next_of(late, more=False) == 0  # the other's rung is still open for it
+    both = trials_of(({1: 0.1, 3: 0.2}, 3), ({1: 0.2, 2: 0.3, 3: 0.4}, 3))
+    assert rule.next_of(both, more=False) == 1
+
+
+def test_only_peers_are_compared() -> None:
+    rule = Promotion(grace_epochs=1, reduction_factor=3, pace=["schedule"])
+    found = trials_of(*(({1: 0.9 + number / 100}, 1) for number in range(2)))
+    found += trials_of(*(({1: 0.5 + number / 100}, 1) for number in range(3)), schedule="one-cycle", first=2)
+    assert rule.next_of(found, more=True) == 4
+
+
+def test_a_failed_trial_makes_room_and_a_pruned_one_may_still_go_on() -> None:
+    found = trials_of(({1: 0.9}, None), ({1: 0.5}, 1), ({1: 0.4}, 1), ({1: 0.3}, 1))
+    found[0].state = TrialState.FAIL
+    found[1].state = TrialState.PRUNED
+    assert RULE.next_of(found, more=True) == 1
