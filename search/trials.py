@@ -1,4 +1,4 @@
-"""Every decision on a trial: hand out, record, prune, finish, requeue. No Ray in here.
+"""The trials in the hands of workers, and every event of theirs: handed out, an epoch, a death, an end. No Ray in here.
 
 Each event is one transaction, on disk before the engine's next step, so a search can be killed at any moment. A resumed
 search hands the same trial numbers, with their checkpoints, to new workers.
@@ -11,12 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, Final, Literal
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
 from model.errors import is_full
 from model.train import EpochMetrics
+from search.decisions import (
+    GOES_ON,
+    Decision,
+    anything_to_hand_out,
+    carry_out,
+    decision_after,
+    missing_decision,
+    next_number,
+)
 from search.progress import Progress
 from search.space import complete
 from search.store import checkpoints
@@ -28,8 +37,6 @@ from search.strategy.promotion import PAUSED, is_paused
 RETRIES = 2  # times in a row, without a new checkpoint between, that a trial whose worker died is tried again
 MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
 INTERRUPTED = "interrupted"
-GOES_ON: Final = "goes on"
-Decision = TrialState | Literal["goes on", "paused"]  # what becomes of a trial after an epoch: it ends so, or else
 
 
 @dataclass
@@ -37,7 +44,6 @@ class LiveTrial:
     """A trial in the hands of a worker."""
 
     number: int
-    epochs: int  # planned
     spent: float  # seconds of training before this attempt
     began: float | None = None
     timed_out: bool = False
@@ -79,20 +85,20 @@ class Trials:
     @property
     def finished(self) -> bool:
         """Whether nothing will ever be handed out again; a live trial may still come back from a dead worker."""
-        return self.stopping or not (self.live or self._anything_to_hand_out())
+        return self.stopping or not (self.live or anything_to_hand_out(self.stage))
 
     def next_config(self, ray_trial_id: str) -> dict[str, Any] | None:
         """Return what a worker should train next; None if there is nothing at present."""
         study = self.stage.study
         with self.tidily():
-            while not self.stopping and self._anything_to_hand_out():
+            while not self.stopping and anything_to_hand_out(self.stage):
                 with study.event():
-                    number = self._next_number()
-                    decision = self._missing_decision(study.trial(number))
+                    number = next_number(self.stage)
+                    decision = missing_decision(self.stage, study.trial(number))
                     if decision == GOES_ON:
                         return self._hand_out(ray_trial_id, study.trial(number))
                     study.set_attributes(number, error=None)  # of an end that a kill cut short
-                    self._carry_out(decision, number)
+                    carry_out(self.stage, decision, study.trial(number))
                 self._after(decision, number)
         return None
 
@@ -155,6 +161,21 @@ class Trials:
         """End the stage as soon as possible; unfinished trials wait for a resumption."""
         self.stopped = self.stopped or why
 
+    def settle(self) -> None:
+        """End the trials that still wait for their promotion: others did better. A longer search may promote them."""
+        study, unneeded = self.stage.study, []
+        paused = [trial for trial in study.trials(TrialState.RUNNING) if is_paused(trial)]
+        if not paused:
+            return
+        with self.tidily():
+            with study.event():
+                for trial in paused:
+                    unneeded += checkpoints.forget(self.stage.run_dir, study, trial.number)
+                    study.finish(trial.number, TrialState.PRUNED)
+            for folder in unneeded:
+                rmtree(folder, ignore_errors=True)
+            self.progress.say(f"{len(paused)} paused trials end here, as pruned: others did better")
+
     @contextmanager
     def tidily(self) -> Iterator[None]:
         """Stop the search tidily on a full disk or a lost database; no trial is charged for it."""
@@ -170,78 +191,6 @@ class Trials:
                 self.stop("an error of the search itself")
                 raise
 
-    def settle(self) -> None:
-        """End the trials that still wait for their promotion: others did better. A longer search may promote them."""
-        study, unneeded = self.stage.study, []
-        with self.tidily(), study.event():
-            paused = [trial for trial in study.trials(TrialState.RUNNING) if is_paused(trial)]
-            for trial in paused:
-                unneeded += checkpoints.forget(self.stage.run_dir, study, trial.number)
-                study.finish(trial.number, TrialState.PRUNED)
-        for folder in unneeded:
-            rmtree(folder, ignore_errors=True)
-        if paused:
-            self.progress.say(f"{len(paused)} paused trials end here, as pruned: others did better")
-
-    def _anything_to_hand_out(self) -> bool:
-        study = self.stage.study
-        return bool(study.trials(TrialState.WAITING)) or self._promoted() is not None or self._more
-
-    @property
-    def _more(self) -> bool:
-        return len(self.stage.study.trials()) < self.stage.trials
-
-    def _promoted(self) -> int | None:
-        """Return the number of the trial to promote now; None if there is none."""
-        promotion = self.stage.promotion
-        return promotion.next_of(self.stage.study.trials(), self._more) if promotion else None
-
-    def _next_number(self) -> int:
-        """Return the number of the trial to train next: one that waits in line, one to promote, or a new one."""
-        study = self.stage.study
-        if not study.trials(TrialState.WAITING) and (promoted := self._promoted()) is not None:
-            study.promote(promoted)
-            return promoted
-        return study.study.ask(fixed_distributions=self.stage.space.searched).number
-
-    def _missing_decision(self, trial: FrozenTrial) -> Decision:
-        """Return the decision on a trial that was interrupted between its last value and the decision after it."""
-        epochs = complete(self.stage.space, trial.params).epochs
-        last = trial.last_step
-        if last is None or checkpoints.epoch_of(trial.user_attrs) != last:
-            return GOES_ON  # what lies between the checkpoint and the last value is trained again
-        return self._decision(trial, last, epochs)
-
-    def _decision(self, trial: FrozenTrial, epoch: int, epochs: int) -> Decision:
-        """Return what becomes of a trial planned for `epochs` after `epoch`.
-
-        What is trained again after an interruption was decided on before: such a trial has later values already, or
-        has passed this epoch.
-        """
-        if epoch >= epochs:
-            return TrialState.COMPLETE
-        if epoch != trial.last_step or trial.user_attrs.get("passed") == epoch:
-            return GOES_ON
-        if self.stage.promotion and epoch in self.stage.promotion.rungs(epochs):
-            return PAUSED
-        study = self.stage.study.study
-        return TrialState.PRUNED if study.pruner.prune(study, trial) else GOES_ON
-
-    def _carry_out(self, decision: Decision, number: int) -> None:
-        """Store that a trial ends or pauses after its last epoch."""
-        study = self.stage.study
-        if isinstance(decision, TrialState):
-            study.finish(number, decision)
-        else:
-            study.pause(number, study.trial(number).last_step or 0)
-
-    def _after(self, decision: Decision, number: int) -> None:
-        """Report a trial whose end or pause is stored."""
-        if decision == PAUSED:
-            self.progress.trial_paused(self.stage.study.trial(number))
-        else:
-            self._after_end(number)
-
     def _hand_out(self, ray_trial_id: str, trial: FrozenTrial) -> dict[str, Any]:
         stage, attributes = self.stage, trial.user_attrs
         if "started" not in attributes:
@@ -252,7 +201,7 @@ class Trials:
         epochs = [epoch for epoch in epochs_of(trial) if epoch["epoch"] <= checkpoints.epoch_of(attributes)]
         hyperparameters = complete(stage.space, trial.params)
         spent = sum(epoch["seconds"] for epoch in epochs)
-        self.live[ray_trial_id] = LiveTrial(trial.number, hyperparameters.epochs, spent)
+        self.live[ray_trial_id] = LiveTrial(trial.number, spent)
         return {
             "number": trial.number,
             "seed": stage.seed,
@@ -274,9 +223,10 @@ class Trials:
                 unneeded = checkpoints.remember(self.stage.run_dir, study, live.number, checkpoint, result["epoch"])
                 if study.trial(live.number).user_attrs.get("deaths_in_a_row"):
                     study.set_attributes(live.number, deaths_in_a_row=0)
-            decision = self._decision(study.trial(live.number), result["epoch"], live.epochs)
+            trial = study.trial(live.number)
+            decision = decision_after(self.stage, trial, result["epoch"])
             if decision != GOES_ON:
-                self._carry_out(decision, live.number)
+                carry_out(self.stage, decision, trial)
             elif checkpoint:  # decided: going on from here must not judge the trial again, by later peers
                 study.set_attributes(live.number, passed=result["epoch"])
         for folder in unneeded:
@@ -317,6 +267,13 @@ class Trials:
                 f"{self._failures} trials in a row failed, the last with: {error}; correct the cause (failed "
                 "trials are not tried again), or raise resources.max_consecutive_failures"
             )
+
+    def _after(self, decision: Decision, number: int) -> None:
+        """Report a trial whose end or pause is stored."""
+        if decision == PAUSED:
+            self.progress.trial_paused(self.stage.study.trial(number))
+        else:
+            self._after_end(number)
 
     def _after_end(self, number: int) -> None:
         """Report a trial whose end is stored, and delete the checkpoints that nothing needs any more."""

@@ -19,6 +19,7 @@ LAYERS = [
     "search.experiment",
     "search.store",
     "search.winner",
+    "search.decisions",
     "search.progress",
     "search.trials",
     "search.on_ray",
