@@ -27,6 +27,7 @@ def run_search(
     out: str | Path = "runs",
     name: str | None = None,
     resume: bool = False,
+    retry_failed: bool = False,
     address: str | None = None,
     data: str | Path | None = None,
     quiet: bool = False,
@@ -51,7 +52,7 @@ def run_search(
         # -P: a model.py or search.py in the working directory is not ours.
         line = [sys.executable, "-P", "-m", "search", "run", f"--parent={os.getpid()}"]
         line += [f"{option}={value}" for option, value in options.items() if value is not None]
-        line += ["--resume"] * resume + ["--quiet"] * quiet
+        line += ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--quiet"] * quiet
         ended = _search_in_child([*line, "--", str(path)], on_trial_end)
     return Outcome(run_dir, ended["stopped"], winner_so_far(run_dir), ended["export"] and Path(ended["export"]))
 

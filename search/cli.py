@@ -56,6 +56,7 @@ def run(
     name: Annotated[str | None, typer.Option(help="Name of the run. Default: the configuration's file name.")] = None,
     trials: Annotated[int | None, typer.Option(help="Number of trials, instead of search.trials.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Begin the run of that name, or go on with it.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="With --resume: failed trials again.")] = False,
     address: Address = None,
     data: Data = None,
     quiet: Quiet = False,
@@ -79,7 +80,8 @@ def run(
             progress, again = _events_to_parent(quiet), "the same call with resume=True"
         ray = over_ray(_last_words(run_dir, progress, again))
         with correctable(), _reported(run_dir, progress, again):
-            outcome = run_search(experiment, run_dir, progress, resume=resume, address=address, data=data, connect=ray)
+            options = {"resume": resume, "retry_failed": retry_failed}
+            outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
         raise typer.Exit(_conclude(outcome, progress, again))
 
 

@@ -68,7 +68,7 @@ class Export(_Table):
 
 
 class Resources(_Table):
-    """The section [resources]: what a search may use. Only it and `search.trials` may change on resume."""
+    """The section [resources]: what a search may use. It and `search.trials` may change on resume, and ranges widen."""
 
     cpus_per_trial: Count = 1
     trials_per_gpu: Annotated[int, Field(ge=1, le=100)] | Literal["auto"] = "auto"

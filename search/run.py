@@ -37,15 +37,19 @@ def run_search(
     searching: bool = True,
     address: str | None = None,
     data: Path | None = None,
+    retry_failed: bool = False,
     connect: Connect | None = None,
 ) -> Outcome:
     """Search the hyperparameters that `experiment` names, confirm the best, export the winner, all into `run_dir`.
 
-    With `searching` false the trials that are there are confirmed and exported, and no others run. `connect` opens what
+    With `searching` false the trials that are there are confirmed and exported, and no others run. With `retry_failed`
+    trials and confirmation runs that failed before are tried again. `connect` opens what
     runs the trials, by default Ray; it sets this process's environment for good, and ends the process should Ray die.
     Nothing of Ray starts when all is done already. Raises ConfigError for what a user can correct.
     """
     with _opened(experiment, run_dir, progress, resume, address, data) as run:
+        if retry_failed:
+            _retry_failed(run)
         found = _prepare(run, searching)
         if not (searching and found.to_do) and stages.is_settled(run):
             more = f"{found.to_do} are still to do" if found.to_do else "raise search.trials (or --trials) to search on"
@@ -151,6 +155,13 @@ def _prepare(run: Run, searching: bool) -> Audit:
         for point in run.experiment.first_points[len(study.trials()) :]:
             study.enqueue(point)  # those too that are missing because of a kill
     return study.audit(run.experiment.search.trials)
+
+
+def _retry_failed(run: Run) -> None:
+    """Put failed trials and confirmation runs back in line."""
+    for name, what in ((SEARCH, "trials"), (CONFIRM, "confirmation runs")):
+        if count := run.study(name).retry_failed():
+            run.progress.say(f"{count} failed {what} are tried again")
 
 
 def _note_engine(run: Run, engine: Engine, to_do: int) -> None:

@@ -127,6 +127,23 @@ def grid(searched: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
     return [dict(zip(searched, point, strict=True)) for point in itertools.product(*values)]
 
 
+def widened(old: Space, new: Space) -> list[str]:
+    """Return the fields whose range in `new` is wider than in `old` and holds every value of it."""
+    found = []
+    for name, before in old.searched.items():
+        after = new.searched.get(name)
+        if before != after and isinstance(before, Range) and isinstance(after, Range) and _holds(after, before):
+            found.append(name)
+    return found
+
+
+def _holds(outer: Range, inner: Range) -> bool:
+    """Return whether a range holds every value of another one, whose kind it shares."""
+    alike = (type(outer), outer.log, outer.step) == (type(inner), inner.log, inner.step)
+    wider = outer.low <= inner.low and inner.high <= outer.high
+    return alike and wider and nearest(outer, inner.low) == inner.low
+
+
 def point_at(searched: dict[str, BaseDistribution], place: Sequence[float]) -> dict[str, Any]:
     """Return the point of the space at `place`, a number in [0, 1) for each searched field."""
     return {name: _value_at(searched[name], float(share)) for name, share in zip(searched, place, strict=True)}

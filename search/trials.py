@@ -264,8 +264,8 @@ class Trials:
         self._after_end(live.number)
         if self._failures == self.stage.max_consecutive_failures:
             self.stop(
-                f"{self._failures} trials in a row failed, the last with: {error}; correct the cause (failed "
-                "trials are not tried again), or raise resources.max_consecutive_failures"
+                f"{self._failures} trials in a row failed, the last with: {error}; correct the cause, and "
+                "try them again with --retry-failed, or raise resources.max_consecutive_failures"
             )
 
     def _after(self, decision: Decision, number: int) -> None:

@@ -170,6 +170,12 @@ def test_every_import_is_declared_and_every_dependency_is_used() -> None:
     assert declared <= foreign
 
 
+def test_every_folder_is_installed() -> None:
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {module_of(path.parent / "__init__.py") for package, path in sources() if package != "classify_image"}
+    assert set(packages) == folders
+
+
 def test_every_file_begins_by_saying_why_it_exists() -> None:
     for _, path in sources():
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path

@@ -6,14 +6,21 @@ from typing import Any
 from model.errors import ConfigError
 from model.files import digest
 from search.experiment import Experiment, parse_text
+from search.space import widened
 
 DIGEST = "# sha256 "  # begins the last line of a resolved configuration; the SHA-256 is of all lines before it
 
 
 def differences(old: Experiment, new: Experiment) -> str | None:
-    """Return the first key that makes `new` another search than `old`; None if only trials or resources differ."""
+    """Return the first key that makes `new` another search than `old`.
+
+    None if only trials or resources differ, or ranges of `new` are wider than those of `old`.
+    """
     exempt: dict[str, Any] = {"resources": True, "automatic": True, "search": {"trials"}}
-    return _first_difference(_comparable(old, exempt), _comparable(new, exempt))
+    before, after = _comparable(old, exempt), _comparable(new, exempt)
+    for name in widened(old.space, new.space):
+        after["hyperparameters"][name] = before["hyperparameters"][name]
+    return _first_difference(before, after)
 
 
 def resolved(experiment: Experiment, automatic: dict[str, Any]) -> str:

@@ -124,7 +124,7 @@ class RunStorage(InMemoryStorage):
         return changed
 
     def reopen(self, trial_id: int) -> None:
-        """Set a pruned trial back to RUNNING. Optuna's own interface never changes a finished trial."""
+        """Set a finished trial back to RUNNING, which Optuna's own interface never does."""
         trial = self.get_trial(trial_id)
         trial.state, trial.values, trial.datetime_complete = TrialState.RUNNING, None, None
         self._write(lambda to: optuna_tables.reopen(to, self._trial_rows[trial_id], trial))

@@ -96,6 +96,17 @@ class StoredStudy:
                 if not is_paused(trial):
                     self.requeue(trial.number)
 
+    def retry_failed(self) -> int:
+        """Put all failed trials back in line, as if no worker of theirs had died yet; return how many there are."""
+        with self.event():
+            failed = self.trials(TrialState.FAIL)
+            for trial in failed:
+                self.storage.reopen(self._id(trial.number))
+                # Its checkpoints were deleted when it failed: it begins again.
+                self.set_attributes(trial.number, error=None, deaths_in_a_row=0, **{NEWEST: None, BEFORE: None})
+                self.requeue(trial.number)
+        return len(failed)
+
     def enqueue(self, params: dict[str, Any], **attributes: Any) -> None:
         """Put a new trial with these parameters and user attributes in line."""
         with self.event():

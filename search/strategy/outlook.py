@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -13,9 +14,10 @@ Pace = tuple[object, ...]  # what trials must have in common for their gains to 
 BEGUN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 
 
-def learned(study: optuna.Study, pace: Sequence[str] = ()) -> list[FrozenTrial]:
+def learned(study: optuna.Study, searched: dict[str, BaseDistribution], pace: Sequence[str] = ()) -> list[FrozenTrial]:
     """Return what a sampler may learn from: each begun trial as a complete one, whose value is its outlook.
 
+    The trials have the distributions `searched`: those that they were drawn from may have been narrower.
     A running trial without a value stays a running one. Samplers of Optuna's that know early stopping at all rank
     trials by how far they came, so that the first one at each step, which nothing was compared with, ranks high for
     good; others see complete trials alone, of which a search that stops most trials early has few.
@@ -25,12 +27,12 @@ def learned(study: optuna.Study, pace: Sequence[str] = ()) -> list[FrozenTrial]:
     trials = []
     for trial in begun:
         value = found.get(trial.number)
+        params = {name: value for name, value in trial.params.items() if name in searched}
+        distributions = {name: searched[name] for name in params}
         if value is not None:
-            trials.append(create_trial(value=value, params=trial.params, distributions=trial.distributions))
+            trials.append(create_trial(value=value, params=params, distributions=distributions))
         elif trial.state == TrialState.RUNNING:
-            trials.append(
-                create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
-            )
+            trials.append(create_trial(state=TrialState.RUNNING, params=params, distributions=distributions))
     return trials
 
 

@@ -66,7 +66,7 @@ class SeededSampler(BaseSampler):
             return {}
         others = (other for other in study.get_trials(deepcopy=False) if other.number != trial.number)
         earlier = {self._place(other.params) for other in others}
-        trials = learned(study, self.pace) if self.name in MODELS else []
+        trials = learned(study, self.searched, self.pace) if self.name in MODELS else []
         params: dict[str, Any] = dict(trial.params)
         for attempt in range(ATTEMPTS):
             # A trial that was stored with some of its parameters keeps them.

@@ -112,6 +112,16 @@ def test_same_name_is_refused_and_so_is_another_search(copied: Path, go_without:
         go_without(experiment(), "other")
 
 
+def test_a_range_may_be_made_wider(copied: Path, go_without: Go) -> None:
+    before = numbers(copied)
+    wider = experiment(search={"trials": 12}, hyperparameters={"dropout1": {"low": 0.0, "high": 0.9}})
+    go_without(wider)
+    assert numbers(copied)[:4] == before
+    assert max(record.params["dropout1"] for record in read_trials(copied)) > 0.3
+    with pytest.raises(ConfigError, match=r"hyperparameters.dropout1.high was 0.9 and is now 0.3"):
+        go_without(experiment(search={"trials": 12}))
+
+
 def test_other_images_are_refused(copied: Path, go: Go, tiny_root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "data"
     shutil.copytree(tiny_root, copy)

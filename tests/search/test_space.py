@@ -9,7 +9,7 @@ from pydantic import Field
 from model.errors import ConfigError
 from model.hyperparameters import RECIPE, Hyperparameters, Role
 from search import space as search_space
-from search.space import complete, largest, nearest, parse_space, recipe_differences, recipe_point, size
+from search.space import complete, largest, nearest, parse_space, recipe_differences, recipe_point, size, widened
 
 
 def test_shapes_decide() -> None:
@@ -119,6 +119,24 @@ def test_listed_points_name_what_differs() -> None:
     with pytest.raises(ConfigError, match=r"kernel_size = \(a value too large to show\): outside the space"):
         recipe_point(space, {"kernel_size": 10**5000})
     assert recipe_point(space, {"dropout1": 0, "kernel_size": 5.0}) == {"dropout1": 0.0, "kernel_size": 5}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wider"),
+    [
+        ({"low": 0.1, "high": 0.3}, {"low": 0.0, "high": 0.3}, True),
+        ({"low": 0.1, "high": 0.3}, {"low": 0.2, "high": 0.5}, False),  # 0.1 would be gone
+        ({"low": 0.1, "high": 0.3}, {"low": 0.1, "high": 0.3, "log": True}, False),
+        ({"low": 0.2, "high": 0.4, "step": 0.1}, {"low": 0.0, "high": 0.4, "step": 0.1}, True),
+        ({"low": 0.2, "high": 0.4, "step": 0.1}, {"low": 0.05, "high": 0.45, "step": 0.1}, False),  # 0.2 is no step
+        ({"low": 0.1, "high": 0.3}, {"low": 0.1, "high": 0.3}, False),
+        ({"low": 0.1, "high": 0.3}, [0.1, 0.2, 0.3], False),
+        ([0.1, 0.2], [0.1, 0.2, 0.3], False),
+    ],
+)
+def test_a_range_that_holds_the_old_one_is_wider(old: object, new: object, wider: bool) -> None:
+    before, after = (parse_space({"dropout1": value}) for value in (old, new))
+    assert widened(before, after) == ["dropout1"] * wider
 
 
 def test_nearest_respects_steps() -> None:

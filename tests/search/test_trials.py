@@ -150,3 +150,22 @@ def test_an_error_of_our_own_is_kept_even_if_the_engine_swallows_it(study: Store
         trials.on_result("a", {"epoch": 1}, None)  # a result without its metrics
     assert isinstance(trials.failure, KeyError)
     assert trials.stopping
+
+
+def test_failed_trials_are_tried_again_when_that_is_asked_for(study: StoredStudy, tmp_path: Path) -> None:
+    trials = new_trials(tmp_path, study)
+    for worker in "abc":
+        trials.next_config(worker)
+    trials.on_result("b", result(1, 0.4), checkpoint(tmp_path, "b", 1))
+    for worker in "abc":
+        trials.on_result(worker, {"error": "broken"}, None)
+    assert states_of(opened(tmp_path)) == ["FAIL"] * 3
+    again = opened(tmp_path)
+    assert again.retry_failed() == 3
+    assert states_of(opened(tmp_path)) == ["WAITING"] * 3
+    trials = new_trials(tmp_path, again)
+    configs = [trials.next_config(worker) for worker in "def"]
+    assert [config and (config["number"], config["checkpoints"]) for config in configs] == [(0, []), (1, []), (2, [])]
+    run_to_the_end(trials, "d", 0.9)
+    assert study.trial(0).params == again.trial(0).params
+    assert (again.trial(0).state.name, again.trial(0).user_attrs["error"]) == ("COMPLETE", None)

@@ -34,9 +34,9 @@ def everything(trial: FrozenTrial) -> dict[str, object]:
 def study(tmp_path: Path) -> StoredStudy:
     """Return a study with a trial in every state, and everything that a trial can have."""
     study = opened(tmp_path)
-    for _ in range(4):
+    for _ in range(5):
         begin(study)
-    for number in (0, 1, 3):
+    for number in (0, 1, 3, 4):
         study.record_epoch(number, metrics(1, number / 7))
         study.record_epoch(number, metrics(2, number / 3))
     study.record_epoch(0, metrics(2, 0.25))
@@ -44,6 +44,9 @@ def study(tmp_path: Path) -> StoredStudy:
     study.finish(1, TrialState.PRUNED)
     study.finish(2, TrialState.FAIL, "it broke: é\n'\"")
     study.requeue(3)
+    study.pause(4, rung=2)
+    study.finish(4, TrialState.PRUNED)
+    study.promote(4)
     study.enqueue({"learning_rate": 1.0, "kernel_size": 3, "dropout1": 0.1}, candidate=7)
     study.study.ask(fixed_distributions=study.trial(0).distributions)
     return study
@@ -76,11 +79,11 @@ def test_we_read_what_optuna_writes(tmp_path: Path) -> None:
 def test_optuna_goes_on_with_what_we_wrote(study: StoredStudy, tmp_path: Path) -> None:
     theirs = optuna.load_study(study_name=SEARCH, storage=RDBStorage(file_url(tmp_path / "study.db")))
     trial = theirs.ask(fixed_distributions=study.trial(0).distributions)
-    assert (trial.number, trial.params) == (4, {"learning_rate": 1.0, "kernel_size": 3, "dropout1": 0.1}), CHANGED
+    assert (trial.number, trial.params) == (5, {"learning_rate": 1.0, "kernel_size": 3, "dropout1": 0.1}), CHANGED
     theirs.tell(trial, 0.5)
     again = opened(tmp_path)
-    assert again.trial(4).value == 0.5
-    assert again.trial(4).state == TrialState.COMPLETE
+    assert again.trial(5).value == 0.5
+    assert again.trial(5).state == TrialState.COMPLETE
 
 
 def test_optunas_tables_have_no_new_column() -> None:

@@ -60,6 +60,6 @@ def test_a_failed_trial_counts_as_the_worst(direction: str, worst: float) -> Non
 def test_only_begun_trials_teach_anything() -> None:
     study = optuna.create_study(direction="maximize")
     study.add_trials([trial(0, 0.5, state="COMPLETE"), trial(1, state="RUNNING"), trial(2, 0.4, state="WAITING")])
-    found = learned(study)
+    found = learned(study, dict(SCHEDULES))
     assert [(one.state.name, one.values) for one in found] == [("COMPLETE", [0.5]), ("RUNNING", None)]
     assert found[0].params == {"schedule": "step"}

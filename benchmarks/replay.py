@@ -1,0 +1,106 @@
+"""Searches replayed on trainings that were all run before: a strategy spends epochs of a grid in place of seconds."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+from model.seeds import derive_seed
+from search.strategy.promotion import PAUSED, Promotion
+
+Point = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Every point of a space, trained on several seeds: curves[point] is (seeds, epochs), validation accuracies."""
+
+    searched: dict[str, BaseDistribution]
+    curves: dict[Point, np.ndarray]
+
+    @property
+    def epochs(self) -> int:
+        return int(next(iter(self.curves.values())).shape[1])
+
+    def quality(self, point: Point) -> float:
+        """Return what a point is worth: its mean accuracy at the end, over all seeds."""
+        return float(self.curves[point][:, -1].mean())
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A sampler for a repetition's seed, and what ends trials early: a pruner, a promotion, or nothing."""
+
+    sampler: Callable[[int, dict[str, BaseDistribution]], BaseSampler]
+    pruner: BasePruner | None = None
+    promotion: Promotion | None = None
+
+
+def load_grid(path: str) -> Grid:
+    """Return the grid in a CSV file: a column per searched field, then seed, epoch and val_accuracy."""
+    table = pd.read_csv(path)
+    names = [name for name in table.columns if name not in ("seed", "epoch", "val_accuracy")]
+    searched: dict[str, BaseDistribution] = {}
+    for name in names:
+        values = sorted(table[name].unique().tolist())
+        if pd.api.types.is_numeric_dtype(table[name]):  # numbers have an order, which a sampler may use: their ranks
+            table[name] = table[name].map(values.index)
+            searched[name] = IntDistribution(0, len(values) - 1)
+        else:
+            searched[name] = CategoricalDistribution(values)
+    curves = {}
+    for point, rows in table.groupby(names):
+        curves[point] = rows.pivot(index="seed", columns="epoch", values="val_accuracy").to_numpy()
+    return Grid(searched, curves)
+
+
+def replay(grid: Grid, strategy: Strategy, trials: int, repetition: int) -> list[tuple[int, float]]:
+    """Return (epochs spent, quality of the winner so far) after each step of one search of so many trials.
+
+    The search sees one seed of each point, as a real one does; it is judged by the point's quality over all seeds. The
+    winner is the complete trial of the highest value seen.
+    """
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=strategy.sampler(repetition, grid.searched),
+        pruner=strategy.pruner or optuna.pruners.NopPruner(),
+    )
+    spent, best, found = 0, (-math.inf, math.nan), []
+    live: dict[int, optuna.Trial] = {}
+    while True:
+        given = study.get_trials(deepcopy=False)
+        more = len(given) < trials
+        number = strategy.promotion.next_of(given, more) if strategy.promotion else None
+        if number is not None:
+            trial = live[number]
+            first = trial.user_attrs[PAUSED] + 1
+            trial.set_user_attr(PAUSED, None)
+        elif more:
+            trial = study.ask(fixed_distributions=grid.searched)
+            live[trial.number] = trial
+            first = 1
+        else:
+            return found
+        point = tuple(trial.params[name] for name in grid.searched)
+        curve = grid.curves[point][derive_seed(repetition, *str(point).encode()) % len(grid.curves[point])]
+        for epoch in range(first, grid.epochs + 1):
+            spent += 1
+            trial.report(float(curve[epoch - 1]), epoch)
+            if epoch == grid.epochs:
+                study.tell(trial, float(curve[-1]))
+                best = max(best, (float(curve[-1]), grid.quality(point)))
+            elif strategy.promotion and epoch in strategy.promotion.rungs(grid.epochs):
+                trial.set_user_attr(PAUSED, epoch)
+                break
+            elif trial.should_prune():
+                study.tell(trial, state=TrialState.PRUNED)
+                break
+        found.append((spent, best[1]))
