@@ -5,16 +5,18 @@ import math
 import pandas as pd
 from scipy import stats
 
+from search.winner import standing
+
 LEVEL = 0.95
-COLUMNS = ["candidate", "n", "mean", "std", "low", "high", "num_unfinished"]
+COLUMNS = ["candidate", "n", "mean", "std", "low", "high", "num_failed", "num_unfinished"]
 
 
 def confirmation(confirm: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per candidate, the highest mean first and the lower number first among equal means.
+    """Return one row per candidate, in the order of `search.winner.standing`, so that the winner comes first.
 
     Columns: candidate (the number of the search trial), n (complete runs), mean and std (of the sample) of
-    val_accuracy, low and high (the limits of the mean's 95 % interval), and num_unfinished (runs that failed or have
-    not ended). std, low and high are NaN for n = 1; for n = 0 the mean is NaN too.
+    val_accuracy, low and high (the limits of the mean's 95 % interval), num_failed, and num_unfinished (runs that have
+    begun and not ended). std, low and high are NaN for n = 1; for n = 0 the mean is NaN too.
 
     The interval is Student's t over seeds at a fixed validation split, so it covers training again but not other
     images. It is clipped to [0, 1], the range of an accuracy.
@@ -22,10 +24,12 @@ def confirmation(confirm: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for candidate, runs in confirm.groupby("candidate"):
         accuracy = runs.val_accuracy[runs.state == "complete"]
-        n = len(accuracy)
-        rows.append([candidate, n, accuracy.mean(), accuracy.std(), *_interval(accuracy), len(runs) - n])
-    table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["mean", "candidate"], ascending=[False, True])
-    return table.reset_index(drop=True)
+        n, failed = len(accuracy), int((runs.state == "failed").sum())
+        place = (n == 0, *standing(int(candidate), accuracy.mean(), failed, len(runs)))
+        numbers = [n, accuracy.mean(), accuracy.std(), *_interval(accuracy), failed, len(runs) - n - failed]
+        rows.append((place, [candidate, *numbers]))
+    rows.sort(key=lambda row: row[0])
+    return pd.DataFrame([row for _, row in rows], columns=COLUMNS)
 
 
 def _interval(accuracy: pd.Series) -> tuple[float, float]:

@@ -57,7 +57,7 @@ def confirmation_table(run: Run) -> Table | None:
     table = confirmation(run.confirm)
     if table.empty:
         return None
-    header = ["candidate", "mean", "n", "95 % interval", "standard deviation (points)", "runs without result"]
+    header = ["candidate", "mean", "n", "95 % interval", "standard deviation (points)", "failed", "unfinished"]
     rows = [_candidate_row(row) for row in table.to_dict("records")]
     caption = "Validation accuracy. Intervals: Student t over seeds, validation split fixed."
     return Table(header, rows, "Confirmation on fresh seeds", caption)
@@ -70,6 +70,7 @@ def _candidate_row(row: dict[str, Any]) -> list[Any]:
         row["n"],
         f"{100 * row['low']:.2f} to {percent(row['high'])}" if row["n"] > 1 else "-",
         _number(100 * row["std"], ".3f"),
+        row["num_failed"] or "",
         row["num_unfinished"] or "",
     ]
 

@@ -16,7 +16,7 @@ from search.store.location import is_driven, is_run
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved
 from search.store.study import CONFIRM, SEARCH
-from search.winner import find_winner
+from search.winner import failures, find_winner
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Run:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     confirm: pd.DataFrame
+    failures: list[str]  # a sentence for each candidate of which confirmation runs failed
     winner: int | None  # number of the trial that leads
     model: dict[str, Any]
     environment: dict[str, Any]
@@ -54,6 +55,7 @@ def read_run(run_dir: Path) -> Run:
         trials=trials_of(records, experiment),
         epochs=epochs_of(records),
         confirm=trials_of(confirmed, experiment, CONFIRM),
+        failures=failures(records, confirmed),
         winner=_winner(model, records, confirmed),
         model=model,
         environment=_json(run_dir / "environment.json"),

@@ -35,8 +35,9 @@ def winner_accuracy(run: Run) -> tuple[float, int]:
 
 def verdict(run: Run) -> list[str]:
     """Return all findings, the most important first, one or two sentences each."""
-    parts = (fallback_note, _test_accuracy, _confirmed, _best, _counts, _unfinished, _noise)
-    found = [part(run) for part in parts]
+    found = [part(run) for part in (fallback_note, _test_accuracy, _confirmed)]
+    found += run.failures
+    found += [part(run) for part in (_best, _counts, _unfinished, _noise)]
     return [sentence for sentence in found if sentence] + edges(run.trials, run.experiment.space)
 
 

@@ -17,6 +17,7 @@ from search.progress import Progress
 from search.space import complete
 from search.store import checkpoints
 from search.store.export import export_checkpoint, exported_source
+from search.store.records import read_trials
 from search.store.stage import Stage
 from search.store.storage import RunStorage
 from search.store.study import CONFIRM, REFIT, SEARCH, StoredStudy, open_study
@@ -24,7 +25,7 @@ from search.strategy.promotion import Promotion
 from search.strategy.pruner import PACE, make_pruner
 from search.strategy.sampler import SeededSampler, startup_of
 from search.trials import INTERRUPTED, Trials
-from search.winner import Winner, winner_of
+from search.winner import Winner, failures, winner_of
 
 SEEDS = {SEARCH: 0, CONFIRM: 1, REFIT: 2}
 OVERTAKEN = "another trial won meanwhile"
@@ -113,13 +114,15 @@ def search(run: Run, engine: Engine) -> None:
 
 
 def confirm(run: Run, engine: Engine) -> None:
-    """Train the best trials of the search again on fresh seeds. Raises StoppedError."""
+    """Train the best trials of the search again on fresh seeds, and tell of those that failed. Raises StoppedError."""
     stage = run.stage(CONFIRM)
     for params, attributes in _unconfirmed(run):
         stage.study.enqueue(params, **attributes)
     if to_do := stage.study.audit().to_do:
         run.progress.say(f"confirmation: the best trials again on fresh seeds, {to_do} runs")
         _run_stage(run, engine, stage, run.dataset, run.digest)
+    for sentence in failures(read_trials(run.run_dir, SEARCH), read_trials(run.run_dir, CONFIRM)):
+        run.progress.warn(sentence)
 
 
 def export(run: Run, engine: Engine) -> None:

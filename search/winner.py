@@ -11,7 +11,7 @@ from search.store.study import CONFIRM, SEARCH
 
 @dataclass(frozen=True)
 class Winner:
-    """The candidate of highest mean validation accuracy over its fresh seeds, and the run whose checkpoint is exported.
+    """The candidate that leads by the mean of its fresh seeds, and the run whose checkpoint is exported.
 
     Without confirmation `accuracies` holds the search trial's own value alone, and `run` is that trial. `study` names
     the study that `run` belongs to.
@@ -51,21 +51,66 @@ def winner_so_far(run_dir: Path) -> Winner | None:
 
 
 def find_winner(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> Winner | None:
-    """Return the best candidate by mean over its confirmation runs, else the best trial of the search.
+    """Return the first candidate by `standing` of those with a complete confirmation run, else the search's best trial.
 
     The lower number wins among equals. None if no trial is complete.
     """
-    runs: dict[int, list[TrialRecord]] = {}
-    for run in _best_first(confirmed):
-        runs.setdefault(run.attributes["candidate"], []).append(run)
-    winners = [
-        Winner(candidate, tuple(_value(run) for run in of_candidate), CONFIRM, of_candidate[0])
-        for candidate, of_candidate in runs.items()
-    ]
-    if winners:
-        return max(winners, key=lambda winner: (winner.mean, -winner.candidate))
+    found = []
+    for candidate, runs in _by_candidate(confirmed).items():
+        if complete := _best_first(runs):
+            winner = Winner(candidate, tuple(_value(run) for run in complete), CONFIRM, complete[0])
+            found.append((standing(candidate, winner.mean, len(_failed(runs)), len(runs)), winner))
+    if found:
+        return min(found, key=lambda pair: pair[0])[1]
     best = _best_first(searched)
     return Winner(best[0].number, (_value(best[0]),), SEARCH, best[0]) if best else None
+
+
+def may_win(failed: int, runs: int) -> bool:
+    """Return whether a candidate is eligible: at most one in five of its confirmation runs that have begun failed."""
+    return 5 * failed <= runs
+
+
+def standing(candidate: int, mean: float, failed: int, runs: int) -> tuple[float, float, int]:
+    """Return what candidates are sorted by, the winner's being the least.
+
+    Those that may win come first, by mean; then the others by their share of failures, then by mean. So a candidate
+    that trains on one seed in five does not win with that one.
+    """
+    share = 0.0 if may_win(failed, runs) else failed / runs
+    return share, -mean, candidate
+
+
+def failures(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> list[str]:
+    """Return a sentence for each candidate of which confirmation runs failed: how many, why, and what follows."""
+    leader, sentences = find_winner(searched, confirmed), []
+    for candidate, runs in sorted(_by_candidate(confirmed).items()):
+        failed = _failed(runs)
+        if not failed:
+            continue
+        if may_win(len(failed), len(runs)):
+            follows = "few enough that it may win"
+        elif leader and leader.candidate == candidate:
+            follows = "it leads all the same, as no candidate has a smaller share of failures"
+        else:
+            follows = "too many for it to win"
+        reason = str(failed[-1].attributes.get("error", "no reason was recorded")).split("\n")[0].rstrip(".")
+        of_candidate = f"{len(failed)} of {len(runs)} confirmation runs of trial {candidate}"
+        sentences.append(f"{of_candidate} failed ({reason}): {follows}.")
+    return sentences
+
+
+def _by_candidate(confirmed: list[TrialRecord]) -> dict[int, list[TrialRecord]]:
+    """Return the confirmation runs that have begun, by the number of their candidate."""
+    runs: dict[int, list[TrialRecord]] = {}
+    for run in confirmed:
+        if run.state != "waiting":
+            runs.setdefault(run.attributes["candidate"], []).append(run)
+    return runs
+
+
+def _failed(runs: list[TrialRecord]) -> list[TrialRecord]:
+    return [run for run in runs if run.state == "failed"]
 
 
 def _best_first(trials: list[TrialRecord]) -> list[TrialRecord]:

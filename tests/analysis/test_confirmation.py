@@ -16,7 +16,7 @@ def runs(*rows: tuple[int, str, float]) -> pd.DataFrame:
 def test_mean_deviation_and_interval_follow_student() -> None:
     table = confirmation(runs((4, "complete", 0.990), (4, "complete", 0.991), (4, "complete", 0.992)))
     (row,) = table.to_dict("records")
-    assert (row["candidate"], row["n"], row["num_unfinished"]) == (4, 3, 0)
+    assert (row["candidate"], row["n"], row["num_failed"], row["num_unfinished"]) == (4, 3, 0, 0)
     assert row["mean"] == pytest.approx(0.991)
     assert row["std"] == pytest.approx(0.001)
     # t(0.975, 2) = 4.302653 in any table
@@ -26,10 +26,10 @@ def test_mean_deviation_and_interval_follow_student() -> None:
 
 
 def test_one_run_has_no_interval_and_no_run_has_no_mean() -> None:
-    table = confirmation(runs((4, "complete", 0.99), (4, "failed", 0.1), (7, "running", 0.5)))
-    assert table.candidate.tolist() == [4, 7]
+    table = confirmation(runs((2, "running", 0.5), (4, "complete", 0.99), (4, "failed", 0.1)))
+    assert table.candidate.tolist() == [4, 2]
     assert table.n.tolist() == [1, 0]
-    assert table.num_unfinished.tolist() == [1, 1]
+    assert table[["num_failed", "num_unfinished"]].to_numpy().tolist() == [[1, 0], [0, 1]]
     assert table["mean"].tolist()[0] == 0.99
     assert table[["std", "low", "high"]].isna().all(axis=None)
 
@@ -42,6 +42,11 @@ def test_equal_runs_have_an_interval_of_no_width() -> None:
 def test_the_best_mean_comes_first_and_the_lower_number_among_equals() -> None:
     table = confirmation(runs((9, "complete", 0.98), (2, "complete", 0.98), (5, "complete", 0.99)))
     assert table.candidate.tolist() == [5, 2, 9]
+
+
+def test_a_candidate_that_fails_too_often_to_win_comes_after_those_that_may() -> None:
+    lucky = [(3, "complete", 0.999), *[(3, "failed", 0.1)] * 4]
+    assert confirmation(runs(*lucky, (5, "complete", 0.98), (5, "complete", 0.98))).candidate.tolist() == [5, 3]
 
 
 def test_an_interval_is_clipped_to_the_range_of_an_accuracy() -> None:

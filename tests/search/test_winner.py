@@ -6,7 +6,7 @@ from typing import Any
 from analysis.run import read_run
 from search.store.records import TrialRecord
 from search.store.study import CONFIRM, SEARCH
-from search.winner import find_winner, winner_of
+from search.winner import failures, find_winner, winner_of
 from tests.analysis.studies import Writer
 
 
@@ -38,6 +38,51 @@ def test_the_lower_number_wins_among_equals() -> None:
     winner = find_winner([], [record(0, 0.9, candidate=7), record(1, 0.9, candidate=4)])
     assert winner is not None
     assert winner.candidate == 4
+
+
+def runs_of(candidate: int, *values: float | None, state: str = "failed") -> list[TrialRecord]:
+    """Return confirmation runs of one candidate; a value of None stands for a run in `state`."""
+    return [
+        record(number, value, state if value is None else "complete", candidate=candidate)
+        for number, value in enumerate(values)
+    ]
+
+
+def leader(*candidates: list[TrialRecord]) -> int:
+    winner = find_winner([record(0, 0.5)], [run for runs in candidates for run in runs])
+    assert winner is not None
+    return winner.candidate
+
+
+def test_a_candidate_that_fails_on_four_of_five_seeds_does_not_win_with_its_lucky_one() -> None:
+    steady = runs_of(2, *[0.98] * 5)
+    assert leader(runs_of(1, 0.999, None, None, None, None), steady) == 2
+    assert leader(runs_of(1, 0.999, 0.999, 0.999, 0.999, None), steady) == 1  # one in five may fail
+    assert leader(runs_of(1, 0.999, 0.999, None), steady) == 2
+
+
+def test_a_run_that_has_not_ended_is_no_failure() -> None:
+    assert leader(runs_of(1, 0.999, None, None, state="interrupted"), runs_of(2, 0.98, 0.98, 0.98)) == 1
+
+
+def test_where_all_candidates_fail_too_often_the_least_share_of_failures_wins_then_the_mean() -> None:
+    assert leader(runs_of(1, 0.999, None, None), runs_of(2, 0.9, 0.9, None)) == 2
+    assert leader(runs_of(1, 0.9, None), runs_of(2, 0.95, None), runs_of(3, 0.99, None, None)) == 2
+    assert leader(runs_of(1, None, None)) == 0  # the search's best trial
+
+
+def test_failures_are_told_with_what_follows_from_them() -> None:
+    failed = {"state": "failed", "error": "boom.\nmore"}
+    confirmed = [record(n, 0.9, candidate=1) for n in range(4)] + [record(4, None, candidate=1, **failed)]
+    confirmed += [record(5, 0.99, candidate=3), record(6, None, candidate=3, **failed), *runs_of(5, 0.8, 0.8)]
+    assert failures([], confirmed) == [
+        "1 of 5 confirmation runs of trial 1 failed (boom): few enough that it may win.",
+        "1 of 2 confirmation runs of trial 3 failed (boom): too many for it to win.",
+    ]
+    assert failures([], confirmed[5:7]) == [
+        "1 of 2 confirmation runs of trial 3 failed (boom): "
+        "it leads all the same, as no candidate has a smaller share of failures."
+    ]
 
 
 def new_run(tmp_path: Path) -> Writer:
