@@ -35,7 +35,7 @@ def winner_accuracy(run: Run) -> tuple[float, int]:
 
 def verdict(run: Run) -> list[str]:
     """Return all findings, the most important first, one or two sentences each."""
-    found = [part(run) for part in (fallback_note, _test_accuracy, _confirmed)]
+    found = [part(run) for part in (fallback_note, _test_accuracy, _no_refit, _confirmed)]
     found += run.failures
     found += [part(run) for part in (_best, _counts, _unfinished, _noise)]
     return [sentence for sentence in found if sentence] + edges(run.trials, run.experiment.space)
@@ -84,6 +84,11 @@ def _test_accuracy(run: Run) -> str | None:
         of_trial += f", trained on the validation images too: {provenance['training_images']:,} in all"
     scored = f"on {images:,} test images" if images else "on the test images"
     return f"Test accuracy of the exported model ({of_trial}): {percent(accuracy)} {scored}, scored once."
+
+
+def _no_refit(run: Run) -> str | None:
+    reason = run.model.get("provenance", {}).get("no_refit")
+    return f"{reason[0].upper()}{reason[1:]}." if reason else None
 
 
 def _confirmed(run: Run) -> str | None:

@@ -25,7 +25,7 @@ from search.strategy.promotion import Promotion
 from search.strategy.pruner import PACE, make_pruner
 from search.strategy.sampler import SeededSampler, startup_of
 from search.trials import INTERRUPTED, Trials
-from search.winner import Winner, failures, winner_of
+from search.winner import Winner, failures, refusal, winner_of
 
 SEEDS = {SEARCH: 0, CONFIRM: 1, REFIT: 2}
 OVERTAKEN = "another trial won meanwhile"
@@ -136,13 +136,17 @@ def export(run: Run, engine: Engine) -> None:
         return
     if fault:
         run.progress.warn(f"{fault}; the export is written again from the winner's checkpoint")
-    refitted = _refit(run, engine, winner) if _wants_refit(run, winner) else None
-    _write_export(run, winner, refitted)
+    if _wants_refit(run, winner) and _refit_of(run, winner) is None:
+        _refit(run, engine, winner)
+    if reason := _no_refit(run, winner):
+        run.progress.warn(reason)
+    _write_export(run, winner)
+    kept = {(winner.study, winner.run.number)}
+    if refitted := _refit_of(run, winner):
+        kept.add((REFIT, refitted.number))
     for name in (CONFIRM, REFIT):
-        exported = refitted.number if refitted and name == REFIT else None
-        kept = {winner.run.number if winner.study == name else None, exported}
         for other in run.study(name).best():
-            if other.number not in kept:
+            if (name, other.number) not in kept:
                 checkpoints.delete(run.run_dir, other.user_attrs)
 
 
@@ -213,8 +217,8 @@ def _unconfirmed(run: Run) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return missing
 
 
-def _refit(run: Run, engine: Engine, winner: Winner) -> FrozenTrial | None:
-    """Train the winner once more on all training images; None if that failed. Raises StoppedError.
+def _refit(run: Run, engine: Engine, winner: Winner) -> None:
+    """Train the winner once more on all training images. Raises StoppedError; a refit that fails is no error.
 
     Its validation accuracy is over images that it has seen, so no number of it is ever reported as one.
     """
@@ -225,28 +229,38 @@ def _refit(run: Run, engine: Engine, winner: Winner) -> FrozenTrial | None:
     for trial in stage.study.trials(TrialState.WAITING):
         if trial.user_attrs["candidate"] != winner.candidate:
             stage.study.finish(trial.number, TrialState.FAIL, OVERTAKEN)
-    if _refit_of(stage.study, winner) is None:
-        if not stage.study.audit().to_do:
-            stage.study.enqueue(winner.run.params, candidate=winner.candidate, refit=True)
-        whole = run.dataset.for_refit()
-        run.progress.say(f"refit: trial {winner.candidate} again on all {len(whole.train):,} images")
-        _run_stage(run, engine, stage, whole, f"{run.digest} refit")
-    refitted = _refit_of(stage.study, winner)
-    if refitted is None:
-        run.progress.warn("the refit failed: the best confirmed run is exported instead")
-    return refitted
+    if not stage.study.audit().to_do:
+        stage.study.enqueue(winner.run.params, candidate=winner.candidate, refit=True)
+    whole = run.dataset.for_refit()
+    run.progress.say(f"refit: trial {winner.candidate} again on all {len(whole.train):,} images")
+    _run_stage(run, engine, stage, whole, f"{run.digest} refit")
 
 
 def _wants_refit(run: Run, winner: Winner) -> bool:
-    """Return whether to export a refit of the winner: asked for, and not tried in vain before."""
-    for trial in run.study(REFIT).trials(TrialState.FAIL):
-        if trial.user_attrs["candidate"] == winner.candidate and trial.user_attrs["error"] != OVERTAKEN:
-            return False
-    return run.experiment.export.refit
+    """Return whether to export a refit of the winner: asked for, and neither failed nor refused before."""
+    return run.experiment.export.refit and _no_refit(run, winner) is None
 
 
-def _refit_of(refits: StoredStudy, winner: Winner) -> FrozenTrial | None:
-    return next((trial for trial in refits.best() if trial.user_attrs["candidate"] == winner.candidate), None)
+def _no_refit(run: Run, winner: Winner) -> str | None:
+    """Return why the winner's refit, which has ended, is not exported; None where it is, or has not ended.
+
+    The answer is a function of what the studies hold, so it stays the same after a kill.
+    """
+    refitted = _refit_of(run, winner)
+    if refitted is None:
+        return None
+    reason = refusal(winner, refitted.value or 0.0, len(run.dataset.val))
+    if refitted.state == TrialState.FAIL:
+        reason = f"the refit failed ({refitted.user_attrs['error']})"
+    return f"{reason}: {winner.exported} is exported instead" if reason else None
+
+
+def _refit_of(run: Run, winner: Winner) -> FrozenTrial | None:
+    """Return the winner's refit that has ended, well or not."""
+    for trial in run.study(REFIT).trials(TrialState.COMPLETE, TrialState.FAIL):
+        if trial.user_attrs["candidate"] == winner.candidate and trial.user_attrs.get("error") != OVERTAKEN:
+            return trial
+    return None
 
 
 def _source(winner: Winner, refit: bool) -> dict[str, Any]:
@@ -254,18 +268,18 @@ def _source(winner: Winner, refit: bool) -> dict[str, Any]:
     return {"candidate": winner.candidate, "study": winner.study, "run": winner.run.number, "refit": refit}
 
 
-def _write_export(run: Run, winner: Winner, refitted: FrozenTrial | None) -> None:
-    attributes = refitted.user_attrs if refitted else winner.run.attributes
+def _write_export(run: Run, winner: Winner) -> None:
+    refitted = _refit_of(run, winner) if _wants_refit(run, winner) else None
     of_run = f"mean of {len(winner.accuracies)} runs before the refit" if refitted else "the exported run"
     export_checkpoint(
         run.run_dir,
         run.dataset.for_refit() if refitted else run.dataset,
         complete(run.experiment.space, winner.run.params),
-        attributes,
+        refitted.user_attrs if refitted else winner.run.attributes,
         metrics={
             "val_accuracy": winner.mean if refitted else winner.run.value,
             "val_accuracy_of": of_run,
             "confirmation": list(winner.accuracies) if winner.study == CONFIRM else [],
         },
-        source=_source(winner, refit=refitted is not None),
+        provenance={"source": _source(winner, refit=refitted is not None), "no_refit": _no_refit(run, winner)},
     )

@@ -1,5 +1,6 @@
 """The one definition of the winner, from stored trials alone."""
 
+import math
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ class Winner:
     @property
     def mean(self) -> float:
         return statistics.fmean(self.accuracies)
+
+    @property
+    def exported(self) -> str:
+        """Return what `run` is, in words."""
+        return "the best confirmed run" if self.study == CONFIRM else "the best trial of the search"
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,26 @@ def standing(candidate: int, mean: float, failed: int, runs: int) -> tuple[float
     """
     share = 0.0 if may_win(failed, runs) else failed / runs
     return share, -mean, candidate
+
+
+def refusal(winner: Winner, accuracy: float, images: int) -> str | None:
+    """Return why a refit of the winner must not be exported; None if it may. `accuracy` is on `images` it has seen.
+
+    These are the validation images, on which a refit, being trained on them, should do better than the winner's n runs
+    did. It is refused if it lies below their mean p by more than noise: by more than twice the root of
+    s² (1 + 1 / n) + p (1 - p) / images. The first term is the variance between seeds of one run less the mean of n, the
+    second that of an accuracy over so many images. s is 1.4826 times the median absolute deviation of the n runs
+    (Rousseeuw and Croux 1993, "Alternatives to the Median Absolute Deviation"): a standard deviation would let one
+    collapsed seed excuse a collapsed refit. It is 0 for a single run.
+    """
+    mean, n = winner.mean, len(winner.accuracies)
+    middle = statistics.median(winner.accuracies)
+    spread = 1.4826 * statistics.median(abs(accuracy - middle) for accuracy in winner.accuracies)
+    noise = 2 * math.sqrt(spread**2 * (1 + 1 / n) + mean * (1 - mean) / images)
+    if accuracy >= mean - noise:
+        return None
+    reached = f"{accuracy:.2%} on the validation images, though it has seen them"
+    return f"the refit is refused ({reached}, is more than {100 * noise:.2f} points below the {mean:.2%} before it)"
 
 
 def failures(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> list[str]:

@@ -40,12 +40,12 @@ def export_checkpoint(
     attributes: dict[str, Any],
     *,
     metrics: dict[str, Any],
-    source: dict[str, Any],
+    provenance: dict[str, Any],
 ) -> None:
     """Export the newest checkpoint of the trial with these user attributes, scored once on the test images.
 
-    `dataset` holds the images that the trial was trained on; `metrics` are those on the validation images; `source`
-    names the trial. Raises ConfigError if the checkpoint can't be read.
+    `dataset` holds the images that the trial was trained on; `metrics` are those on the validation images;
+    `provenance` names the trial. Raises ConfigError if the checkpoint can't be read.
     """
     try:
         state = load(Path(checkpoints.paths(run_dir, attributes)[0]), torch.device("cpu"))
@@ -61,17 +61,16 @@ def export_checkpoint(
         mean=dataset.mean,
         std=dataset.std,
         metrics={**metrics, "test_accuracy": float(correct), "test_images": len(dataset.test)},
-        provenance=_provenance(run_dir, dataset, attributes, source),
+        provenance={**provenance, **_provenance(run_dir, dataset, attributes)},
         labels=dataset.test.labels,
         probabilities=probabilities,
     )
 
 
-def _provenance(run_dir: Path, dataset: Dataset, attributes: dict[str, Any], source: dict[str, Any]) -> dict[str, Any]:
+def _provenance(run_dir: Path, dataset: Dataset, attributes: dict[str, Any]) -> dict[str, Any]:
     environment = json.loads((run_dir / "environment.json").read_text(encoding="utf-8"))
     return {
         "run": run_dir.name,
-        "source": source,
         "dataset": dataset.name,
         "note": FALLBACK_NOTE if dataset.name == FALLBACK else "",
         "training_images": len(dataset.train),

@@ -8,8 +8,11 @@ import pytest
 
 from analysis.run import read_run
 from analysis.verdict import verdict
+from model.card import ModelCard, read_card
+from search.experiment import Experiment
+from search.store import export as store_export
 from search.store.records import read_trials
-from search.store.study import CONFIRM, SEARCH
+from search.store.study import CONFIRM, REFIT, SEARCH
 from search.trials import Trials
 from search.winner import Outcome
 from tests.searches import experiment
@@ -17,6 +20,11 @@ from tests.without_ray import OnResult, without_ray
 
 Go = Callable[..., Outcome]
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def small(**tables: dict[str, Any]) -> Experiment:
+    """The tiny experiment with two trials of a few steps each."""
+    return experiment(search={"trials": 2}, hyperparameters={"batch_size": 100}, **tables)
 
 
 def changed(study: str, change: Callable[[Trials, dict[str, Any]], dict[str, Any]]) -> OnResult:
@@ -41,7 +49,7 @@ def test_a_candidate_that_fails_on_fresh_seeds_loses_and_both_terminal_and_repor
             return {"val_accuracy": 0.9}
         return {"val_accuracy": 1.0} if live.number == 0 else {"error": "boom"}
 
-    outcome = go(experiment(confirm={"seeds": 3}), connect=without_ray(changed(CONFIRM, best_first_run_only)))
+    outcome = go(small(confirm={"seeds": 3}), connect=without_ray(changed(CONFIRM, best_first_run_only)))
     best = max(read_trials(outcome.run_dir, SEARCH), key=lambda trial: (trial.value or 0, -trial.number))
     assert outcome.winner is not None
     assert outcome.winner.candidate != best.number
@@ -49,3 +57,72 @@ def test_a_candidate_that_fails_on_fresh_seeds_loses_and_both_terminal_and_repor
     assert capsys.readouterr().err == f"{told}\n"
     report = read_run(outcome.run_dir)
     assert (report.winner, told in verdict(report)) == (outcome.winner.candidate, True)
+
+
+def collapse(_trials: Trials, _result: dict[str, Any]) -> dict[str, Any]:
+    return {"val_accuracy": 0.1}
+
+
+def fail(_trials: Trials, _result: dict[str, Any]) -> dict[str, Any]:
+    return {"error": "boom"}
+
+
+def card_of(outcome: Outcome) -> ModelCard:
+    return read_card(outcome.run_dir / "export")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(collapse, "efit is refused (10.00% on the validation images, though it has seen them"), (fail, "(boom)")],
+)
+@pytest.mark.parametrize("top", [2, 0])
+def test_a_refit_that_collapsed_or_failed_is_not_exported_and_everything_says_so(
+    go: Go, capsys: pytest.CaptureFixture[str], change: Any, reason: str, top: int
+) -> None:
+    wanted = small(confirm={"top": top}, export={"refit": True})
+    outcome = go(wanted, connect=without_ray(changed(REFIT, change)))
+    said, card, winner = capsys.readouterr().err, card_of(outcome), outcome.winner
+    assert winner is not None
+    assert said.count("\n") == 1
+    assert reason in said
+    instead = "the best confirmed run" if top else "the best trial of the search"
+    assert said.endswith(f"): {instead} is exported instead\n")
+    assert card.provenance["source"] == {
+        "candidate": winner.candidate, "study": winner.study, "run": winner.run.number, "refit": False
+    }  # fmt: skip
+    assert said == f"{card.provenance['no_refit']}\n"
+    assert card.provenance["training_images"] == 500
+    [told] = [sentence for sentence in verdict(read_run(outcome.run_dir)) if reason in sentence]
+    assert told.endswith(f"{instead} is exported instead.")
+    go(wanted, connect=without_ray())
+    assert capsys.readouterr().err == ""
+    assert card_of(outcome) == card  # settled: no second refit
+
+
+@pytest.mark.parametrize("place", ["in the refit", "after the refit", "while exporting"])
+def test_a_kill_changes_nothing_about_a_refused_refit(
+    go: Go, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    wanted = small(confirm={"top": 1}, export={"refit": True})
+    straight = card_of(go(wanted, "straight", connect=without_ray(changed(REFIT, collapse))))
+    said = capsys.readouterr().err
+
+    def killed(*_words: Any, **_named: Any) -> Any:
+        raise KeyboardInterrupt
+
+    def kill(trials: Trials, result: dict[str, Any]) -> dict[str, Any]:
+        return killed() if result["epoch"] == 2 else collapse(trials, result)
+
+    with monkeypatch.context() as patched:
+        if place != "in the refit":
+            patched.setattr(store_export, "load" if place == "after the refit" else "write_export", killed)
+        ray = without_ray(changed(REFIT, kill if place == "in the refit" else collapse))
+        with pytest.raises(KeyboardInterrupt):
+            go(wanted, "cut", connect=ray)
+    capsys.readouterr()
+    again = go(wanted, "cut", connect=without_ray(changed(REFIT, collapse)))
+    assert capsys.readouterr().err == said
+    assert [trial.state for trial in read_trials(again.run_dir, REFIT)] == ["complete"]
+    card = card_of(again)
+    assert (card.sha256, card.metrics) == (straight.sha256, straight.metrics)
+    assert all(card.provenance[key] == straight.provenance[key] for key in ("source", "no_refit"))

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from analysis.run import read_run
 from search.store.records import TrialRecord
 from search.store.study import CONFIRM, SEARCH
-from search.winner import failures, find_winner, winner_of
+from search.winner import failures, find_winner, refusal, winner_of
 from tests.analysis.studies import Writer
 
 
@@ -69,6 +71,29 @@ def test_where_all_candidates_fail_too_often_the_least_share_of_failures_wins_th
     assert leader(runs_of(1, 0.999, None, None), runs_of(2, 0.9, 0.9, None)) == 2
     assert leader(runs_of(1, 0.9, None), runs_of(2, 0.95, None), runs_of(3, 0.99, None, None)) == 2
     assert leader(runs_of(1, None, None)) == 0  # the search's best trial
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "accuracy", "images", "refused"),
+    [
+        ((0.98, 0.98), 0.1135, 10_000, True),
+        ((0.98, 0.98), 0.9774, 10_000, False),  # 2 sqrt(0.98 * 0.02 / 10,000) = 0.0028
+        ((0.98, 0.98), 0.9770, 10_000, True),
+        ((0.98, 0.98), 0.96, 100, False),  # few images tell less
+        ((0.97, 0.98, 0.99), 0.96, 10_000, False),  # so do seeds that differ
+        ((0.98,), 0.9774, 10_000, False),
+        ((0.98,), 0.9770, 10_000, True),
+        ((0.98, 0.98, 0.98, 0.98, 0.11), 0.11, 10_000, True),  # one collapsed seed excuses no collapsed refit
+        ((0.98, 0.98), 1.0, 10_000, False),
+        ((1.0, 1.0), 0.9999, 10_000, True),
+    ],
+)
+def test_a_refit_is_refused_that_lies_below_the_mean_by_more_than_noise(
+    accuracies: tuple[float, ...], accuracy: float, images: int, refused: bool
+) -> None:
+    winner = find_winner([], runs_of(1, *accuracies))
+    assert winner is not None
+    assert (refusal(winner, accuracy, images) is not None) == refused
 
 
 def test_failures_are_told_with_what_follows_from_them() -> None:
