@@ -97,7 +97,7 @@ def best_so_far(
 
 
 def importance_bars(shares: pd.Series | None, ax: Axes, text: str) -> Axes:
-    """Draw the share of each hyperparameter as a bar, the largest on top, or `text`, which says why there are none."""
+    """Draw the share of each hyperparameter as a bar, the largest on top; `text` says of what, or why not."""
     if shares is None:
         return missing(ax, text)
     rows = shares[::-1]
@@ -106,7 +106,7 @@ def importance_bars(shares: pd.Series | None, ax: Axes, text: str) -> Axes:
     ax.set_xlim(0, max(1.12 * float(rows.max()), 0.05))
     ax.set_xlabel("share of importance (sum 1)")
     ax.grid(visible=False, axis="y")
-    ax.set_title("Importance", fontsize=11)
+    ax.set_title(f"Importance: {text}", fontsize=9)
     return ax
 
 

@@ -120,8 +120,10 @@ def _hyperparameters(run: Run) -> Iterator[Picture]:
 
 
 def _importance(run: Run) -> Picture:
-    shares, text = importance(run.trials, run.experiment.space)
-    sentence = "" if shares is None else f"How much each hyperparameter has to do with {text}."
+    shares, text = importance(run.trials, run.epochs, run.experiment.space)
+    sentence = ""
+    if shares is not None:
+        sentence = f"How much each hyperparameter has to do with {text}. What helps early need not help at the end."
     size = (WIDE[0], 1.4 + 0.32 * len(run.experiment.space.searched))
     return Picture("importance", sentence, sheet([partial(figures.importance_bars, shares, text=text)], size=size))
 

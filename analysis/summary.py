@@ -14,7 +14,7 @@ from search.space import Space
 ENDED = ("complete", "pruned", "failed")  # states in which a trial is over
 FEW_VALUES = 6  # up to this many different values, each is a group of its own
 BINS = 4  # groups of equal size that more values are divided into
-ENOUGH = 8  # complete trials below which importance and edges would be guesses
+ENOUGH = 8  # trials below which importance and edges would be guesses
 CROWD = 0.8  # share of the best trials at one end of a range that calls for a hint
 OUTER = 0.1  # the share of a range that counts as its end
 

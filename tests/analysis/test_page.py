@@ -37,6 +37,7 @@ def test_the_page_has_its_style_inside(page: Page) -> None:
     [
         "validation accuracy, mean of 3 fresh seeds",
         "Student t over seeds, validation split fixed",
+        "What helps early need not help at the end.",
         "5 trials failed (7, 20, 33, 46, 59): OutOfMemoryError: 7 MiB were missing",
         "60 of 60 planned trials begun: 11 complete, 44 pruned, 5 failed.",
         "[hyperparameters.learning_rate]",
