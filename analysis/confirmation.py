@@ -1,4 +1,4 @@
-"""Means and Student-t intervals of the confirmation runs, which decide whether the winner really leads."""
+"""Means and simultaneous intervals of the confirmation runs, which decide whether the winner really leads."""
 
 import math
 
@@ -7,7 +7,7 @@ from scipy import stats
 
 from search.winner import standing
 
-LEVEL = 0.95
+TOGETHER = 0.95  # probability with which all intervals of a table cover
 COLUMNS = ["candidate", "n", "mean", "std", "low", "high", "num_failed", "num_unfinished"]
 
 
@@ -15,28 +15,64 @@ def confirmation(confirm: pd.DataFrame) -> pd.DataFrame:
     """Return one row per candidate, in the order of `search.winner.standing`, so that the winner comes first.
 
     Columns: candidate (the number of the search trial), n (complete runs), mean and std (of the sample) of
-    val_accuracy, low and high (the limits of the mean's 95 % interval), num_failed, and num_unfinished (runs that have
-    begun and not ended). std, low and high are NaN for n = 1; for n = 0 the mean is NaN too.
+    val_accuracy, low and high (the limits of the mean's interval), num_failed, and num_unfinished (runs that have begun
+    and not ended). std, low and high are NaN for n = 1; for n = 0 the mean is NaN too.
 
-    The interval is Student's t over seeds at a fixed validation split, so it covers training again but not other
-    images. It is clipped to [0, 1], the range of an accuracy.
+    The intervals are Student's t over seeds at the `level` at which all of them cover at once with 95 % probability, so
+    that of the best holds though it was selected for its mean. They hold for a fixed validation split, on which the
+    candidates were chosen: they cover training again, not other images. They are clipped to [0, 1], the range of an
+    accuracy.
     """
+    candidates = confirm.groupby("candidate")
     rows = []
-    for candidate, runs in confirm.groupby("candidate"):
+    for candidate, runs in candidates:
         accuracy = runs.val_accuracy[runs.state == "complete"]
         n, failed = len(accuracy), int((runs.state == "failed").sum())
         place = (n == 0, *standing(int(candidate), accuracy.mean(), failed, len(runs)))
-        numbers = [n, accuracy.mean(), accuracy.std(), *_interval(accuracy), failed, len(runs) - n - failed]
+        interval = _interval(accuracy, level(len(candidates)))
+        numbers = [n, accuracy.mean(), accuracy.std(), *interval, failed, len(runs) - n - failed]
         rows.append((place, [candidate, *numbers]))
     rows.sort(key=lambda row: row[0])
     return pd.DataFrame([row for _, row in rows], columns=COLUMNS)
 
 
-def _interval(accuracy: pd.Series) -> tuple[float, float]:
+def level(candidates: int) -> float:
+    """Return the level of each interval at which those of so many candidates cover together with 95 % probability.
+
+    This is Bonferroni's bound (Dunn 1961, "Multiple Comparisons among Means").
+    """
+    return 1 - (1 - TOGETHER) / candidates
+
+
+def interval_words(candidates: int) -> str:
+    """Return what the intervals of so many candidates are, in words."""
+    if candidates == 1:
+        return "95 % interval"
+    return f"95 % interval, simultaneous for {candidates} candidates"
+
+
+def seed_noise(table: pd.DataFrame, trials: int) -> tuple[float, float] | None:
+    """Return the noise between seeds, from a table of `confirmation`, and what it means for single runs.
+
+    The first value is the standard deviation of one run, pooled over the candidates (in quadrature, weighted by n - 1).
+    The second is the difference that two of `trials` single runs, the best among them, must have to be told apart at
+    the level of 5 %: Tukey's honestly significant difference (Tukey 1949, "Comparing Individual Means in the Analysis
+    of Variance"), which takes the spread of the candidates for that of all trials. Both are fractions. None where no
+    candidate has two runs, as nothing else measures this noise: all trials are scored on the same images.
+    """
+    repeated = table[table.n > 1]
+    if repeated.empty or trials < 2:
+        return None
+    freedom = int((repeated.n - 1).sum())
+    deviation = math.sqrt(((repeated.n - 1) * repeated["std"] ** 2).sum() / freedom)
+    return deviation, float(stats.studentized_range.ppf(TOGETHER, trials, freedom)) * deviation
+
+
+def _interval(accuracy: pd.Series, level: float) -> tuple[float, float]:
     """Return the limits of the mean's interval, clipped to [0, 1]; both are NaN for fewer than two values."""
     if len(accuracy) < 2:
         return math.nan, math.nan
     mean, error = accuracy.mean(), accuracy.sem()
     # scipy returns NaN for a standard error of 0.
-    low, high = stats.t.interval(LEVEL, len(accuracy) - 1, loc=mean, scale=error) if error else (mean, mean)
+    low, high = stats.t.interval(level, len(accuracy) - 1, loc=mean, scale=error) if error else (mean, mean)
     return max(low, 0.0), min(high, 1.0)

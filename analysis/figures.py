@@ -111,7 +111,7 @@ def importance_bars(shares: pd.Series | None, ax: Axes, text: str) -> Axes:
 
 
 def confirmation_dots(table: pd.DataFrame, runs: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw the mean and the 95 % interval of each candidate, the best on top, and each of its runs as a dot.
+    """Draw the mean and the interval of each candidate, the best on top, and each of its runs as a dot.
 
     `table` comes from `confirmation.confirmation`, `runs` is the table of the runs themselves.
     """
@@ -134,7 +134,7 @@ def confirmation_dots(table: pd.DataFrame, runs: pd.DataFrame, ax: Axes) -> Axes
 
 def _candidate(row: pd.Series, accuracies: pd.Series, ax: Axes, place: int) -> None:
     # The first candidate alone has labels, so that the legend holds each of them once.
-    run, mean = ("single run", "mean, 95 % interval") if place == 0 else (None, None)
+    run, mean = ("single run", "mean, simultaneous 95 % interval") if place == 0 else (None, None)
     ax.plot(accuracies, [place] * len(accuracies), "o", color=GREY, markersize=5, mfc="none", label=run)
     half = None if np.isnan(row.low) else [[row["mean"] - row.low], [row.high - row["mean"]]]
     ax.errorbar(row["mean"], place, xerr=half, fmt="D", color=BLUE, capsize=4, markersize=6, label=mean)

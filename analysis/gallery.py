@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from analysis import figures
 from analysis.axes import CATEGORIES, Draw, missing, sheet
-from analysis.confirmation import confirmation
+from analysis.confirmation import confirmation, interval_words
 from analysis.importance import importance
 from analysis.panels import value_panel
 from analysis.run import Run
@@ -54,13 +54,20 @@ def _curves(run: Run) -> Picture:
 
 def _best_so_far(run: Run) -> Picture:
     drawings = [partial(figures.best_so_far, best_so_far(run.trials, over), over=over) for over in ("number", "clock")]
-    sentence = "Where the line is flat at its end, more trials or time of the same kind would have gained little."
+    sentence = (
+        "Where the line is flat at its end, the last trials gained nothing. Its height is that of the luckiest single "
+        "run, hence optimistic."
+    )
     return Picture("best_so_far", sentence, sheet(drawings, columns=2, size=HALF))
 
 
 def _confirmation(run: Run) -> Picture:
-    drawing = partial(figures.confirmation_dots, confirmation(run.confirm), run.confirm)
-    sentence = "Where intervals overlap, these seeds do not tell the candidates apart."
+    table = confirmation(run.confirm)
+    drawing = partial(figures.confirmation_dots, table, run.confirm)
+    sentence = (
+        f"Bars: {interval_words(len(table))}, over seeds on the same validation images. Where they overlap, these "
+        "seeds do not tell the candidates apart."
+    )
     return Picture("confirmation", sentence, sheet([drawing], size=(WIDE[0], 3.6)))
 
 
@@ -77,7 +84,7 @@ def comparison(runs: list[Run]) -> Picture:
     """Return the figure that compares several runs: the best accuracy until then, over trials and over time."""
     return Picture(
         "comparison",
-        "Each line is the best complete trial of a run until then; dots are its complete trials.",
+        "Each line is the best complete trial of a run until then, hence optimistic; dots are its complete trials.",
         sheet([partial(_best_of_each, runs, over) for over in ("number", "clock")], columns=2, size=HALF),
     )
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from analysis.confirmation import confirmation
+from analysis.confirmation import confirmation, interval_words, level
 from analysis.run import Run
 from analysis.summary import finished, searched_fields
 from analysis.verdict import dataset_of, winner_accuracy
@@ -57,9 +57,12 @@ def confirmation_table(run: Run) -> Table | None:
     table = confirmation(run.confirm)
     if table.empty:
         return None
-    header = ["candidate", "mean", "n", "95 % interval", "standard deviation (points)", "failed", "unfinished"]
+    header = ["candidate", "mean", "n", "interval", "standard deviation (points)", "failed", "unfinished"]
     rows = [_candidate_row(row) for row in table.to_dict("records")]
-    caption = "Validation accuracy. Intervals: Student t over seeds, validation split fixed."
+    caption = (
+        f"Validation accuracy. {interval_words(len(table))}: Student t over seeds, each at {percent(level(len(table)))}; on "
+        "the validation images that the candidates were chosen on, so it says nothing of other images."
+    )
     return Table(header, rows, "Confirmation on fresh seeds", caption)
 
 
@@ -79,7 +82,7 @@ def comparison_table(runs: list[Run]) -> Table:
     """Return one row per run: its data, how far its search came, and what its winner reaches."""
     searched = ["run", "data", "trials", "complete", "winner"]
     header = [*searched, "validation accuracy", "fresh seeds", "test accuracy", "hours"]
-    caption = "Validation accuracy: mean over fresh seeds where there are any, else one run."
+    caption = "Validation accuracy: mean over fresh seeds where there are any, else the best single run."
     return Table(header, [_run_row(run) for run in runs], caption=caption)
 
 

@@ -1,10 +1,8 @@
 """What was learned from a run, in plain sentences, the most important first."""
 
-import math
-
 import pandas as pd
 
-from analysis.confirmation import confirmation
+from analysis.confirmation import confirmation, interval_words, seed_noise
 from analysis.run import Run
 from analysis.summary import ENDED, edges, finished, searched_fields
 from analysis.wording import count, format_value, percent
@@ -93,16 +91,15 @@ def _no_refit(run: Run) -> str | None:
 
 def _confirmed(run: Run) -> str | None:
     table = confirmation(run.confirm)
-    table = table[table.n > 0]
-    if table.empty:
+    if table.empty or not table.n.iloc[0]:
         return None
-    first = table.iloc[0]
+    first, others = table.iloc[0], table[table.n > 0].iloc[1:]
     mean = percent(first["mean"])
     leader = f"Trained again on {count(int(first.n), 'fresh seed')}, trial {int(first.candidate)} has a mean of {mean}"
     if first.n == 1:
         return f"{leader}; one run gives no interval."
-    leader += f" (95 % interval {100 * first.low:.2f} to {percent(first.high)})"
-    return f"{leader}; {_runner_up(first, table.iloc[1])}." if len(table) > 1 else f"{leader}."
+    leader += f" ({interval_words(len(table))}: {100 * first.low:.2f} to {percent(first.high)})"
+    return f"{leader}; {_runner_up(first, others.iloc[0])}." if len(others) else f"{leader}."
 
 
 def _runner_up(first: pd.Series, second: pd.Series) -> str:
@@ -160,14 +157,16 @@ def _planned_repeats(run: Run) -> int:
 
 
 def _noise(run: Run) -> str | None:
-    complete = finished(run.trials)
+    complete, table = finished(run.trials), confirmation(run.confirm)
     if len(complete) < 2:
         return None
-    best, images = complete.val_accuracy.iloc[0], validation_images(run)
-    error = math.sqrt(best * (1 - best) / images)
-    close = int((complete.val_accuracy >= best - error).sum()) - 1
-    others = f"{close or 'none'} of the other {count(len(complete) - 1, 'complete trial')}"
+    noise = seed_noise(table, len(complete))
+    if noise is None:
+        return "A single run per trial gives no measure of the noise between seeds; `[confirm]` with `seeds = 2` does."
+    deviation, difference = (100 * value for value in noise)
+    close = int((complete.val_accuracy >= complete.val_accuracy.iloc[0] - noise[1]).sum()) - 1
+    others = f"{close or 'none'} of the other {count(len(complete) - 1, 'complete trial')} came that close to the best"
     return (
-        f"On {images:,} validation images such an accuracy has a standard error of {100 * error:.2f} points; "
-        f"{others} came that close to the best."
+        f"Between fresh seeds an accuracy has a standard deviation of {deviation:.2f} points, so single runs up to "
+        f"{difference:.2f} points apart can't be told from each other (Tukey, 5 %): {others}."
     )

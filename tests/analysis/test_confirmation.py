@@ -1,11 +1,12 @@
-"""Means and Student-t intervals of confirmation runs, compared with a table of t."""
+"""Means, simultaneous intervals and noise of confirmation runs, compared with a table of t."""
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.confirmation import confirmation
+from analysis.confirmation import confirmation, level, seed_noise
 
 
 def runs(*rows: tuple[int, str, float]) -> pd.DataFrame:
@@ -23,6 +24,38 @@ def test_mean_deviation_and_interval_follow_student() -> None:
     half = 4.302653 * 0.001 / math.sqrt(3)
     assert row["low"] == pytest.approx(0.991 - half, abs=1e-9)
     assert row["high"] == pytest.approx(0.991 + half, abs=1e-9)
+
+
+def test_the_intervals_of_several_candidates_cover_together() -> None:
+    one = [(4, "complete", 0.990), (4, "complete", 0.991), (4, "complete", 0.992)]
+    row = confirmation(runs(*one, *[(number, "complete", 0.9) for number in (5, 6, 7)])).iloc[0]
+    # Each of four at 1 - 0.05 / 4: t(0.99375, 2) = 8.8602 by Student's distribution
+    assert row.high - row["mean"] == pytest.approx(8.8602 * 0.001 / math.sqrt(3), rel=1e-4)
+    assert level(1) == 0.95
+
+
+def test_the_best_of_equal_candidates_is_covered_as_often_as_promised() -> None:
+    """Selection is what the level pays for: at 95 % each, the best of ten lies outside far more often than in 5 %."""
+    generator, missed = np.random.default_rng(0), 0
+    for _ in range(200):
+        values = generator.normal(0.98, 0.001, (10, 5))
+        table = confirmation(runs(*[(number, "complete", v) for number, row in enumerate(values) for v in row]))
+        missed += not table.low[0] <= 0.98 <= table.high[0]
+    assert missed <= 200 * 0.05
+
+
+def test_the_noise_between_seeds_is_pooled_over_candidates() -> None:
+    rows = [(1, "complete", v) for v in (0.98, 0.982)] + [(2, "complete", v) for v in (0.97, 0.973, 0.976)]
+    noise = seed_noise(confirmation(runs(*rows, (3, "complete", 0.9))), trials=3)
+    assert noise is not None
+    # The variances are 2e-6 with one degree of freedom and 9e-6 with two; q(0.05; 3, 3) = 5.91 in any table.
+    assert noise[0] == pytest.approx(math.sqrt((1 * 2e-6 + 2 * 9e-6) / 3))
+    assert noise[1] == pytest.approx(5.91 * noise[0], rel=1e-3)
+
+
+def test_single_runs_give_no_measure_of_the_noise_between_seeds() -> None:
+    assert seed_noise(confirmation(runs((1, "complete", 0.9), (2, "complete", 0.8))), trials=2) is None
+    assert seed_noise(confirmation(runs()), trials=2) is None
 
 
 def test_one_run_has_no_interval_and_no_run_has_no_mean() -> None:

@@ -36,7 +36,7 @@ def test_the_page_has_its_style_inside(page: Page) -> None:
     "text",
     [
         "validation accuracy, mean of 3 fresh seeds",
-        "Student t over seeds, validation split fixed",
+        "95 % interval, simultaneous for 3 candidates: Student t over seeds, each at 98.33 %",
         "What helps early need not help at the end.",
         "5 trials failed (7, 20, 33, 46, 59): OutOfMemoryError: 7 MiB were missing",
         "60 of 60 planned trials begun: 11 complete, 44 pruned, 5 failed.",

@@ -32,10 +32,22 @@ def test_a_finished_search_has_its_best_trial_its_counts_and_the_noise(new_run: 
     assert best == "Best single run of the search: trial 1 with 99.00 % after 2 epochs: learning_rate = 0.1."
     assert counts == "5 of 5 planned trials begun: 3 complete, 1 pruned, 1 failed."
     assert confirming.startswith("The confirmation stopped before its end, after 0 of 9 runs.")
-    # sqrt(0.99 * 0.01 / 10,000) = 0.000995
     assert noise == (
-        "On 10,000 validation images such an accuracy has a standard error of 0.10 points; "
-        "1 of the other 2 complete trials came that close to the best."
+        "A single run per trial gives no measure of the noise between seeds; `[confirm]` with `seeds = 2` does."
+    )
+
+
+def test_the_noise_between_seeds_says_which_trials_can_not_be_told_from_the_best(new_run: NewRun) -> None:
+    new = new_run(SPACE, trials=3)
+    for accuracy in (0.985, 0.99, 0.9895):
+        new.trial([0.9, accuracy], params={"learning_rate": 10 * (1 - accuracy)})
+    new.confirm(1, [0.9899, 0.9900, 0.9901], {"learning_rate": 0.1})
+    new.confirm(2, [0.9894, 0.9895, 0.9896], {"learning_rate": 0.105})
+    # q(0.05; 3, 4) = 5.04 in any table
+    assert verdict(read_run(new.run_dir))[-1] == (
+        "Between fresh seeds an accuracy has a standard deviation of 0.01 points, so single runs up to 0.05 points "
+        "apart can't be told from each other (Tukey, 5 %): 1 of the other 2 complete trials came that close to the "
+        "best."
     )
 
 
@@ -67,8 +79,8 @@ def test_the_confirmed_winner_may_differ_from_the_best_trial_and_is_compared_wit
     assert run.winner == 1
     assert headline(run) == "run: trial 1 reaches 98.20 % validation accuracy, mean of 3 fresh seeds"
     assert verdict(run)[0] == (
-        "Trained again on 3 fresh seeds, trial 1 has a mean of 98.20 % (95 % interval 97.95 to 98.45 %); "
-        "its interval lies above that of the runner-up, trial 0: a clear winner."
+        "Trained again on 3 fresh seeds, trial 1 has a mean of 98.20 % (95 % interval, simultaneous for 2 candidates: "
+        "97.84 to 98.56 %); its interval lies above that of the runner-up, trial 0: a clear winner."
     )
 
 
@@ -77,7 +89,7 @@ def test_the_confirmed_winner_may_differ_from_the_best_trial_and_is_compared_wit
     [
         ([0.9816, 0.982], "overlaps that of the runner-up, trial 1 (98.18 %): these seeds do not tell the two apart."),
         ([0.97], "the runner-up, trial 1, has one run and no interval to compare."),
-        ([], "(95 % interval 97.95 to 98.45 %)."),
+        ([], "(95 % interval: 97.95 to 98.45 %)."),
     ],
 )
 def test_the_comparison_with_the_runner_up_depends_on_its_runs(
