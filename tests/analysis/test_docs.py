@@ -1,16 +1,19 @@
-"""docs/tables.md documents the tables as they are, and its lines of pandas run."""
+"""docs/tables.md documents the tables as they are, and its lines of pandas run, as do those of README."""
 
+import ast
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, Column
 from model.hyperparameters import Hyperparameters
 
-PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
+ROOT = Path(__file__).parents[2]
+PAGE, README = ROOT / "docs" / "tables.md", ROOT / "README.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", TEXT, re.M | re.S))
 HYPERPARAMETERS = list(Hyperparameters.model_fields)
@@ -46,19 +49,43 @@ def test_the_hyperparameter_columns_are_the_fields_of_the_model_where_the_page_h
     assert all(column.dtype in dtypes for column in columns.values())
 
 
-def test_the_lines_of_pandas_run(halving_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    setup, *lines = re.findall(r"```python\n(.*?)```", TEXT, re.S)
-    assert len(lines) == 5
+def code_of(page: Path) -> tuple[str, list[str]]:
+    """Return the statements of a page's Python, which set names, and its expressions, which are the questions."""
+    setup, questions = [], []
+    for statement in ast.parse("\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))).body:
+        (questions if isinstance(statement, ast.Expr) else setup).append(ast.unparse(statement))
+    return "\n".join(setup), questions
+
+
+def answer(questions: list[str], word: str, names: dict[str, Any]) -> Any:
+    """Return the answer to the one question that has `word` in it."""
+    [question] = [question for question in questions if word in question]
+    return eval(question, names)
+
+
+@pytest.mark.parametrize("page", [PAGE, README], ids=lambda page: page.name)
+def test_the_lines_of_pandas_run(
+    halving_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Path
+) -> None:
+    setup, questions = code_of(page)
+    assert len(questions) == 5
     shutil.copytree(halving_run, tmp_path / "runs" / "quick")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(setup, names)
-    leaders, kernels, foretold, front, time = (eval(line, names) for line in lines)
-    trials = names["trials"]
-    assert leaders.val_accuracy.iloc[0] == trials.val_accuracy.max()
-    assert kernels["count"].sum() == trials.val_accuracy.notna().sum()
-    assert foretold.index.tolist() == list(range(1, 10))
-    assert foretold[9] == pytest.approx(1)
-    assert front.val_accuracy.is_monotonic_increasing
-    assert front.val_accuracy.iloc[-1] == trials.val_accuracy.max()
-    assert time.sum() == pytest.approx(1)
+    trials, epochs = names["trials"], names["epochs"]
+    assert answer(questions, "nlargest", names).val_accuracy.iloc[0] == trials.val_accuracy.max()
+    assert answer(questions, "kernel_size", names)["count"].sum() == (epochs.epoch == 1).sum()
+    foretold = answer(questions, "spearman", names)
+    second = epochs[epochs.epoch == 2].merge(epochs[epochs.epoch == 1], on="number")
+    ranks = second[["val_accuracy_x", "val_accuracy_y"]].rank()
+    assert foretold.loc[1, 2] == pytest.approx(ranks.corr().iloc[0, 1])  # of all trials that reached epoch 2
+    assert answer(questions, "seconds", names).sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("page", [PAGE, README], ids=lambda page: page.name)
+def test_the_pareto_front_holds_no_network_that_another_of_equal_size_or_less_beats(page: Path) -> None:
+    sizes, accuracies = [200, 100, 100, 300, 200, 400], [0.97, 0.95, 0.96, 0.97, 0.98, 0.99]
+    complete = pd.DataFrame({"num_parameters": sizes, "val_accuracy": accuracies})
+    front = answer(code_of(page)[1], "cummax", {"complete": complete})
+    assert front.to_dict() == {100: 0.96, 200: 0.98, 400: 0.99}
