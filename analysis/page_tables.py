@@ -60,8 +60,9 @@ def confirmation_table(run: Run) -> Table | None:
     header = ["candidate", "mean", "n", "interval", "standard deviation (points)", "failed", "unfinished"]
     rows = [_candidate_row(row) for row in table.to_dict("records")]
     caption = (
-        f"Validation accuracy. {interval_words(len(table))}: Student t over seeds, each at {percent(level(len(table)))}; on "
-        "the validation images that the candidates were chosen on, so it says nothing of other images."
+        f"Validation accuracy. {interval_words(len(table))}: Student t over seeds, each at "
+        f"{percent(level(len(table)))}; on the validation images that the candidates were chosen on, so it says nothing "
+        "of other images."
     )
     return Table(header, rows, "Confirmation on fresh seeds", caption)
 

@@ -5,8 +5,9 @@ import pandas as pd
 from analysis.confirmation import confirmation, interval_words, seed_noise
 from analysis.run import Run
 from analysis.summary import ENDED, edges, finished, searched_fields
-from analysis.wording import count, format_value, percent
+from analysis.wording import count, format_value, percent, scored
 from model.catalogue import FALLBACK, FALLBACK_NOTE
+from search.winner import COMPARED, words_of_mean
 
 STATES = (*ENDED, "paused", "running", "interrupted")
 
@@ -19,7 +20,7 @@ def headline(run: Run) -> str:
         return f"{run.name}: no trial is complete" if len(run.trials) else f"{run.name}: no trial has begun"
     accuracy, seeds = winner_accuracy(run)
     reached = f"{run.name}: trial {run.winner} reaches {percent(accuracy)} validation accuracy"
-    return f"{reached}, mean of {count(seeds, 'fresh seed')}" if seeds else f"{reached}, in a single run"
+    return f"{reached}, {words_of_mean(seeds, int(run.trials.state.isin(COMPARED).sum()))}"
 
 
 def winner_accuracy(run: Run) -> tuple[float, int]:
@@ -80,8 +81,9 @@ def _test_accuracy(run: Run) -> str | None:
     of_trial = f"trial {source['candidate']}" if "candidate" in source else "the winner"
     if source.get("refit"):
         of_trial += f", trained on the validation images too: {provenance['training_images']:,} in all"
-    scored = f"on {images:,} test images" if images else "on the test images"
-    return f"Test accuracy of the exported model ({of_trial}): {percent(accuracy)} {scored}, scored once."
+    on = f"on {images:,} test images" if images else "on the test images"
+    often = scored(metrics.get("test_scorings"))
+    return f"Test accuracy of the exported model ({of_trial}): {percent(accuracy)} {on}, {often}."
 
 
 def _no_refit(run: Run) -> str | None:

@@ -17,6 +17,13 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def scored(times: int | None) -> str:
+    """Return how often a run has scored the test images; None where its export does not say."""
+    if times is None:
+        return "scored at least once by this run"
+    return f"scored {({1: 'once', 2: 'twice'}).get(times, f'{times} times')} by this run"
+
+
 def listed(numbers: Sequence[int]) -> str:
     """Return `numbers` joined by commas, with the rest counted where there are many."""
     shown = ", ".join(str(number) for number in numbers[:MOST_LISTED])

@@ -157,7 +157,7 @@ def _conclude(outcome: "Outcome", progress: "Progress", again: str) -> int:
     if outcome.export is None:
         progress.result("no trial was complete, so nothing was exported; the report says why trials ended")
         return 1
-    progress.result(_scores(outcome.export))
+    progress.result(scores(outcome.export))
     progress.result(f"model     {outcome.export}")
     progress.result(f"classify  python classify_image.py IMAGE... --model {outcome.export}")
     return 0
@@ -192,11 +192,14 @@ def _report(run_dir: Path, progress: "Progress") -> None:
         progress.warn(f"no report: {error}; try: python -m analysis {run_dir}")
 
 
-def _scores(export: Path) -> str:
+def scores(export: Path) -> str:
+    """Return the line on the exported winner: what it reached on which images."""
+    from analysis.wording import scored
     from model.card import read_card
 
     card = read_card(export)
     metrics, provenance = card.metrics, card.provenance
     validation = f"validation {metrics['val_accuracy']:.2%} ({metrics['val_accuracy_of']})"
     test = f"test {metrics['test_accuracy']:.2%} of {metrics['test_images']:,} images of {provenance['dataset']}"
+    test += f", {scored(metrics.get('test_scorings'))}"
     return f"winner    trial {provenance['source']['candidate']}: {validation}, {test}"

@@ -126,9 +126,9 @@ def confirm(run: Run, engine: Engine) -> None:
 
 
 def export(run: Run, engine: Engine) -> None:
-    """Export the winner, if there is one, scored once on the test images. Raises StoppedError.
+    """Export the winner, if there is one, scored on the test images. Raises StoppedError.
 
-    An export of the same run is left as it is: the test images are not scored a second time, unless it is damaged.
+    An export of the same run is left as it is: the test images are not scored again for it, unless it is damaged.
     """
     winner = winner_of(run.run_dir)
     source, fault = exported_source(run.run_dir)
@@ -270,15 +270,14 @@ def _source(winner: Winner, refit: bool) -> dict[str, Any]:
 
 def _write_export(run: Run, winner: Winner) -> None:
     refitted = _refit_of(run, winner) if _wants_refit(run, winner) else None
-    of_run = f"mean of {len(winner.accuracies)} runs before the refit" if refitted else "the exported run"
     export_checkpoint(
         run.run_dir,
         run.dataset.for_refit() if refitted else run.dataset,
         complete(run.experiment.space, winner.run.params),
         refitted.user_attrs if refitted else winner.run.attributes,
         metrics={
-            "val_accuracy": winner.mean if refitted else winner.run.value,
-            "val_accuracy_of": of_run,
+            "val_accuracy": winner.mean,  # not the exported run's own, which is the luckiest
+            "val_accuracy_of": winner.mean_of + ", before the refit" * (refitted is not None),
             "confirmation": list(winner.accuracies) if winner.study == CONFIRM else [],
         },
         provenance={"source": _source(winner, refit=refitted is not None), "no_refit": _no_refit(run, winner)},

@@ -9,23 +9,31 @@ from model.errors import ConfigError
 from search.store.records import TrialRecord, read_trials
 from search.store.study import CONFIRM, SEARCH
 
+COMPARED = ("complete", "pruned")  # states of the trials that a search chose its best from
+
 
 @dataclass(frozen=True)
 class Winner:
     """The candidate that leads by the mean of its fresh seeds, and the run whose checkpoint is exported.
 
     Without confirmation `accuracies` holds the search trial's own value alone, and `run` is that trial. `study` names
-    the study that `run` belongs to.
+    the study that `run` belongs to, and `trials` is the number of the search's trials that were compared.
     """
 
     candidate: int
     accuracies: tuple[float, ...]
     study: str
     run: TrialRecord
+    trials: int
 
     @property
     def mean(self) -> float:
         return statistics.fmean(self.accuracies)
+
+    @property
+    def mean_of(self) -> str:
+        """Return what `mean` is the mean of, in words."""
+        return words_of_mean(len(self.accuracies) if self.study == CONFIRM else 0, self.trials)
 
     @property
     def exported(self) -> str:
@@ -61,15 +69,23 @@ def find_winner(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> Wi
 
     The lower number wins among equals. None if no trial is complete.
     """
+    compared = sum(trial.state in COMPARED for trial in searched)
     found = []
     for candidate, runs in _by_candidate(confirmed).items():
         if complete := _best_first(runs):
-            winner = Winner(candidate, tuple(_value(run) for run in complete), CONFIRM, complete[0])
+            winner = Winner(candidate, tuple(_value(run) for run in complete), CONFIRM, complete[0], compared)
             found.append((standing(candidate, winner.mean, len(_failed(runs)), len(runs)), winner))
     if found:
         return min(found, key=lambda pair: pair[0])[1]
     best = _best_first(searched)
-    return Winner(best[0].number, (_value(best[0]),), SEARCH, best[0]) if best else None
+    return Winner(best[0].number, (_value(best[0]),), SEARCH, best[0], compared) if best else None
+
+
+def words_of_mean(seeds: int, trials: int) -> str:
+    """Return what a winner's accuracy is: a mean over fresh seeds or, without any, the best of single runs."""
+    if seeds:
+        return f"mean of {seeds} fresh seeds" if seeds > 1 else "one fresh seed"
+    return f"a single run, the best of {trials} trials, hence optimistic" if trials > 1 else "a single run"
 
 
 def may_win(failed: int, runs: int) -> bool:

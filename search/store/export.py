@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from model.card import ExportError, read_whole, where_it_lies
+from model.card import ExportError, read_card, read_whole, where_it_lies
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.checkpoint import CheckpointError, load
 from model.data import Dataset
@@ -42,10 +42,11 @@ def export_checkpoint(
     metrics: dict[str, Any],
     provenance: dict[str, Any],
 ) -> None:
-    """Export the newest checkpoint of the trial with these user attributes, scored once on the test images.
+    """Export the newest checkpoint of the trial with these user attributes, scored on the test images.
 
     `dataset` holds the images that the trial was trained on; `metrics` are those on the validation images;
-    `provenance` names the trial. Raises ConfigError if the checkpoint can't be read.
+    `provenance` names the trial. The card counts how often the run has scored the test images. Raises ConfigError if
+    the checkpoint can't be read.
     """
     try:
         state = load(Path(checkpoints.paths(run_dir, attributes)[0]), torch.device("cpu"))
@@ -60,11 +61,26 @@ def export_checkpoint(
         classes=list(dataset.classes),
         mean=dataset.mean,
         std=dataset.std,
-        metrics={**metrics, "test_accuracy": float(correct), "test_images": len(dataset.test)},
+        metrics={
+            **metrics,
+            "test_accuracy": float(correct),
+            "test_images": len(dataset.test),
+            "test_scorings": _scorings(run_dir) + 1,
+        },
         provenance={**provenance, **_provenance(run_dir, dataset, attributes)},
         labels=dataset.test.labels,
         probabilities=probabilities,
     )
+
+
+def _scorings(run_dir: Path) -> int:
+    """Return how often the run's export says that the test images were scored; one that can't say counts once."""
+    if exported(run_dir) is None:
+        return 0
+    try:
+        return int(read_card(run_dir / "export").metrics.get("test_scorings", 1))
+    except ExportError:
+        return 1
 
 
 def _provenance(run_dir: Path, dataset: Dataset, attributes: dict[str, Any]) -> dict[str, Any]:

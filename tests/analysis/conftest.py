@@ -39,7 +39,7 @@ def halving_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         accuracies = [(trial.value or 0) + shift - 0.0003 * place for shift in (-0.0006, 0.0002, 0.0004)]
         writer.confirm(trial.number, accuracies, trial.params)
     writer.export(
-        metrics={"test_accuracy": 0.9927, "test_images": 10_000},
+        metrics={"test_accuracy": 0.9927, "test_images": 10_000, "test_scorings": 2},
         provenance={"source": {"candidate": best[0].number}},
     )
     return run_dir

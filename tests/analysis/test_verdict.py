@@ -27,7 +27,10 @@ def test_a_finished_search_has_its_best_trial_its_counts_and_the_noise(new_run: 
     new.trial([0.8], "pruned")
     new.trial([], "failed", error="boom")
     run = read_run(new.run_dir)
-    assert headline(run) == "run: trial 1 reaches 99.00 % validation accuracy, in a single run"
+    assert (
+        headline(run)
+        == "run: trial 1 reaches 99.00 % validation accuracy, a single run, the best of 4 trials, hence optimistic"
+    )
     best, counts, confirming, noise = verdict(run)
     assert best == "Best single run of the search: trial 1 with 99.00 % after 2 epochs: learning_rate = 0.1."
     assert counts == "5 of 5 planned trials begun: 3 complete, 1 pruned, 1 failed."
@@ -112,7 +115,7 @@ def test_the_stand_in_data_set_is_named_first(new_run: NewRun) -> None:
 
 def test_test_accuracy_comes_from_the_export(halving_run: Path) -> None:
     run = read_run(halving_run)
-    assert verdict(run)[0].endswith(f"(trial {run.winner}): 99.27 % on 10,000 test images, scored once.")
+    assert verdict(run)[0].endswith(f"(trial {run.winner}): 99.27 % on 10,000 test images, scored twice by this run.")
 
 
 def test_a_refit_model_has_seen_the_validation_images(new_run: NewRun) -> None:
@@ -121,7 +124,7 @@ def test_a_refit_model_has_seen_the_validation_images(new_run: NewRun) -> None:
     new.export({"test_accuracy": 0.99, "test_images": 10_000}, provenance)
     assert verdict(read_run(new.run_dir))[0] == (
         "Test accuracy of the exported model (trial 4, trained on the validation images too: 60,000 in all): "
-        "99.00 % on 10,000 test images, scored once."
+        "99.00 % on 10,000 test images, scored at least once by this run."
     )
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis.wording import count, format_value, listed, percent
+from analysis.wording import count, format_value, listed, percent, scored
 
 
 @pytest.mark.parametrize(("fraction", "text"), [(0.99273, "99.27 %"), (1.0, "100.00 %"), (None, "-"), (math.nan, "-")])
@@ -14,6 +14,11 @@ def test_a_fraction_reads_as_a_percentage(fraction: float | None, text: str) -> 
 
 def test_a_noun_is_in_the_plural_unless_there_is_one() -> None:
     assert [count(number, "trial") for number in (0, 1, 2)] == ["0 trials", "1 trial", "2 trials"]
+
+
+def test_once_and_twice_are_words() -> None:
+    words = [scored(times).removesuffix(" by this run") for times in (1, 2, 3, None)]
+    assert words == ["scored once", "scored twice", "scored 3 times", "scored at least once"]
 
 
 def test_ten_numbers_are_listed_and_the_rest_is_counted() -> None:

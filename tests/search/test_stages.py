@@ -9,6 +9,7 @@ import pytest
 from analysis.run import read_run
 from analysis.verdict import verdict
 from model.card import ModelCard, read_card
+from search.cli import scores
 from search.experiment import Experiment
 from search.store import export as store_export
 from search.store.records import read_trials
@@ -126,3 +127,41 @@ def test_a_kill_changes_nothing_about_a_refused_refit(
     card = card_of(again)
     assert (card.sha256, card.metrics) == (straight.sha256, straight.metrics)
     assert all(card.provenance[key] == straight.provenance[key] for key in ("source", "no_refit"))
+
+
+def test_the_card_has_the_mean_over_fresh_seeds_and_not_the_luckiest(go: Go) -> None:
+    def by_run(trials: Trials, _: dict[str, Any]) -> dict[str, Any]:
+        [live] = trials.live.values()
+        return {"val_accuracy": [0.9, 0.8][live.number]}
+
+    outcome = go(small(confirm={"top": 1}), connect=without_ray(changed(CONFIRM, by_run)))
+    metrics = card_of(outcome).metrics
+    assert metrics["val_accuracy"] == pytest.approx(0.85)
+    assert metrics["val_accuracy_of"] == "mean of 2 fresh seeds"
+    assert card_of(outcome).provenance["source"]["run"] == 0  # whose network is exported
+    assert "validation 85.00% (mean of 2 fresh seeds), test " in scores_of(outcome)
+
+
+def test_each_scoring_of_the_test_images_is_counted(go: Go) -> None:
+    """An extended search that changes the winner scores again; one that does not leaves the export alone."""
+
+    def later_is_better(trials: Trials, _: dict[str, Any]) -> dict[str, Any]:
+        [live] = trials.live.values()
+        return {"val_accuracy": [0.8, 0.7, 0.6, 0.9][live.number]}
+
+    found = []
+    for trials in (2, 3, 4):
+        wanted = experiment(search={"trials": trials}, hyperparameters={"batch_size": 100}, confirm={"top": 0})
+        outcome = go(wanted, connect=without_ray(changed(SEARCH, later_is_better)))
+        found.append((card_of(outcome).provenance["source"]["candidate"], card_of(outcome).metrics["test_scorings"]))
+    assert found == [(0, 1), (0, 1), (3, 2)]
+    assert "(a single run, the best of 4 trials, hence optimistic), test " in scores_of(outcome)
+    assert scores_of(outcome).endswith(", scored twice by this run")
+    [told] = [sentence for sentence in verdict(read_run(outcome.run_dir)) if sentence.startswith("Test accuracy")]
+    assert told.endswith(", scored twice by this run.")
+
+
+def scores_of(outcome: Outcome) -> str:
+    """Return the terminal's line on the winner."""
+    assert outcome.export is not None
+    return scores(outcome.export)

@@ -36,6 +36,17 @@ def test_the_highest_mean_over_fresh_seeds_wins_with_its_best_run() -> None:
     assert winner.accuracies == (0.99, 0.98)
 
 
+def test_a_winner_says_what_its_accuracy_is() -> None:
+    searched = [record(0, 0.9), record(1, 0.8, "pruned"), record(2, None, "failed"), record(3, None, "interrupted")]
+    described = {
+        "a single run, the best of 2 trials, hence optimistic": find_winner(searched, []),
+        "a single run": find_winner(searched[:1], []),
+        "mean of 2 fresh seeds": find_winner(searched, runs_of(0, 0.9, 0.8, None)),
+        "one fresh seed": find_winner(searched, runs_of(0, 0.9)),
+    }
+    assert all(winner and winner.mean_of == words for words, winner in described.items())
+
+
 def test_the_lower_number_wins_among_equals() -> None:
     winner = find_winner([], [record(0, 0.9, candidate=7), record(1, 0.9, candidate=4)])
     assert winner is not None

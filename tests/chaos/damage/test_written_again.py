@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from analysis.run import read_run
-from model.card import FILES, read_card
+from model.card import FILES, ModelCard, read_card
 from model.data import Dataset
 from search import stages
 from search.experiment import Experiment
@@ -31,7 +31,11 @@ def test_a_damaged_export_is_written_again_and_reported(
     said = capsys.readouterr().err
     assert said.endswith("the export is written again from the winner's checkpoint\n")
     assert len(said.splitlines()) == 1
-    assert {path.name: path.read_bytes() for path in (run_dir / "export").iterdir()} == whole
+    for kept in {*FILES} - {"model.json"}:
+        assert (run_dir / "export" / kept).read_bytes() == whole[kept]
+    card = read_card(run_dir / "export")
+    before = ModelCard.model_validate_json(whole["model.json"])
+    assert card == before.model_copy(update={"metrics": {**before.metrics, "test_scorings": 2}})
     assert stages.is_settled(run)
 
 
