@@ -56,9 +56,9 @@ def seed_noise(table: pd.DataFrame, trials: int) -> tuple[float, float] | None:
 
     The first value is the standard deviation of one run, pooled over the candidates (in quadrature, weighted by n - 1).
     The second is the difference that two of `trials` single runs, the best among them, must have to be told apart at
-    the level of 5 %: Tukey's honestly significant difference (Tukey 1949, "Comparing Individual Means in the Analysis
-    of Variance"), which takes the spread of the candidates for that of all trials. Both are fractions. None where no
-    candidate has two runs, as nothing else measures this noise: all trials are scored on the same images.
+    the level of 5 %: Tukey's honestly significant difference (Tukey 1953, "The Problem of Multiple Comparisons"), which
+    takes the spread of the candidates for that of all trials. Both are fractions. None where no candidate has two runs,
+    as nothing else measures this noise: all trials are scored on the same images.
     """
     repeated = table[table.n > 1]
     if repeated.empty or trials < 2:

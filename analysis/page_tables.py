@@ -61,8 +61,8 @@ def confirmation_table(run: Run) -> Table | None:
     rows = [_candidate_row(row) for row in table.to_dict("records")]
     caption = (
         f"Validation accuracy. {interval_words(len(table))}: Student t over seeds, each at "
-        f"{percent(level(len(table)))}; on the validation images that the candidates were chosen on, so it says nothing "
-        "of other images."
+        f"{percent(level(len(table)))}; on the validation images that the candidates were chosen on, so it says "
+        "nothing of other images."
     )
     return Table(header, rows, "Confirmation on fresh seeds", caption)
 

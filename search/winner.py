@@ -115,7 +115,7 @@ def refusal(winner: Winner, accuracy: float, images: int) -> str | None:
     """
     mean, n = winner.mean, len(winner.accuracies)
     middle = statistics.median(winner.accuracies)
-    spread = 1.4826 * statistics.median(abs(accuracy - middle) for accuracy in winner.accuracies)
+    spread = 1.4826 * statistics.median(abs(value - middle) for value in winner.accuracies)
     noise = 2 * math.sqrt(spread**2 * (1 + 1 / n) + mean * (1 - mean) / images)
     if accuracy >= mean - noise:
         return None
