@@ -13,7 +13,7 @@ from search.cli import scores
 from search.experiment import Experiment
 from search.store import export as store_export
 from search.store.records import read_trials
-from search.store.study import CONFIRM, REFIT, SEARCH
+from search.store.study import REFIT, SEARCH
 from search.trials import Trials
 from search.winner import Outcome
 from tests.searches import experiment
@@ -28,11 +28,11 @@ def small(**tables: dict[str, Any]) -> Experiment:
     return experiment(search={"trials": 2}, hyperparameters={"batch_size": 100}, **tables)
 
 
-def changed(study: str, change: Callable[[Trials, dict[str, Any]], dict[str, Any]]) -> OnResult:
-    """Let `change` return what replaces each result of one study."""
+def changed(**changes: Callable[[Trials, dict[str, Any]], dict[str, Any]]) -> OnResult:
+    """Let each of `changes` return what replaces the results of the study of its name."""
 
     def on_result(trials: Trials, ray_trial_id: str, result: dict[str, Any], checkpoint: Path | None) -> bool:
-        if trials.stage.study.name == study:
+        if change := changes.get(trials.stage.study.name):
             result = {**result, **change(trials, result)}
         return trials.on_result(ray_trial_id, result, checkpoint)
 
@@ -50,7 +50,7 @@ def test_a_candidate_that_fails_on_fresh_seeds_loses_and_both_terminal_and_repor
             return {"val_accuracy": 0.9}
         return {"val_accuracy": 1.0} if live.number == 0 else {"error": "boom"}
 
-    outcome = go(small(confirm={"seeds": 3}), connect=without_ray(changed(CONFIRM, best_first_run_only)))
+    outcome = go(small(confirm={"seeds": 3}), connect=without_ray(changed(confirm=best_first_run_only)))
     best = max(read_trials(outcome.run_dir, SEARCH), key=lambda trial: (trial.value or 0, -trial.number))
     assert outcome.winner is not None
     assert outcome.winner.candidate != best.number
@@ -58,6 +58,10 @@ def test_a_candidate_that_fails_on_fresh_seeds_loses_and_both_terminal_and_repor
     assert capsys.readouterr().err == f"{told}\n"
     report = read_run(outcome.run_dir)
     assert (report.winner, told in verdict(report)) == (outcome.winner.candidate, True)
+
+
+def do_well(_trials: Trials, _result: dict[str, Any]) -> dict[str, Any]:
+    return {"val_accuracy": 0.9}
 
 
 def collapse(_trials: Trials, _result: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +85,7 @@ def test_a_refit_that_collapsed_or_failed_is_not_exported_and_everything_says_so
     go: Go, capsys: pytest.CaptureFixture[str], change: Any, reason: str, top: int
 ) -> None:
     wanted = small(confirm={"top": top}, export={"refit": True})
-    outcome = go(wanted, connect=without_ray(changed(REFIT, change)))
+    outcome = go(wanted, connect=without_ray(changed(search=do_well, confirm=do_well, refit=change)))
     said, card, winner = capsys.readouterr().err, card_of(outcome), outcome.winner
     assert winner is not None
     assert said.count("\n") == 1
@@ -105,8 +109,10 @@ def test_a_kill_changes_nothing_about_a_refused_refit(
     go: Go, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
 ) -> None:
     wanted = small(confirm={"top": 1}, export={"refit": True})
-    straight = card_of(go(wanted, "straight", connect=without_ray(changed(REFIT, collapse))))
+    collapsed = without_ray(changed(confirm=do_well, refit=collapse))
+    straight = card_of(go(wanted, "straight", connect=collapsed))
     said = capsys.readouterr().err
+    assert "refused" in said
 
     def killed(*_words: Any, **_named: Any) -> Any:
         raise KeyboardInterrupt
@@ -117,11 +123,11 @@ def test_a_kill_changes_nothing_about_a_refused_refit(
     with monkeypatch.context() as patched:
         if place != "in the refit":
             patched.setattr(store_export, "load" if place == "after the refit" else "write_export", killed)
-        ray = without_ray(changed(REFIT, kill if place == "in the refit" else collapse))
+        ray = without_ray(changed(confirm=do_well, refit=kill if place == "in the refit" else collapse))
         with pytest.raises(KeyboardInterrupt):
             go(wanted, "cut", connect=ray)
     capsys.readouterr()
-    again = go(wanted, "cut", connect=without_ray(changed(REFIT, collapse)))
+    again = go(wanted, "cut", connect=collapsed)
     assert capsys.readouterr().err == said
     assert [trial.state for trial in read_trials(again.run_dir, REFIT)] == ["complete"]
     card = card_of(again)
@@ -134,7 +140,7 @@ def test_the_card_has_the_mean_over_fresh_seeds_and_not_the_luckiest(go: Go) -> 
         [live] = trials.live.values()
         return {"val_accuracy": [0.9, 0.8][live.number]}
 
-    outcome = go(small(confirm={"top": 1}), connect=without_ray(changed(CONFIRM, by_run)))
+    outcome = go(small(confirm={"top": 1}), connect=without_ray(changed(confirm=by_run)))
     metrics = card_of(outcome).metrics
     assert metrics["val_accuracy"] == pytest.approx(0.85)
     assert metrics["val_accuracy_of"] == "mean of 2 fresh seeds"
@@ -152,7 +158,7 @@ def test_each_scoring_of_the_test_images_is_counted(go: Go) -> None:
     found = []
     for trials in (2, 3, 4):
         wanted = experiment(search={"trials": trials}, hyperparameters={"batch_size": 100}, confirm={"top": 0})
-        outcome = go(wanted, connect=without_ray(changed(SEARCH, later_is_better)))
+        outcome = go(wanted, connect=without_ray(changed(search=later_is_better)))
         found.append((card_of(outcome).provenance["source"]["candidate"], card_of(outcome).metrics["test_scorings"]))
     assert found == [(0, 1), (0, 1), (3, 2)]
     assert "(a single run, the best of 4 trials, hence optimistic), test " in scores_of(outcome)
