@@ -12,7 +12,7 @@ from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved
 from search.store.study import CONFIRM, SEARCH
 
-INTEGER, FLOAT, TEXT, TIME = "Int64", "float64", "string", "datetime64[us, UTC]"
+INTEGER, FLOAT, BOOLEAN, TEXT, TIME = "Int64", "float64", "boolean", "string", "datetime64[us, UTC]"
 
 
 class Column(NamedTuple):
@@ -27,7 +27,7 @@ def _hyperparameter_columns() -> dict[str, Column]:
     """Return a column for each hyperparameter, described by what its field declares."""
     columns = {}
     for name, field in Hyperparameters.model_fields.items():
-        dtype = {int: INTEGER, float: FLOAT, str: TEXT}[type(field.default)]
+        dtype = {int: INTEGER, float: FLOAT, bool: BOOLEAN, str: TEXT}[type(field.default)]
         columns[name] = Column(dtype, role(field).unit, f"hyperparameter: {field.description}")
     return columns
 

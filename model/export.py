@@ -40,13 +40,13 @@ from model.network import Net
 
 STANDALONE_BEGIN = '''"""The network whose weights are in mnist_cnn.pt. It needs PyTorch and nothing else.
 
-net = Net()  # the trained architecture, which the last lines of this file give to `Net` as its defaults
+net = Net()  # the architecture of the weights, which the last lines of this file give to `Net` as its defaults
 net.load_state_dict(torch.load("mnist_cnn.pt", weights_only=True))
 net.eval()   # then images (N, 1, 28, 28), normalised as model.json says, to log-probabilities (N, 10)
 """'''
 STANDALONE_END = """
 
-# The architecture that was trained. It replaces the defaults above, so that `Net()` fits the weights.
+# The architecture of the weights. It replaces the defaults above, so that `Net()` fits them.
 """
 MAX_OVERHEAD = 100_000  # bytes of mnist_cnn.pt that are not weights
 
@@ -80,7 +80,8 @@ def write_export(
 ) -> None:
     """Write the export `folder`, in place of an older one if there is one.
 
-    `labels` (N,) and `probabilities` (N, 10) are those of the test images, in the order of the test set.
+    `state_dict` holds the weights of a network without batch norm (`model.fold`), `hyperparameters` say how it was
+    trained. `labels` (N,) and `probabilities` (N, 10) are those of the test images, in the order of the test set.
     Raises: ValueError where weights and hyperparameters do not belong together or shapes do not match.
     """
     folder = folder.absolute()
@@ -154,13 +155,13 @@ def _plain(tensor: Tensor) -> Tensor:
 
 
 def _blank(hyperparameters: Hyperparameters) -> Net:
-    """Return the network without weights, which takes no memory however wide it is."""
+    """Return the exported network without weights, which takes no memory however wide it is."""
     with torch.device("meta"):
-        return Net(**hyperparameters.architecture())
+        return Net(**hyperparameters.exported_architecture())
 
 
 def _net(hyperparameters: Hyperparameters, weights: dict[str, Tensor]) -> Net:
-    """Return the network with these weights, in evaluation mode. Raises: ValueError where they do not fit."""
+    """Return the exported network with these weights, in evaluation mode. Raises: ValueError where they do not fit."""
     net = _blank(hyperparameters)
     expected = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
     if not isinstance(weights, dict) or weights.keys() != expected.keys():
@@ -177,9 +178,9 @@ def _net(hyperparameters: Hyperparameters, weights: dict[str, Tensor]) -> Net:
 
 
 def _standalone(hyperparameters: Hyperparameters) -> str:
-    """Return the text of mnist_cnn.py: the source of model/network.py, then this architecture as `Net`'s defaults."""
+    """Return the text of mnist_cnn.py: the source of model/network.py, then the exported architecture as defaults."""
     source = inspect.getsource(network).removeprefix(f'"""{network.__doc__}"""')
-    chosen = "".join(f"    {name}={value!r},\n" for name, value in hyperparameters.architecture().items())
+    chosen = "".join(f"    {name}={value!r},\n" for name, value in hyperparameters.exported_architecture().items())
     return f"{STANDALONE_BEGIN}{source}{STANDALONE_END}Net.__init__.__kwdefaults__.update(\n{chosen})\n"
 
 

@@ -33,6 +33,8 @@ def role(field: FieldInfo) -> Role:
 
 def allowed(field: FieldInfo) -> str:
     """Return the values that a field of `Hyperparameters` allows: "one of [3, 5, 7]", "a number > 0.0 and <= 1.0"."""
+    if field.annotation is bool:
+        return "true or false"
     if choices := get_args(field.annotation):
         return f"one of {list(choices)}"
     symbols = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
@@ -48,6 +50,7 @@ WIDTH = Role(most_memory="largest", in_network=True)
 DROPOUT = Role("fraction", in_network=True)
 KERNEL = Role("pixels", most_memory="smallest", in_network=True)  # a smaller kernel leaves more pixels
 POOL = Role(most_memory="late", in_network=True)  # late pooling keeps all pixels for longer
+BATCH_NORM = Role(most_memory="largest", in_network=True)
 
 
 class Hyperparameters(BaseModel):
@@ -62,6 +65,9 @@ class Hyperparameters(BaseModel):
     )
     pool: Annotated[Pool, POOL] = Field(
         "late", description="max-pool after the second convolution only, or early: after each"
+    )
+    batch_norm: Annotated[bool, BATCH_NORM] = Field(
+        False, description="batch norm after each convolution; an export has it folded into the weights"
     )
     hidden_width: Annotated[int, WIDTH] = Field(128, ge=1, le=8192, description="units of the hidden linear layer")
     dropout1: Annotated[float, DROPOUT] = Field(0.25, ge=0.0, lt=1.0, description="dropout rate after the convolutions")
@@ -85,8 +91,12 @@ class Hyperparameters(BaseModel):
     epochs: Annotated[int, Role("epochs")] = Field(14, ge=1, le=10000, description="passes over the training images")
 
     def architecture(self) -> dict[str, Any]:
-        """Return the arguments of `model.network.Net`."""
+        """Return the arguments of `model.network.Net` for the network that is trained."""
         return {name: getattr(self, name) for name, field in type(self).model_fields.items() if role(field).in_network}
+
+    def exported_architecture(self) -> dict[str, Any]:
+        """Return the arguments of `model.network.Net` for the exported network, whose batch norm is folded."""
+        return {**self.architecture(), "batch_norm": False}
 
 
 RECIPE = Hyperparameters()

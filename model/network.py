@@ -9,7 +9,8 @@ class Net(nn.Module):
     """The network from images (N, 1, 28, 28), normalised, to log-probabilities (N, 10).
 
     `pool` is "late" (2x2 max-pool after the second convolution, as in the article) or "early" (after each
-    convolution: 5 to 10 times less work). Raises: ValueError where kernel and pooling leave no pixels.
+    convolution: 5 to 10 times less work). `batch_norm` puts batch norm (Ioffe & Szegedy 2015, arXiv:1502.03167) after
+    each convolution. Raises: ValueError where kernel and pooling leave no pixels.
     """
 
     def __init__(
@@ -22,6 +23,7 @@ class Net(nn.Module):
         dropout1: float = 0.25,
         dropout2: float = 0.5,
         pool: str = "late",
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         self.pool = pool
@@ -30,8 +32,11 @@ class Net(nn.Module):
         side //= 2
         if side < 1:
             raise ValueError(f"kernel_size {kernel_size} with pool {pool!r} leaves no pixels of 28x28; use 3, 5 or 7")
-        self.conv1 = nn.Conv2d(1, conv1_width, kernel_size)
-        self.conv2 = nn.Conv2d(conv1_width, conv2_width, kernel_size)
+        # Batch norm subtracts the mean, and any bias with it.
+        self.conv1 = nn.Conv2d(1, conv1_width, kernel_size, bias=not batch_norm)
+        self.norm1 = nn.BatchNorm2d(conv1_width) if batch_norm else nn.Identity()
+        self.conv2 = nn.Conv2d(conv1_width, conv2_width, kernel_size, bias=not batch_norm)
+        self.norm2 = nn.BatchNorm2d(conv2_width) if batch_norm else nn.Identity()
         self.dropout1 = nn.Dropout(dropout1)
         self.dropout2 = nn.Dropout(dropout2)
         self.fc1 = nn.Linear(conv2_width * side * side, hidden_width)
@@ -39,11 +44,11 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the log-probabilities (N, 10) of normalised images (N, 1, 28, 28)."""
-        x = self.conv1(x)
+        x = self.norm1(self.conv1(x))
         if self.pool == "early":
             x = F.max_pool2d(x, 2)
         # Pooling before ReLU gives the same numbers as after it, for a quarter of the work.
-        x = self.conv2(F.relu(x))
+        x = self.norm2(self.conv2(F.relu(x)))
         x = self.dropout1(F.relu(F.max_pool2d(x, 2)))
         x = F.relu(self.fc1(torch.flatten(x, 1)))
         return F.log_softmax(self.fc2(self.dropout2(x)), dim=1)

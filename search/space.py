@@ -62,7 +62,7 @@ def recipe_point(space: Space, named: dict[str, Any] | None = None) -> dict[str,
             remedy = "only searched fields may be named; " + did_you_mean(name, list(space.searched))
             raise _error(name, value, "not a searched hyperparameter", remedy, "points: ")
         point[name] = nearest(space.searched[name], value)
-        if isinstance(value, bool) or point[name] != value:
+        if point[name] != value or isinstance(point[name], bool) != isinstance(value, bool):  # True is 1 in Python
             rule = f"outside the space, which holds {_words(space.searched[name])}"
             raise _error(name, value, rule, "widen it or move the point", "points: ")
     return point
@@ -78,7 +78,7 @@ def nearest(distribution: BaseDistribution, value: Any) -> Any:
     """Return the value of `distribution` that is closest to `value`; of choices without an order, the first."""
     if isinstance(distribution, CategoricalDistribution):
         if value in distribution.choices:
-            return value
+            return distribution.choices[distribution.choices.index(value)]
         if all(isinstance(choice, int | float) for choice in distribution.choices) and _is_number(value):
             return min(distribution.choices, key=lambda choice: abs(float(choice or 0) - value))
         return distribution.choices[0]

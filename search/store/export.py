@@ -12,6 +12,7 @@ from model.checkpoint import CheckpointError, load
 from model.data import Dataset
 from model.errors import ConfigError
 from model.export import write_export
+from model.fold import fold
 from model.hyperparameters import Hyperparameters
 from model.train import predict
 from search.store import checkpoints
@@ -46,17 +47,18 @@ def export_checkpoint(
 
     `dataset` holds the images that the trial was trained on; `metrics` are those on the validation images;
     `provenance` names the trial. The card counts how often the run has scored the test images. Raises ConfigError if
-    the checkpoint can't be read.
+    the checkpoint can't be read, FoldError if its network can't be folded.
     """
     try:
         state = load(Path(checkpoints.paths(run_dir, attributes)[0]), torch.device("cpu"))
     except CheckpointError as error:
         raise ConfigError(f"the winner's checkpoint is lost: {error}; search again under another --name") from None
-    probabilities = predict(state.net, dataset.test.images, dataset.mean, dataset.std).exp()
+    net = fold(state.net, dataset.val.images, dataset.mean, dataset.std)
+    probabilities = predict(net, dataset.test.images, dataset.mean, dataset.std).exp()
     correct = (probabilities.argmax(dim=1) == dataset.test.labels).double().mean()
     write_export(
         run_dir / "export",
-        state.net.state_dict(),
+        net.state_dict(),
         hyperparameters,
         classes=list(dataset.classes),
         mean=dataset.mean,

@@ -109,3 +109,4 @@ def test_nothing_sets_apart_what_others_have_too_or_chance_explains(group: list[
 def test_two_trials_are_enough_where_chance_would_hardly_pick_them() -> None:
     assert set_apart(trials([{"kernel_size": 7}] * 2), trials([{}] * 5)) == ["kernel_size = 7"]  # 1 of 21 ways
     assert set_apart(trials([{"pool": "early"}] * 2), trials([{}] * 5)) == ["pool = early"]
+    assert set_apart(trials([{"batch_norm": True}] * 2), trials([{}] * 5)) == ["batch_norm = True"]

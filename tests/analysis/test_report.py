@@ -72,6 +72,24 @@ def _perfect(run: Writer) -> None:
     run.trial([0.0, 1.0, 1.0])
 
 
+def test_true_and_false_are_values_like_any_other(new_run: NewRun) -> None:
+    run = new_run({"batch_norm": [True, False], "dropout1": {"low": 0.0, "high": 0.5}, "epochs": 2})
+    for number in range(16):
+        normed = number % 3 > 0
+        run.trial([0.9, 0.95 + 0.02 * normed + number / 1000], params={"batch_norm": normed, "dropout1": number / 40})
+    run.trial([0.5], "open", params={"batch_norm": True, "dropout1": 0.5})
+    run.trial([], "failed", params={"batch_norm": False, "dropout1": 0.5})
+    report = write_report([run.run_dir])
+    table = trial_table(run.run_dir)
+    assert table.batch_norm.dtype == "boolean"
+    assert table.batch_norm.sum() == 11
+    pd.testing.assert_frame_equal(read_back(report.parent / "trials.csv", TRIAL_COLUMNS), table)
+    text = report.read_text()
+    assert "batch_norm = True, dropout1 = 0.35" in text
+    assert "what sets the best" in text  # their importance
+    assert '"ticktext":["True","False"]' in text  # and their axis in the interactive figure
+
+
 @pytest.mark.parametrize("fill", [_empty, _one, _all_failed, _interrupted, _perfect])
 @pytest.mark.parametrize("hyperparameters", [SPACE, None], ids=["searched", "nothing searched"])
 def test_a_report_is_written_of_any_run(

@@ -129,3 +129,13 @@ def test_there_is_no_hint_to_go_beyond_the_limits_of_the_hyperparameter_itself()
 def test_searched_fields_follow_the_configuration() -> None:
     space = parse_space({"dropout2": {"low": 0.0, "high": 0.5}, "epochs": 3, "kernel_size": [3, 5]})
     assert searched_fields(space) == ["dropout2", "kernel_size"]
+
+
+def test_true_and_false_are_groups_of_their_own_like_any_other_values() -> None:
+    choice = CategoricalDistribution([True, False])
+    trials = table(batch_norm=pd.Series([True, False, True, None], dtype="boolean"), val_accuracy=[0.9, 0.7, 0.8, 0.6])
+    assert groups(trials.batch_norm, choice).tolist()[:3] == ["True", "False", "True"]
+    found = marginal(trials, "batch_norm", choice, ["batch_norm"])
+    assert found.group.tolist() == ["False", "True"]
+    assert found["median"].tolist() == pytest.approx([0.7, 0.85])
+    assert is_one_factor(trials.head(3).assign(pool=["late", "late", "early"]), ["batch_norm", "pool"])

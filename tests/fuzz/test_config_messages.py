@@ -16,8 +16,8 @@ from tests.fuzz.survival import survived
 SEARCH = "[search]\ntrials = 2\npruner = 'none'\n"
 SPACE = "[hyperparameters]\ndropout1 = { low = 0.0, high = 0.5 }\n"
 FIELDS = (
-    "known are batch_size, conv1_width, conv2_width, dropout1, dropout2, epochs, gamma, hidden_width, kernel_size, "
-    "label_smoothing, learning_rate, momentum, optimizer, pool, schedule, weight_decay"
+    "known are batch_norm, batch_size, conv1_width, conv2_width, dropout1, dropout2, epochs, gamma, hidden_width, "
+    "kernel_size, label_smoothing, learning_rate, momentum, optimizer, pool, schedule, weight_decay"
 )
 GPUS = "a search takes all GPUs that there are; resources.trials_per_gpu says how many trials share one"
 MANY = "should be less than or equal to 1000000; lower it (docs/configuration.md)"
@@ -44,6 +44,10 @@ MISTAKES = {
     "should be a valid number; use a number > 0.0 and <= 100.0",
     SEARCH + SPACE + "[[points]]\ndropout1 = false": "points: dropout1 = False: outside the space, "
     "which holds 0.0 to 0.5; widen it or move the point",
+    SEARCH + SPACE + "batch_norm = 'yes'": "hyperparameters.batch_norm = 'yes': "
+    "should be a valid boolean; use true or false",
+    SEARCH + SPACE + "batch_norm = [true, false]\n[[points]]\nbatch_norm = 1": "points: batch_norm = 1: "
+    "outside the space, which holds [True, False]; widen it or move the point",
     # ranges
     SEARCH + "[hyperparameters]\ndropout1 = { low = 0.5, high = 0.1 }": "hyperparameters.dropout1 = "
     "{'low': 0.5, 'high': 0.1}: `low <= high` must hold, but got (low=0.5, high=0.1); "

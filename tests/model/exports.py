@@ -1,6 +1,9 @@
-"""Small export folders for tests: written, and forged with checksums that fit."""
+"""Small export folders for tests: written, forged with checksums that fit, and used without this project."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +45,13 @@ def change_card(folder: Path, **changes: Any) -> None:
 def sign(folder: Path) -> None:
     """Write SHA256SUMS anew, so that changed files look genuine."""
     (folder / "SHA256SUMS").write_bytes(sums({name: (folder / name).read_bytes() for name in FILES}))
+
+
+def alone(folder: Path, script: str) -> str:
+    """Run a script in the export folder, without this project on its path, and return what it prints."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    ran = subprocess.run(
+        [sys.executable, "-s", "-c", script], cwd=folder, env=clean, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout

@@ -3,6 +3,7 @@
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,6 +34,26 @@ def test_a_checkpoint_leaves_no_temporary_file(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == [FILE]
 
 
+def test_a_checkpoint_of_a_version_with_fewer_fields_is_loaded(tmp_path: Path) -> None:
+    training = begin()
+    training.epoch = 2
+    save(training, tmp_path)
+    newer = {"batch_norm"}
+    content = torch.load(BytesIO((tmp_path / FILE).read_bytes()[32:]), weights_only=True)
+    older = {name: value for name, value in content["hyperparameters"].items() if name not in newer}
+    assert len(older) == len(content["hyperparameters"]) - len(newer)
+    write(tmp_path, content | {"hyperparameters": older})
+    back = load(tmp_path, CPU)
+    assert (back.hyperparameters, back.epoch) == (TINY, 2)
+
+
+def write(folder: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint of this content, with the digest that fits."""
+    stored = BytesIO()
+    torch.save(content, stored)
+    (folder / FILE).write_bytes(sha256(stored.getvalue()).digest() + stored.getvalue())
+
+
 @pytest.mark.parametrize("damage", [b"", b"not a checkpoint", None])
 def test_another_file_is_refused(tmp_path: Path, damage: bytes | None) -> None:
     if damage is not None:
@@ -55,8 +76,6 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     save(begin(), tmp_path)
     content = torch.load(BytesIO((tmp_path / FILE).read_bytes()[32:]), weights_only=True)
     content["hyperparameters"]["conv1_width"] = 3
-    stored = BytesIO()
-    torch.save(content, stored)
-    (tmp_path / FILE).write_bytes(sha256(stored.getvalue()).digest() + stored.getvalue())
+    write(tmp_path, content)
     with pytest.raises(CheckpointError, match="size mismatch"):
         load(tmp_path, CPU)

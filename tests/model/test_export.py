@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from model import network
 from model.card import FILES, ExportError, read_whole, replace_by_newer
 from model.export import newest_export, read_export
 from model.network import Net
-from tests.model.exports import WINNER, sign, write
+from tests.model.exports import WINNER, alone, sign, write
 
 
 def test_an_export_is_read_back(folder: Path, net: Net) -> None:
@@ -50,16 +49,6 @@ def test_weights_are_plain_whatever_they_were(tmp_path: Path, net: Net, probabil
     assert type(weights) is dict
     assert list(weights) == list(net.state_dict())
     assert all(weight.is_contiguous() and weight.dtype == torch.float32 for weight in weights.values())
-
-
-def alone(folder: Path, script: str) -> str:
-    """Run a script in the export folder, without this project on its path, and return what it prints."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    ran = subprocess.run(
-        [sys.executable, "-s", "-c", script], cwd=folder, env=clean, capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
 
 
 def test_a_script_that_knows_only_torch_works_in_the_folder(folder: Path, net: Net) -> None:
@@ -98,12 +87,13 @@ def test_the_module_is_the_networks_source_below_words_of_its_own(folder: Path) 
     imported = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
     imported |= {str(node.module) for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert {name.partition(".")[0] for name in imported} == {"torch"}
-    assert text.splitlines()[-9:-1] == [
+    assert text.splitlines()[-10:-1] == [
         "Net.__init__.__kwdefaults__.update(",
         "    conv1_width=4,",
         "    conv2_width=6,",
         "    kernel_size=5,",
         "    pool='early',",
+        "    batch_norm=False,",
         "    hidden_width=8,",
         "    dropout1=0.125,",
         "    dropout2=0.5,",

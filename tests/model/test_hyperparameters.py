@@ -27,6 +27,17 @@ def test_the_networks_arguments_are_those_that_say_so() -> None:
     assert Wider().architecture() == {**RECIPE.architecture(), "stride": 1}
 
 
+def test_the_exported_network_has_no_batch_norm() -> None:
+    chosen = Hyperparameters(conv1_width=8, batch_norm=True)
+    assert chosen.exported_architecture() == Hyperparameters(conv1_width=8).architecture()
+    assert chosen.architecture()["batch_norm"] is True
+
+
+def test_what_the_article_does_not_have_is_off() -> None:
+    off = {name: RECIPE.model_dump()[name] for name in ("batch_norm",)}
+    assert not any(off.values())
+
+
 def test_units() -> None:
     assert {name: role(field).unit for name, field in FIELDS.items() if role(field).unit} == {
         "kernel_size": "pixels",
@@ -56,6 +67,7 @@ def test_a_new_field_becomes_a_column_with_its_unit(monkeypatch: pytest.MonkeyPa
 def test_allowed_values_in_words() -> None:
     assert allowed(FIELDS["kernel_size"]) == "one of [3, 5, 7]"
     assert allowed(FIELDS["pool"]) == "one of ['late', 'early']"
+    assert allowed(FIELDS["batch_norm"]) == "true or false"
     assert allowed(FIELDS["epochs"]) == "a whole number >= 1 and <= 10000"
     assert allowed(FIELDS["gamma"]) == "a number > 0.0 and <= 1.0"
 

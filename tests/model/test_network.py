@@ -7,26 +7,7 @@ from torch import nn
 
 from model.hyperparameters import RECIPE
 from model.network import Net
-
-
-class ArticleNet(nn.Module):
-    """The network as written in the article."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(1, 32, 3, 1)
-        self.conv2 = nn.Conv2d(32, 64, 3, 1)
-        self.dropout1 = nn.Dropout(0.25)
-        self.dropout2 = nn.Dropout(0.5)
-        self.fc1 = nn.Linear(9216, 128)
-        self.fc2 = nn.Linear(128, 10)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = F.relu(self.conv1(x))
-        x = F.relu(self.conv2(x))
-        x = self.dropout1(F.max_pool2d(x, 2))
-        x = F.relu(self.fc1(torch.flatten(x, 1)))
-        return F.log_softmax(self.fc2(self.dropout2(x)), dim=1)
+from tests.model.article import ArticleNet
 
 
 def count(net: nn.Module) -> int:
@@ -60,6 +41,7 @@ def test_training_behaviour_is_the_articles_too() -> None:
         ({"conv1_width": 16}, 1_199_882 - 16 * 10 - 16 * 64 * 9),
         ({"kernel_size": 5, "pool": "early"}, 26 * 32 + (25 * 32 + 1) * 64 + (4 * 4 * 64 + 1) * 128 + 1290),
         ({"kernel_size": 7, "pool": "early"}, 50 * 32 + (49 * 32 + 1) * 64 + (2 * 2 * 64 + 1) * 128 + 1290),
+        ({"batch_norm": True}, 1_199_882 - 32 - 64 + 2 * 32 + 2 * 64),  # a scale and a shift, but no bias
         ({"kernel_size": 7, "hidden_width": 10}, 50 * 32 + (49 * 32 + 1) * 64 + (8 * 8 * 64 + 1) * 10 + 110),
     ],
 )
@@ -84,3 +66,18 @@ def test_defaults_are_the_recipe() -> None:
     assert (RECIPE.optimizer, RECIPE.learning_rate, RECIPE.gamma, RECIPE.batch_size, RECIPE.epochs) == (
         "adadelta", 1.0, 0.7, 64, 14,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("pool", ["late", "early"])
+def test_batch_norm_comes_after_each_convolution_and_before_relu(pool: str) -> None:
+    net = Net(conv1_width=3, conv2_width=5, hidden_width=4, dropout1=0.0, dropout2=0.0, pool=pool, batch_norm=True)
+    images = torch.rand(6, 1, 28, 28)
+
+    def normed(x: torch.Tensor) -> torch.Tensor:
+        return (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((0, 2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
+
+    x = F.relu(normed(net.conv1(images)))
+    x = F.relu(normed(net.conv2(F.max_pool2d(x, 2) if pool == "early" else x)))
+    x = F.relu(net.fc1(F.max_pool2d(x, 2).flatten(1)))
+    torch.testing.assert_close(net.train()(images), F.log_softmax(net.fc2(x), dim=1), atol=1e-5, rtol=1e-4)
+    assert torch.equal(net.norm1.num_batches_tracked, torch.tensor(1))

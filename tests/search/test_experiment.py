@@ -79,6 +79,23 @@ def test_resolved_reads_back_as_the_same_search() -> None:
     assert differences(parse_experiment(table), experiment) is None
 
 
+def test_true_and_false_are_written_as_toml_has_them() -> None:
+    choice = parse_experiment({"search": {"trials": 2}, "hyperparameters": {"batch_norm": [True, False], "epochs": 3}})
+    fixed = parse_experiment({**GOOD, "hyperparameters": {**GOOD["hyperparameters"], "batch_norm": True}})
+    for experiment, written in ((choice, "[\n    true,\n    false,\n]"), (fixed, "true")):
+        text = resolved(experiment, {})
+        assert f"batch_norm = {written}\n" in text
+        assert differences(parse_experiment(tomllib.loads(text)), experiment) is None
+    assert differences(fixed, parse_experiment(GOOD)) == "hyperparameters.batch_norm was True and is now False"
+
+
+def test_a_configuration_of_a_version_with_fewer_fields_is_the_same_search() -> None:
+    experiment = parse_experiment(GOOD)
+    older = tomllib.loads(resolved(experiment, {}))
+    del older["hyperparameters"]["batch_norm"]
+    assert differences(parse_experiment(older), experiment) is None
+
+
 def test_a_runs_own_configuration_is_read_only_as_it_was_written(tmp_path: Path) -> None:
     path, experiment = tmp_path / "experiment.toml", parse_experiment(GOOD)
     with pytest.raises(ConfigError, match=r"holds no experiment\.toml"):

@@ -9,7 +9,7 @@ from pydantic import Field
 from model.errors import ConfigError
 from model.hyperparameters import RECIPE, Hyperparameters, Role
 from search import space as search_space
-from search.space import complete, largest, nearest, parse_space, recipe_differences, recipe_point, size, widened
+from search.space import complete, grid, largest, nearest, parse_space, recipe_differences, recipe_point, size, widened
 
 
 def test_shapes_decide() -> None:
@@ -71,6 +71,12 @@ def test_shapes_decide() -> None:
         ({"optimizer": ["sgd", "adamw"]}, "fixed within one experiment"),
         ({"momentum": [0.1, 0.9]}, "no effect with optimizer = 'adadelta'; drop it or use 'sgd'"),
         ({"gamma": [0.1, 0.9], "schedule": "constant"}, "no effect with schedule = 'constant'; drop it or use 'step'"),
+        ({"batch_norm": 1}, "batch_norm = 1: should be a valid boolean; use true or false"),
+        ({"batch_norm": "true"}, "batch_norm = 'true': should be a valid boolean; use true or false"),
+        ({"batch_norm": [True, 0]}, "batch_norm = 0: should be a valid boolean; use true or false"),
+        ({"batch_norm": [True, True]}, "duplicate choice True; remove it"),
+        ({"batch_norm": {"low": 0, "high": 1}}, "a choice, not a range; list the values, as batch_norm = [...]"),
+        ({"kernel_size": [3, True]}, "use one of [3, 5, 7]"),
         ({"pool": None}, "pool"),
         ({"pool": [["late"], "early"]}, "pool"),
     ],
@@ -139,6 +145,28 @@ def test_a_range_that_holds_the_old_one_is_wider(old: object, new: object, wider
     assert widened(before, after) == ["dropout1"] * wider
 
 
+def test_true_and_false_are_choices_of_their_own() -> None:
+    space = parse_space({"batch_norm": [True, False], "kernel_size": [3, 5], "dropout1": [0.0, 1 / 4]})
+    assert space.searched["batch_norm"] == CategoricalDistribution([True, False])
+    assert size(space) == 8
+    assert {point["batch_norm"] for point in grid(space.searched)} == {True, False}
+    assert recipe_point(space)["batch_norm"] is False
+    assert recipe_point(space, {"batch_norm": True})["batch_norm"] is True
+    assert complete(space, {"batch_norm": True, "kernel_size": 3, "dropout1": 0.0}).batch_norm is True
+    assert largest(space).batch_norm is True
+    assert parse_space({"batch_norm": True}).fixed["batch_norm"] is True
+    assert recipe_differences(parse_space({"batch_norm": True})) == {"batch_norm": (False, True)}
+    for point in (
+        {"batch_norm": 1},
+        {"batch_norm": 0},
+        {"batch_norm": 0.5},
+        {"dropout1": False},
+        {"kernel_size": True},
+    ):
+        with pytest.raises(ConfigError, match="outside the space"):
+            recipe_point(space, point)
+
+
 def test_nearest_respects_steps() -> None:
     assert nearest(FloatDistribution(0.0, 0.5, step=0.1), 0.32) == 0.3
     assert nearest(IntDistribution(16, 64, step=16), 1000) == 64
@@ -162,7 +190,7 @@ class Wider(Hyperparameters):
         4, ge=1, le=8, description="h"
     )
     block: Annotated[Literal["wide", "small", "deep"], Role(most_memory="deep")] = Field("small", description="b")
-    noise: float = Field(0.1, ge=0.0, le=1.0, description="n")
+    jitter: float = Field(0.1, ge=0.0, le=1.0, description="j")
 
 
 @pytest.fixture
@@ -174,10 +202,10 @@ def _wider(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_wider")
 def test_a_new_field_is_searched_by_what_it_declares() -> None:
     heads = {"low": 2, "high": 6}
-    space = parse_space({"pool": "early", "heads": heads, "block": ["wide", "small", "deep"], "noise": [0.5, 0.2]})
+    space = parse_space({"pool": "early", "heads": heads, "block": ["wide", "small", "deep"], "jitter": [0.5, 0.2]})
     biggest = largest(space).model_dump()
-    assert (biggest["heads"], biggest["block"], biggest["noise"]) == (2, "deep", 0.5)
-    assert recipe_point(space) == {"heads": 4, "block": "small", "noise": 0.2}
+    assert (biggest["heads"], biggest["block"], biggest["jitter"]) == (2, "deep", 0.5)
+    assert recipe_point(space) == {"heads": 4, "block": "small", "jitter": 0.2}
     with pytest.raises(
         ConfigError, match="heads = 'searched': has no effect with pool = 'late'; drop it or use 'early'"
     ):
