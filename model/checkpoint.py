@@ -20,7 +20,7 @@ class CheckpointError(Exception):
 
 
 def save(training: TrainingState, folder: Path) -> None:
-    """Write a checkpoint of `training` into `folder`, whole or not at all: weights, optimizer, epoch, seeds."""
+    """Write a checkpoint of `training` into `folder`, whole or not at all: all that it changes, and its seeds."""
     stored = io.BytesIO()
     content = {
         "hyperparameters": training.hyperparameters.model_dump(),
@@ -29,6 +29,7 @@ def save(training: TrainingState, folder: Path) -> None:
         "epoch": training.epoch,
         "net": training.net.state_dict(),
         "optimizer": training.optimizer.state_dict(),
+        "average": None if training.average is None else training.average.state_dict(),
     }
     torch.save(content, stored)
     write_atomically(folder / FILE, bytes.fromhex(digest(stored.getbuffer())) + stored.getvalue())
@@ -46,6 +47,8 @@ def load(folder: Path, device: torch.device) -> TrainingState:
         training = start(hyperparameters, seed=content["seed"], number=content["number"], device=device)
         training.net.load_state_dict(content["net"])
         training.optimizer.load_state_dict(content["optimizer"])
+        if training.average is not None:
+            training.average.load_state_dict(content["average"])
         training.epoch = content["epoch"]
     except Exception as error:  # torch.load raises a dozen types for a file of another kind
         raise CheckpointError(f"{path} can't be read as a checkpoint: {summary(error)}") from error

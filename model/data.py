@@ -1,6 +1,6 @@
 """Data sets as uint8 tensors: loaded once, split by seed, kept on the device and normalised batch by batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from model.catalogue import FALLBACK
 from model.source import DataError, Split, data_root, take, torchvision_set, uci_digits
 
-__all__ = ["DataError", "Dataset", "Split", "batches", "data_root", "load_dataset", "normalise"]
+__all__ = ["DataError", "Dataset", "Split", "data_root", "load_dataset", "normalise"]
 
 
 @dataclass(frozen=True)
@@ -71,20 +71,9 @@ def load_dataset(
     return _split(*parts, validation_images, train_images, seed)
 
 
-def batches(
-    split: Split, batch_size: int, mean: float, std: float, order: Tensor | None = None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield normalised float images (B, 1, 28, 28) and labels (B,), in `order` (a permutation of the rows) if given."""
-    for start in range(0, len(split), batch_size):
-        rows: Tensor | slice = slice(start, start + batch_size)
-        if order is not None:
-            rows = order[rows]
-        yield normalise(split.images[rows], mean, std), split.labels[rows]
-
-
 def normalise(images: Tensor, mean: float, std: float) -> Tensor:
-    """Return uint8 images (B, 28, 28) as floats (B, 1, 28, 28), less the data set's `mean` and divided by its `std`."""
-    return images.unsqueeze(1).float().sub_(255 * mean).div_(255 * std)
+    """Return images (B, 28, 28), of 0 to 255, as floats (B, 1, 28, 28), less the data's `mean` and over its `std`."""
+    return images.unsqueeze(1).to(torch.float32, copy=True).sub_(255 * mean).div_(255 * std)
 
 
 def _split(

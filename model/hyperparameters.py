@@ -85,6 +85,9 @@ class Hyperparameters(BaseModel):
         0.7, gt=0.0, le=1.0, description="learning-rate factor per epoch; schedule 'step' only"
     )
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="share of the target spread over all classes")
+    ema_decay: Annotated[float, Role("fraction", most_memory="largest")] = Field(
+        0.0, ge=0.0, lt=1.0, description="decay per step of the weights' moving average, which then counts; 0: none"
+    )
     batch_size: Annotated[int, Role("images", most_memory="largest")] = Field(
         64, ge=1, le=65536, description="images per optimizer step"
     )

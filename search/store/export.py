@@ -53,7 +53,7 @@ def export_checkpoint(
         state = load(Path(checkpoints.paths(run_dir, attributes)[0]), torch.device("cpu"))
     except CheckpointError as error:
         raise ConfigError(f"the winner's checkpoint is lost: {error}; search again under another --name") from None
-    net = fold(state.net, dataset.val.images, dataset.mean, dataset.std)
+    net = fold(state.trained, dataset.val.images, dataset.mean, dataset.std)
     probabilities = predict(net, dataset.test.images, dataset.mean, dataset.std).exp()
     correct = (probabilities.argmax(dim=1) == dataset.test.labels).double().mean()
     write_export(

@@ -38,13 +38,22 @@ def test_a_checkpoint_of_a_version_with_fewer_fields_is_loaded(tmp_path: Path) -
     training = begin()
     training.epoch = 2
     save(training, tmp_path)
-    newer = {"batch_norm"}
+    newer = {"batch_norm", "ema_decay"}
     content = torch.load(BytesIO((tmp_path / FILE).read_bytes()[32:]), weights_only=True)
+    del content["average"]
     older = {name: value for name, value in content["hyperparameters"].items() if name not in newer}
     assert len(older) == len(content["hyperparameters"]) - len(newer)
     write(tmp_path, content | {"hyperparameters": older})
     back = load(tmp_path, CPU)
-    assert (back.hyperparameters, back.epoch) == (TINY, 2)
+    assert (back.hyperparameters, back.epoch, back.average) == (TINY, 2, None)
+
+
+def test_a_checkpoint_without_the_average_that_it_should_have_is_refused(tmp_path: Path) -> None:
+    save(start(TINY.model_copy(update={"ema_decay": 0.9}), seed=3, number=5, device=CPU), tmp_path)
+    content = torch.load(BytesIO((tmp_path / FILE).read_bytes()[32:]), weights_only=True)
+    write(tmp_path, content | {"average": None})
+    with pytest.raises(CheckpointError, match="can't be read as a checkpoint"):
+        load(tmp_path, CPU)
 
 
 def write(folder: Path, content: dict[str, Any]) -> None:

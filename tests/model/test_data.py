@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.data import DataError, batches, data_root, load_dataset
+from model.data import DataError, data_root, load_dataset, normalise
 from tests.conftest import write_idx
 
 
@@ -48,18 +48,17 @@ def test_refit_has_every_training_image_once(tiny_root: Path) -> None:
     assert len({image.numpy().tobytes() for image in whole.train.images}) == len(whole.train) == 600
 
 
-def test_batches_are_normalised_and_in_order(tiny_root: Path) -> None:
+def test_images_are_normalised_and_left_as_they_were(tiny_root: Path) -> None:
     data = load_dataset("mnist", tiny_root, validation_images=100)
-    parts = list(batches(data.train, 64, data.mean, data.std))
-    assert [len(labels) for _, labels in parts] == [64] * 7 + [52]
-    everything = torch.cat([images for images, _ in parts])
-    assert everything.shape == (500, 1, 28, 28)
-    assert abs(float(everything.mean())) < 0.02
-    assert float(everything.std()) == pytest.approx(1, abs=0.02)
-    order = torch.arange(499, -1, -1)
-    images, labels = next(batches(data.train, 64, data.mean, data.std, order))
-    assert torch.equal(labels, data.train.labels.flip(0)[:64])
-    assert torch.equal(images, everything.flip(0)[:64])
+    before = data.train.images.clone()
+    images = normalise(data.train.images, data.mean, data.std)
+    assert images.shape == (500, 1, 28, 28)
+    assert abs(float(images.mean())) < 0.02
+    assert float(images.std()) == pytest.approx(1, abs=0.02)
+    assert torch.equal(data.train.images, before)
+    floats = before.float()
+    assert torch.equal(normalise(floats, data.mean, data.std), images)
+    assert torch.equal(floats, before.float())
 
 
 def test_a_missing_data_set_names_folder_and_remedies(tmp_path: Path, no_network: None) -> None:

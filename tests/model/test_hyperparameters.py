@@ -34,7 +34,7 @@ def test_the_exported_network_has_no_batch_norm() -> None:
 
 
 def test_what_the_article_does_not_have_is_off() -> None:
-    off = {name: RECIPE.model_dump()[name] for name in ("batch_norm",)}
+    off = {name: RECIPE.model_dump()[name] for name in ("batch_norm", "ema_decay")}
     assert not any(off.values())
 
 
@@ -43,6 +43,7 @@ def test_units() -> None:
         "kernel_size": "pixels",
         "dropout1": "fraction",
         "dropout2": "fraction",
+        "ema_decay": "fraction",
         "batch_size": "images",
         "epochs": "epochs",
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from model.checkpoint import load, save
 from model.data import Dataset, Split, load_dataset
@@ -33,7 +34,7 @@ def begin(number: int = 0, **changes: object) -> TrainingState:
         {},
         {"optimizer": "adamw", "learning_rate": 0.01, "schedule": "one-cycle"},
         {"optimizer": "sgd", "learning_rate": 0.05, "schedule": "constant", "label_smoothing": 0.1},
-        {"optimizer": "adamw", "learning_rate": 0.01, "batch_norm": True},
+        {"optimizer": "adamw", "learning_rate": 0.01, "batch_norm": True, "ema_decay": 0.99},
     ],
     ids=lambda changes: "_".join(map(str, changes.values())),
 )
@@ -63,6 +64,8 @@ def test_is_a_function_of_seed_and_number(data: Dataset) -> None:
         {"optimizer": "adamw"},
         {"optimizer": "sgd"},
         {"batch_norm": True},
+        {"ema_decay": 0.9},
+        {"batch_norm": True, "ema_decay": 0.9},
     ],
     ids=lambda changes: "_".join(map(str, changes.values())),
 )
@@ -77,8 +80,8 @@ def test_resumes_exactly(data: Dataset, tmp_path: Path, changes: dict[str, objec
     resumed = load(tmp_path, CPU)
     assert resumed.epoch == 1
     assert curve(data, resumed) == expected[1:]
-    for key, weights in whole.net.state_dict().items():
-        assert torch.equal(weights, resumed.net.state_dict()[key])
+    for before, after in ((whole.net, resumed.net), (whole.trained, resumed.trained)):
+        assert all(torch.equal(weights, after.state_dict()[key]) for key, weights in before.state_dict().items())
 
 
 def test_the_article_s_recipe_is_a_plain_loop_bit_for_bit(data: Dataset) -> None:
@@ -105,6 +108,35 @@ def test_the_article_s_recipe_is_a_plain_loop_bit_for_bit(data: Dataset) -> None
         assert float(total) / len(data.train) == expected
     for name, weights in net.state_dict().items():
         assert torch.equal(state.net.state_dict()[name], weights), name
+
+
+def test_the_average_is_of_the_weights_after_each_step_and_warms_up(data: Dataset) -> None:
+    state = begin(ema_decay=0.8, batch_norm=True, epochs=1)
+    steps: list[dict[str, Tensor]] = []
+    state.optimizer.register_step_post_hook(
+        lambda *_: steps.append({name: value.clone() for name, value in state.net.state_dict().items()})
+    )
+    (metrics,) = fit(state, data)
+    expected = steps[0]
+    for n, weights in enumerate(steps[1:], start=1):
+        decay = min(0.8, (1 + n) / (10 + n))
+        expected = {name: decay * value + (1 - decay) * weights[name] for name, value in expected.items()}
+    averaged = state.trained.state_dict()
+    for name in expected:
+        if "num_batches" not in name:
+            torch.testing.assert_close(averaged[name], expected[name], msg=name)
+            assert not torch.equal(averaged[name], state.net.state_dict()[name]), name
+    assert "norm1.running_var" in averaged
+    assert (metrics.val_loss, metrics.val_accuracy) == evaluate(state.trained, data.val, data.mean, data.std)
+    assert metrics.val_loss != evaluate(state.net, data.val, data.mean, data.std)[0]
+
+
+def test_the_average_leaves_the_training_alone(data: Dataset) -> None:
+    plain, averaged = begin(), begin(ema_decay=0.9)
+    losses = [[epoch.train_loss for epoch in fit(state, data)] for state in (plain, averaged)]
+    assert losses[0] == losses[1]
+    assert plain.trained is plain.net
+    assert plain.average is None
 
 
 def test_evaluate_agrees_with_predict(data: Dataset) -> None:
