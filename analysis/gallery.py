@@ -74,8 +74,8 @@ def _confirmation(run: Run) -> Picture:
 def _losses(run: Run) -> Picture:
     drawing = partial(figures.losses, run.epochs, number=run.winner)
     sentence = (
-        "A validation loss that rises while the training loss still falls means overfitting. Dropout acts in training "
-        "alone, so the training loss may lie above."
+        "A validation loss that rises while the training loss still falls means overfitting. Dropout and augmentation "
+        "act in training alone, so the training loss may lie above."
     )
     return Picture("losses", sentence, sheet([drawing], size=WIDE))
 

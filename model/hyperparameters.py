@@ -51,6 +51,10 @@ DROPOUT = Role("fraction", in_network=True)
 KERNEL = Role("pixels", most_memory="smallest", in_network=True)  # a smaller kernel leaves more pixels
 POOL = Role(most_memory="late", in_network=True)  # late pooling keeps all pixels for longer
 BATCH_NORM = Role(most_memory="largest", in_network=True)
+# The strengths of model/augment.py need a little memory where they are above 0.
+DEGREES = Role("degrees", most_memory="largest")
+PIXELS = Role("pixels", most_memory="largest")
+FRACTION = Role("fraction", most_memory="largest")
 
 
 class Hyperparameters(BaseModel):
@@ -87,6 +91,33 @@ class Hyperparameters(BaseModel):
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="share of the target spread over all classes")
     ema_decay: Annotated[float, Role("fraction", most_memory="largest")] = Field(
         0.0, ge=0.0, lt=1.0, description="decay per step of the weights' moving average, which then counts; 0: none"
+    )
+    rotation: Annotated[float, DEGREES] = Field(
+        0.0, ge=0.0, le=180.0, description="augmentation: training images turned by up to so much"
+    )
+    shift: Annotated[float, PIXELS] = Field(
+        0.0, ge=0.0, le=14.0, description="augmentation: moved by up to so much, along each axis"
+    )
+    scale: Annotated[float, FRACTION] = Field(
+        0.0, ge=0.0, le=0.5, description="augmentation: width and height changed by up to so much, each by itself"
+    )
+    shear: Annotated[float, FRACTION] = Field(
+        0.0, ge=0.0, le=1.0, description="augmentation: slanted by up to so many pixels per pixel of height"
+    )
+    elastic: Annotated[float, PIXELS] = Field(
+        0.0, ge=0.0, le=14.0, description="augmentation: a smooth random field moves each pixel by up to so much"
+    )
+    thickness: Annotated[float, PIXELS] = Field(
+        0.0, ge=0.0, le=1.0, description="augmentation: strokes eroded or dilated by up to so much on each side"
+    )
+    blur: Annotated[float, PIXELS] = Field(
+        0.0, ge=0.0, le=5.0, description="augmentation: blurred by a Gaussian of up to this standard deviation"
+    )
+    contrast: Annotated[float, FRACTION] = Field(
+        0.0, ge=0.0, lt=1.0, description="augmentation: ink made brighter or darker by up to so much"
+    )
+    noise: Annotated[float, FRACTION] = Field(
+        0.0, ge=0.0, le=1.0, description="augmentation: noise of up to this standard deviation (1: black to white)"
     )
     batch_size: Annotated[int, Role("images", most_memory="largest")] = Field(
         64, ge=1, le=65536, description="images per optimizer step"

@@ -8,9 +8,10 @@ from typing import cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from model.augment import augment, augments
 from model.data import Dataset, Split, normalise
 from model.hyperparameters import Hyperparameters
 from model.network import Net
@@ -129,6 +130,8 @@ def _train_epoch(training: TrainingState, data: Dataset) -> float:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(hp, training.epoch, progress)
         images, labels = data.train.images[rows], data.train.labels[rows]
+        if augments(hp):
+            images = augment(images, hp, _generator(training, step))
         # cross_entropy takes logits; log-probabilities are logits too (softmax leaves them as they are).
         loss = F.cross_entropy(net(normalise(images, data.mean, data.std)), labels, label_smoothing=hp.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
@@ -138,6 +141,11 @@ def _train_epoch(training: TrainingState, data: Dataset) -> float:
             training.average.update_parameters(net)
         total += loss.detach() * len(labels)
     return float(total) / len(data.train)
+
+
+def _generator(training: TrainingState, step: int) -> Generator:
+    """Return the generator of what is drawn for the images of one step (from 0) of the present epoch, on the CPU."""
+    return Generator().manual_seed(derive_seed(training.seed, training.number, training.epoch + 1, step))
 
 
 def _average(net: Net, decay: float) -> AveragedModel:

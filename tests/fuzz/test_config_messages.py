@@ -16,8 +16,9 @@ from tests.fuzz.survival import survived
 SEARCH = "[search]\ntrials = 2\npruner = 'none'\n"
 SPACE = "[hyperparameters]\ndropout1 = { low = 0.0, high = 0.5 }\n"
 FIELDS = (
-    "known are batch_norm, batch_size, conv1_width, conv2_width, dropout1, dropout2, ema_decay, epochs, gamma, "
-    "hidden_width, kernel_size, label_smoothing, learning_rate, momentum, optimizer, pool, schedule, weight_decay"
+    "known are batch_norm, batch_size, blur, contrast, conv1_width, conv2_width, dropout1, dropout2, elastic, "
+    "ema_decay, epochs, gamma, hidden_width, kernel_size, label_smoothing, learning_rate, momentum, noise, optimizer, "
+    "pool, rotation, scale, schedule, shear, shift, thickness, weight_decay"
 )
 GPUS = "a search takes all GPUs that there are; resources.trials_per_gpu says how many trials share one"
 MANY = "should be less than or equal to 1000000; lower it (docs/configuration.md)"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from model.augment import STRENGTHS
 from model.checkpoint import FILE, CheckpointError, load, save
 from model.hyperparameters import Hyperparameters
 from model.train import TrainingState, start
@@ -38,7 +39,7 @@ def test_a_checkpoint_of_a_version_with_fewer_fields_is_loaded(tmp_path: Path) -
     training = begin()
     training.epoch = 2
     save(training, tmp_path)
-    newer = {"batch_norm", "ema_decay"}
+    newer = {"batch_norm", "ema_decay", *STRENGTHS}
     content = torch.load(BytesIO((tmp_path / FILE).read_bytes()[32:]), weights_only=True)
     del content["average"]
     older = {name: value for name, value in content["hyperparameters"].items() if name not in newer}

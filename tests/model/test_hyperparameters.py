@@ -8,6 +8,7 @@ import pytest
 from pydantic import Field
 
 from analysis import tables
+from model.augment import STRENGTHS
 from model.hyperparameters import RECIPE, Hyperparameters, Role, allowed, role
 from model.network import Net
 
@@ -34,7 +35,7 @@ def test_the_exported_network_has_no_batch_norm() -> None:
 
 
 def test_what_the_article_does_not_have_is_off() -> None:
-    off = {name: RECIPE.model_dump()[name] for name in ("batch_norm", "ema_decay")}
+    off = {name: RECIPE.model_dump()[name] for name in ("batch_norm", "ema_decay", *STRENGTHS)}
     assert not any(off.values())
 
 
@@ -44,6 +45,15 @@ def test_units() -> None:
         "dropout1": "fraction",
         "dropout2": "fraction",
         "ema_decay": "fraction",
+        "rotation": "degrees",
+        "shift": "pixels",
+        "scale": "fraction",
+        "shear": "fraction",
+        "elastic": "pixels",
+        "thickness": "pixels",
+        "blur": "pixels",
+        "contrast": "fraction",
+        "noise": "fraction",
         "batch_size": "images",
         "epochs": "epochs",
     }

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model import train
 from model.checkpoint import load, save
 from model.data import Dataset, Split, load_dataset
 from model.hyperparameters import Hyperparameters
@@ -34,7 +35,7 @@ def begin(number: int = 0, **changes: object) -> TrainingState:
         {},
         {"optimizer": "adamw", "learning_rate": 0.01, "schedule": "one-cycle"},
         {"optimizer": "sgd", "learning_rate": 0.05, "schedule": "constant", "label_smoothing": 0.1},
-        {"optimizer": "adamw", "learning_rate": 0.01, "batch_norm": True, "ema_decay": 0.99},
+        {"optimizer": "adamw", "learning_rate": 0.01, "batch_norm": True, "ema_decay": 0.99, "rotation": 5.0},
     ],
     ids=lambda changes: "_".join(map(str, changes.values())),
 )
@@ -57,6 +58,10 @@ def test_is_a_function_of_seed_and_number(data: Dataset) -> None:
     assert curve(data, begin(number=1)) != first
 
 
+AUGMENTED = {"rotation": 9.0, "shift": 2.0, "scale": 0.1, "shear": 0.1, "elastic": 2.0, "thickness": 0.5, "blur": 0.5}
+AUGMENTED |= {"contrast": 0.2, "noise": 0.05}
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -65,9 +70,10 @@ def test_is_a_function_of_seed_and_number(data: Dataset) -> None:
         {"optimizer": "sgd"},
         {"batch_norm": True},
         {"ema_decay": 0.9},
-        {"batch_norm": True, "ema_decay": 0.9},
+        AUGMENTED,
+        {"batch_norm": True, "ema_decay": 0.9, **AUGMENTED},
     ],
-    ids=lambda changes: "_".join(map(str, changes.values())),
+    ids=lambda changes: "_".join(changes) if len(changes) < 3 else f"{len(changes)} fields",
 )
 def test_resumes_exactly(data: Dataset, tmp_path: Path, changes: dict[str, object]) -> None:
     changes = {"learning_rate": 0.05, "schedule": "one-cycle", **changes}
@@ -137,6 +143,33 @@ def test_the_average_leaves_the_training_alone(data: Dataset) -> None:
     assert losses[0] == losses[1]
     assert plain.trained is plain.net
     assert plain.average is None
+
+
+def test_what_is_drawn_for_images_depends_on_seed_number_epoch_and_step_alone(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(state: TrainingState) -> list[int]:
+        """Return a number drawn in each step of two epochs, by the generator that changes the images."""
+        numbers: list[int] = []
+
+        def record(images: Tensor, _: Hyperparameters, generator: torch.Generator) -> Tensor:
+            numbers.append(int(torch.randint(2**62, (), generator=generator)))
+            return images
+
+        monkeypatch.setattr(train, "augment", record)
+        list(fit(state, data))
+        return numbers
+
+    first = drawn(begin(shift=1.0, epochs=2, batch_size=100))
+    assert len(set(first)) == len(first) == 10
+    assert drawn(begin(shift=1.0, epochs=2, batch_size=100, dropout1=0.5, optimizer="sgd")) == first
+    assert not set(drawn(begin(number=1, shift=1.0, epochs=2, batch_size=100))) & set(first)
+    assert drawn(begin(epochs=2, batch_size=100)) == []  # no strength, nothing drawn
+
+
+def test_a_training_sees_changed_images(data: Dataset) -> None:
+    augmented, plain = ([epoch.train_loss for epoch in fit(begin(**changes), data)] for changes in (AUGMENTED, {}))
+    assert all(one != other for one, other in zip(augmented, plain, strict=True))
 
 
 def test_evaluate_agrees_with_predict(data: Dataset) -> None:

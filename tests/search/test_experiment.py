@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from model.augment import STRENGTHS
 from model.errors import ConfigError
 from search.experiment import load_experiment, parse_experiment, with_trials
 from search.store.resolved import differences, load_resolved, resolved
@@ -92,7 +93,7 @@ def test_true_and_false_are_written_as_toml_has_them() -> None:
 def test_a_configuration_of_a_version_with_fewer_fields_is_the_same_search() -> None:
     experiment = parse_experiment(GOOD)
     older = tomllib.loads(resolved(experiment, {}))
-    for name in ("batch_norm", "ema_decay"):
+    for name in ("batch_norm", "ema_decay", *STRENGTHS):
         del older["hyperparameters"][name]
     assert differences(parse_experiment(older), experiment) is None
 

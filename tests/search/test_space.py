@@ -78,7 +78,7 @@ def test_shapes_decide() -> None:
         ({"batch_norm": {"low": 0, "high": 1}}, "a choice, not a range; list the values, as batch_norm = [...]"),
         ({"kernel_size": [3, True]}, "use one of [3, 5, 7]"),
         ({"ema_decay": 1}, "use a number >= 0.0 and < 1.0"),
-        ({"ema_decay": True}, "should be a valid number; use a number >= 0.0 and < 1.0"),
+        ({"rotation": True}, "should be a valid number; use a number >= 0.0 and <= 180.0"),
         ({"pool": None}, "pool"),
         ({"pool": [["late"], "early"]}, "pool"),
     ],

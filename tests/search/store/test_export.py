@@ -23,7 +23,7 @@ SCRIPT = (
     "m.load_state_dict(torch.load('mnist_cnn.pt', weights_only=True), strict=True)\n"
     "print(sorted({type(part).__name__ for part in m.modules()}))\n"
 )
-FIELDS = {"ema_decay": 0.9, "dropout1": 0.1}
+FIELDS = {"ema_decay": 0.9, "rotation": 5, "elastic": 1, "noise": 0.02, "dropout1": 0.1}
 
 
 def test_a_search_exports_what_it_evaluated_folded_into_plain_weights(
