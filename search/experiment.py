@@ -52,6 +52,7 @@ class Search(_Table):
     grace_epochs: Count = 1
     reduction_factor: int = Field(3, ge=2, le=1_000_000)
     storage: str | None = None
+    start_from: str | None = None
 
 
 class Confirm(_Table):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from model.card import replace_by_newer
 from model.catalogue import FALLBACK, FALLBACK_NOTE
@@ -23,8 +24,9 @@ from search.store.lock import run_lock
 from search.store.provenance import data_digest, environment
 from search.store.study import CONFIRM, REFIT, SEARCH, Audit
 from search.strategy.given import quiet_optuna
-from search.winner import Outcome, winner_so_far
+from search.winner import Outcome, best_points, winner_so_far
 
+STARTERS = 3  # trials of an earlier run that a search starts from
 Connect = Callable[[Run, str | None], AbstractContextManager[Engine]]
 
 
@@ -152,9 +154,24 @@ def _prepare(run: Run, searching: bool) -> Audit:
         run.study(name).requeue_interrupted()
     study = run.study(SEARCH)
     if searching:
-        for point in run.experiment.first_points[len(study.trials()) :]:
-            study.enqueue(point)  # those too that are missing because of a kill
+        points = run.experiment.first_points[len(study.trials()) :]  # also those that a kill left out
+        if not study.trials():
+            points += _earlier_points(run)
+        with study.event():
+            for point in points:
+                study.enqueue(point)
     return study.audit(run.experiment.search.trials)
+
+
+def _earlier_points(run: Run) -> list[dict[str, Any]]:
+    """Return the best points of the run that the search starts from; none where it starts from no run."""
+    search, first = run.experiment.search, run.experiment.first_points
+    if search.start_from is None:
+        return []
+    points = best_points(Path(search.start_from), run.experiment.space)
+    points = [point for point in points if point not in first][: min(STARTERS, search.trials - len(first))]
+    run.progress.say(f"{len(points)} of the best trials of {search.start_from} come first")
+    return points
 
 
 def _retry_failed(run: Run) -> None:

@@ -2,11 +2,15 @@
 
 import math
 import statistics
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from model.errors import ConfigError
+from search.space import Space, complete, recipe_point
 from search.store.records import TrialRecord, read_trials
+from search.store.resolved import load_resolved
 from search.store.study import CONFIRM, SEARCH
 
 COMPARED = ("complete", "pruned")  # states of the trials that a search chose its best from
@@ -79,6 +83,24 @@ def find_winner(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> Wi
         return min(found, key=lambda pair: pair[0])[1]
     best = _best_first(searched)
     return Winner(best[0].number, (_value(best[0]),), SEARCH, best[0], compared) if best else None
+
+
+def best_points(run_dir: Path, space: Space) -> list[dict[str, Any]]:
+    """Return the points of the best trials of an earlier run that `space` holds, the winner's first.
+
+    Raises ConfigError where `run_dir` is not a run, or holds no such trial.
+    """
+    earlier, searched, winner = load_resolved(run_dir).space, read_trials(run_dir, SEARCH), winner_of(run_dir)
+    points: list[dict[str, Any]] = []
+    for trial in sorted(_best_first(searched), key=lambda trial: trial.number != (winner and winner.candidate)):
+        values = complete(earlier, trial.params).model_dump()
+        with suppress(ConfigError):  # it lies outside this space
+            point = recipe_point(space, {name: values[name] for name in space.searched})
+            if point not in points:
+                points.append(point)
+    if not points:
+        raise ConfigError(f"{run_dir}: no complete trial of it lies in this space; widen the space or drop start_from")
+    return points
 
 
 def words_of_mean(seeds: int, trials: int) -> str:

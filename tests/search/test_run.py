@@ -122,6 +122,21 @@ def test_a_range_may_be_made_wider(copied: Path, go_without: Go) -> None:
         go_without(experiment(search={"trials": 12}))
 
 
+def test_a_search_starts_from_the_best_of_an_earlier_run(copied: Path, go_without: Go) -> None:
+    best = sorted(read_trials(copied), key=lambda record: (-(record.value or 0.0), record.number))
+    winner = winner_of(copied)
+    assert winner is not None
+    before = [record.params["dropout1"] for record in best if record.number not in (winner.candidate, 0)]
+    start = {"trials": 6, "seed": 5, "start_from": str(copied)}
+    wider = {"dropout1": {"low": 0.0, "high": 0.9}, "dropout2": {"low": 0.1, "high": 0.5}}
+    found = read_trials(go_without(experiment(search=start, hyperparameters=wider), "wider").run_dir)
+    assert found[0].params["dropout1"] == 0.25  # the recipe, which the earlier run had as its trial 0
+    assert [record.params["dropout1"] for record in found[1:4]] == [winner.run.params["dropout1"], *before[:2]]
+    assert {record.params["dropout2"] for record in found[:4]} == {0.5}  # as the recipe, which the earlier run kept
+    with pytest.raises(ConfigError, match="no complete trial of it lies in this space"):
+        go_without(experiment(search=start, hyperparameters={"dropout1": {"low": 0.8, "high": 0.9}}), "narrow")
+
+
 def test_other_images_are_refused(copied: Path, go: Go, tiny_root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "data"
     shutil.copytree(tiny_root, copy)
