@@ -1,4 +1,4 @@
-"""Decoding of picture files: seven formats, each checked before it is decoded, within limits of time and memory."""
+"""Decoding of picture files: the formats of one list, each checked first, within limits of time and memory."""
 
 import math
 import os
@@ -6,19 +6,22 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from torch import Tensor
 
 from model.errors import InputError
 from model.files import check_file
 from model.limits import LimitError, bounded
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "ICO")
 MAX_BYTES = 50_000_000
 MAX_PIXELS = 50_000_000
 WORKING_PIXELS, WORKING_SIDE = 1_000_000, 10_000  # a larger picture shows no more in 20x20 and takes memory
+MOST_FRAMES = 100  # of an animation, in which the first with ink is looked for
+BLANK = 15  # of 255: a frame whose pixels differ by no more holds no ink
 BITE = 4096  # bytes decoded at once: the time limit is checked between two bites
 
 
@@ -26,7 +29,7 @@ class ImageError(InputError):
     """Raised for a file that shows no digit; the text is one line that names the file, what is wrong and the remedy."""
 
 
-def decode(path: Path) -> Tensor:
+def decode(path: Path) -> NDArray[np.float32]:
     """Return the picture at `path`, upright, as RGBA (H, W, 4) in [0, 1], scaled to about WORKING_PIXELS at most.
 
     Raises: ImageError.
@@ -73,7 +76,7 @@ def _silence() -> Iterator[None]:
         os.close(nothing)
 
 
-def _decoded(path: Path) -> Tensor:
+def _decoded(path: Path) -> NDArray[np.float32]:
     """Decode the picture at `path`, without limits. Raises ImageError, or whatever Pillow does on a damaged file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata does not concern the person who asks for the digit
@@ -85,9 +88,22 @@ def _decoded(path: Path) -> Tensor:
             image.decodermaxblock = BITE
             factor = _factor(image)
             image.draft(None, (image.width // factor, image.height // factor))  # JPEG can decode at a smaller scale
-            upright = _rgba(ImageOps.exif_transpose(_reduced(image)))
-    values = torch.frombuffer(bytearray(upright.tobytes()), dtype=torch.uint8)
-    return values.view(upright.height, upright.width, 4).float() / 255
+            frames = (_rgba(ImageOps.exif_transpose(_reduced(frame))) for frame in _frames(image))
+            first = next(frames)
+            upright = first if _varied(first) else next(filter(_varied, frames), first)
+    return np.asarray(upright, np.float32) / 255
+
+
+def _frames(image: Image.Image) -> Iterator[Image.Image]:
+    """Yield the frames of an animation, or the pages of a document; MOST_FRAMES at most."""
+    for number in range(min(getattr(image, "n_frames", 1), MOST_FRAMES)):
+        image.seek(number)
+        yield image
+
+
+def _varied(image: Image.Image) -> bool:
+    """Return whether an RGBA picture is of more than one colour."""
+    return any(high - low > BLANK for low, high in image.getextrema())  # type: ignore[misc]
 
 
 def _factor(image: Image.Image) -> int:
@@ -109,7 +125,18 @@ def _reduced(image: Image.Image) -> Image.Image:
 def _rgba(image: Image.Image) -> Image.Image:
     """Return the picture as RGBA; the range of 16 and 32 bits is stretched to 8."""
     if image.mode.startswith(("I", "F")):  # scanners and cameras seldom use the whole range of 16 and 32 bits
-        low, high = (float(extreme) for extreme in image.getextrema())  # type: ignore[arg-type]
-        scale = 255 / (high - low) if high > low else 0.0
-        image = image.convert("F").point(lambda value: value * scale - low * scale).convert("L")
+        image = Image.fromarray(_stretched(np.asarray(image)))
     return image.convert("RGBA")
+
+
+def _stretched(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return numbers (H, W) of any range as 0 to 255; what is no finite number becomes their median."""
+    numbers = values.astype(np.float64)
+    finite = np.isfinite(numbers)
+    if not finite.any():
+        return np.zeros(values.shape, np.uint8)
+    numbers[~finite] = np.median(numbers[finite])
+    low, high = float(numbers.min()), float(numbers.max())
+    if not low < high < math.inf or not math.isfinite(high - low):
+        return np.zeros(values.shape, np.uint8)
+    return np.asarray((numbers - low) * (255 / (high - low)), np.uint8)

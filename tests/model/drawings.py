@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from model.image import BOX
+from model.fit import BOX
 
 Save = Callable[..., Path]
 

@@ -44,7 +44,7 @@ def test_unusable_files_say_what_and_why(tmp_path: Path, save: Save) -> None:
         file.truncate(MAX_BYTES + 1)
     Image.new("1", (9000, 9000)).save(tmp_path / "wide.png")
     Image.new("1", (20000, 20000)).save(tmp_path / "bomb.png")
-    save(seven(), "digit.ico")
+    save(seven(), "digit.tga")
     for name, why in {
         "none.png": "No such file",
         "empty.png": "empty",
@@ -54,7 +54,7 @@ def test_unusable_files_say_what_and_why(tmp_path: Path, save: Save) -> None:
         "huge.png": "bytes, more than",
         "wide.png": "81,000,000 pixels, more than",
         "bomb.png": "pixels",
-        "digit.ico": "not a readable picture",
+        "digit.tga": "not a readable picture",
         ".": "folder",
         "a\0b": "null",
     }.items():
