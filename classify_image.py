@@ -30,16 +30,20 @@ def classify_image(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, with an object per picture.")] = False,
     top: Annotated[int, typer.Option(min=1, max=10, metavar="K", help="Show the K most probable digits.")] = 1,
+    show: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write what the network saw of each picture, 28x28 pixels.", readable=False),
+    ] = None,
 ) -> None:
     """Say which digit is in each picture, and how probable that is.
 
     Exit code 1 if a picture could not be used, 2 if the model or the command line could not.
     """
     with one_line_errors():
-        raise typer.Exit(_classify(images, model, as_json, top))
+        raise typer.Exit(_classify(images, model, as_json, top, show))
 
 
-def _classify(images: list[str], model: Path | None, as_json: bool, top: int) -> int:
+def _classify(images: list[str], model: Path | None, as_json: bool, top: int, show: Path | None) -> int:
     """Print what the model says of each picture, and return 1 if a picture could not be used, else 0.
 
     Raises: ExportError; OSError for a folder that may not be entered.
@@ -56,7 +60,7 @@ def _classify(images: list[str], model: Path | None, as_json: bool, top: int) ->
     export = read_export(_folder(model))
     if export.provenance.get("dataset") == FALLBACK:
         print("note: this model learned from the small UCI digits, not MNIST: expect more mistakes", file=sys.stderr)
-    predictions = classify([*images], export)
+    predictions = classify([*images], export, show)
     if as_json:
         print(json.dumps([asdict(prediction) for prediction in predictions], indent=2))
     else:

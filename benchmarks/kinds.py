@@ -237,11 +237,8 @@ def _animated(random: Random, digit: Values, strength: int, suffix: str) -> Pict
     side = int(random.integers(28, 200))
     frames = [Image.new("L", (side, side), 255) for _ in range((1, 2, 4)[strength])]
     last = picture(1 - strokes(digit, side)).image
-    options = {
-        "save_all": True,
-        "append_images": [*frames[1:], last],
-        "duration": list(range(100, 600, 100))[: len(frames) + 1],
-    }
+    durations = [100 * (number + 1) for number in range(len(frames) + 1)]  # else equal frames become one
+    options = {"save_all": True, "append_images": [*frames[1:], last], "duration": durations}
     return Picture(frames[0], suffix, options)
 
 

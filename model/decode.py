@@ -91,7 +91,7 @@ def _decoded(path: Path) -> NDArray[np.float32]:
             frames = (_rgba(ImageOps.exif_transpose(_reduced(frame))) for frame in _frames(image))
             first = next(frames)
             upright = first if _varied(first) else next(filter(_varied, frames), first)
-    return np.asarray(upright, np.float32) / 255
+    return np.asarray(upright).astype(np.float32) / np.float32(255)
 
 
 def _frames(image: Image.Image) -> Iterator[Image.Image]:

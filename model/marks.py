@@ -6,12 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from model.ink import Mask, NoDigitError, Values
+from model.ink import NoDigitError
+from model.paper import Mask, Values, box_of
 
 TOGETHER = np.ones((3, 3))  # pixels that meet at a corner belong together
 SPECK = 0.03  # of the largest mark's area
 MOST_MARKS = 100  # the largest ones; the rest are specks
+SMALLEST_SHEET = 60  # pixels of the picture: in a smaller one a bold 0 looks like a sheet with a stroke
 SHEET_SHARE = 0.04  # of the picture's area
+MOST_DIGITS = 10  # side by side; more marks of like size are a pattern
+MOST_HOLES = 5  # of 7,000 MNIST digits one has more: an 8 has two, and thick strokes close some
+MOST_OUTLINE = 2.45  # of the outline of the box; hardly a digit of MNIST has more
+REMEDY = "use a picture of one digit, drawn clearly"
 RECTANGLE = 0.88  # share of its box that a rectangle fills; an ellipse fills 0.785
 
 
@@ -58,6 +64,8 @@ def find_marks(ink: Mask) -> Marks:
 def sheet(marks: Marks, colours: Values) -> Mask | None:
     """Return the inside (H, W) of a mark that is a sheet, a panel or a drawn frame with something in it, or None."""
     boxes = marks.height * marks.width
+    if min(marks.labels.shape) < SMALLEST_SHEET:
+        return None
     for index in np.flatnonzero(boxes >= SHEET_SHARE * marks.labels.size):
         mark = marks.labels == index + 1
         filled = ndimage.binary_fill_holes(mark)
@@ -94,8 +102,8 @@ def _rectangularity(mask: Mask) -> float:
 def digit_among(marks: Marks) -> list[int]:
     """Return the labels of the marks that make up the digit.
 
-    The digit is the largest mark that does not merely run along the border, with what lies close to it. Raises: NoDigitError
-    where as large marks stand beside it.
+    The digit is the largest mark that does not merely run along the border, with what lies close to it.
+    Raises: NoDigitError where as large marks stand beside it.
     """
     alone = _candidates(marks)
     main = int(alone[np.argmax(marks.area[alone])])
@@ -109,9 +117,22 @@ def digit_among(marks: Marks) -> list[int]:
             apart.append(int(other))
         elif max(across, down) < (0.25 if across > 0 else 0.6) * size:
             chosen.append(int(other))
+    if len(apart) >= MOST_DIGITS:
+        raise NoDigitError(f"no digit found, but {len(apart) + 1} marks of like size; {REMEDY}")
     if apart:
         raise NoDigitError(f"more than one digit ({len(apart) + 1}); cut the picture into one per digit")
     return [index + 1 for index in chosen]
+
+
+def check_shape(digit: Mask) -> None:
+    """Raise NoDigitError where a fitted digit (28, 28) has more lines than digits have: noise, texture, a tangle."""
+    ink = np.pad(digit, 1)
+    holes = ndimage.label(~ink)[1] - 1
+    outline = int((ink[1:] != ink[:-1]).sum() + (ink[:, 1:] != ink[:, :-1]).sum())
+    rows, columns = box_of(ink)
+    box = 2 * (rows.stop - rows.start + columns.stop - columns.start)
+    if holes > MOST_HOLES or outline > MOST_OUTLINE * box:
+        raise NoDigitError(f"no digit found, but a pattern of more lines than a digit has; {REMEDY}")
 
 
 def _candidates(marks: Marks) -> NDArray[np.int64]:

@@ -50,12 +50,15 @@ def seven() -> Image.Image:
 
 @pytest.fixture(scope="session")
 def whole_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an export folder with a tiny untrained network."""
+    """Return an export folder with a tiny network that was never trained, but is sure of itself."""
     small = Hyperparameters(conv1_width=2, conv2_width=2, hidden_width=4, pool="early")
     torch.manual_seed(3)
     folder = tmp_path_factory.mktemp("whole") / "export"
+    net = Net(**small.architecture())
+    with torch.no_grad():
+        net.fc2.weight *= 1e6  # sure of its answers, as if it had learned
     write_export(
-        folder, Net(**small.architecture()).state_dict(), small, classes=list("0123456789"), mean=0.13, std=0.3,
+        folder, net.state_dict(), small, classes=list("0123456789"), mean=0.13, std=0.3,
         metrics={"val_accuracy": 0.1}, provenance={"dataset": "mnist"}, labels=torch.tensor([1]),
         probabilities=torch.eye(10)[:1],
     )  # fmt: skip
