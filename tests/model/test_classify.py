@@ -187,3 +187,27 @@ def test_a_prediction_is_a_value(here: Path, export: Export) -> None:
     assert replace(prediction) == prediction
     with pytest.raises(AttributeError):
         prediction.digit = 3  # type: ignore[misc]
+
+
+def test_what_is_unlikely_to_be_any_digit_is_none(here: Path) -> None:
+    unsure = read_export(write(here / "unsure", sureness=1))
+    prediction = classify(["one.png"], unsure)[0]
+    assert (prediction.digit, prediction.probability, prediction.probabilities) == (None, None, None)
+    assert (prediction.error or "").startswith("one.png: no digit found, at best something like ")
+    code, out, err = run("one.png", "--model", str(here / "unsure"))
+    assert (code, out, err) == (1, "", f"{prediction.error}\n")
+
+
+def test_show_writes_what_the_network_saw(here: Path) -> None:
+    draw(here / "strange\nnäme.png")
+    code, _, _ = run("one.png", "broken.png", "strange\nnäme.png", "--show", "seen/here")
+    assert code == 1
+    assert sorted(path.name for path in (here / "seen/here").iterdir()) == ["0001_one.png", "0003_strange_n_me.png"]
+    with Image.open(here / "seen/here/0001_one.png") as image:
+        assert image.tobytes() == load_digit(here / "one.png").numpy().tobytes()
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(here: Path) -> None:
+    code, out, err = run("one.png", "--show", "two.png/seen")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "two.png" in err

@@ -35,6 +35,30 @@ def test_exif_rotation(save: Save, plain: Tensor, name: str, orientation: int, t
     assert_alike(load_digit(save(seven().transpose(turn), name, exif=exif)), plain)
 
 
+@pytest.mark.parametrize("name", ["digit.avif", "digit.ico", "digit.webp", "digit.ppm", "digit.bmp"])
+def test_formats(save: Save, plain: Tensor, name: str) -> None:
+    assert_alike(load_digit(save(seven(), name)), plain)
+
+
+@pytest.mark.parametrize("name", ["digit.gif", "digit.png", "digit.webp", "digit.tif"])
+def test_the_first_frame_with_ink_is_read(save: Save, plain: Tensor, name: str) -> None:
+    blank, later = Image.new("L", (200, 200), 255), seven(at=(0, 40), scale=0.2)
+    path = save(blank, name, save_all=True, append_images=[blank, seven(), later], duration=[100, 200, 300, 400])
+    assert_alike(load_digit(path), plain)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_pixels_that_are_no_numbers_are_passed_over(save: Save, plain: Tensor, number: float) -> None:
+    image = seven(mode="F", ink=3e4, paper=-20.0)
+    image.putpixel((3, 3), number)
+    assert_alike(load_digit(save(image, "digit.tif")), plain)
+
+
+def test_an_alpha_channel_that_was_left_empty_is_ignored(save: Save, plain: Tensor) -> None:
+    image = seven(mode="RGBA", ink=(0, 0, 0, 0), paper=(255, 255, 255, 0))
+    assert_alike(load_digit(save(image)), plain)
+
+
 def test_unusable_files_say_what_and_why(tmp_path: Path, save: Save) -> None:
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.png").write_text("seven")
