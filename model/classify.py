@@ -16,7 +16,7 @@ from model.marks import REMEDY
 
 BATCH = 1000
 SURE = 0.99  # a less probable answer is asked for again, of the digit turned, scaled and slanted a little
-LIKELY = 0.55  # the least mean probability, over these views, of what is called a digit
+LIKELY = 0.5  # the least mean probability, over these views, of what is called a digit
 # Of each view: the angle in radians, the scale, the slant.
 VIEWS = ((0, 1, 0), (0.2, 1, 0), (-0.2, 1, 0), (0, 0.88, 0), (0, 1.12, 0), (0, 1, 0.25), (0, 1, -0.25))
 

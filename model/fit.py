@@ -8,7 +8,7 @@ from torch import Tensor
 
 SIDE = 28
 BOX = 20
-FINE = 120  # the longer side of the ink where its strokes are measured and thickened
+FINE = 200  # the longer side of the ink where its strokes are measured and thickened
 MIN_STROKE = 1.4  # of 20; nine MNIST digits of ten have wider strokes, half of them 1.9 or more
 
 
