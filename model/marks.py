@@ -15,8 +15,8 @@ MOST_MARKS = 100  # the largest ones; the rest are specks
 SMALLEST_SHEET = 60  # pixels of the picture: in a smaller one a bold 0 looks like a sheet with a stroke
 SHEET_SHARE = 0.04  # of the picture's area
 MOST_DIGITS = 10  # side by side; more marks of like size are a pattern
-MOST_HOLES = 5  # of 7,000 MNIST digits one has more: an 8 has two, and thick strokes close some
-MOST_OUTLINE = 2.45  # of the outline of the box; hardly a digit of MNIST has more
+MOST_HOLES = 9  # far more than digits have: an 8 has two, and outlines of strokes close some more
+MOST_OUTLINE = 3.2  # of the outline of the box: far more than digits have, outlines of strokes come near
 REMEDY = "use a picture of one digit, drawn clearly"
 RECTANGLE = 0.88  # share of its box that a rectangle fills; an ellipse fills 0.785
 
