@@ -53,6 +53,8 @@ def contrast(colours: Values) -> tuple[Values, float]:
     for turn in (0, 1):
         turned = _without_rules(np.rot90(difference, turn), np.rot90(distance, turn), noise)
         distance = np.ascontiguousarray(np.rot90(turned, -turn))
+    if not distance.any():
+        return distance, noise
     direction = difference[distance > distance.max() / 2].mean(axis=0)
     return distance * (difference @ direction >= 0), noise  # halos of JPEG and sharpening lie on the far side
 

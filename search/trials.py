@@ -120,15 +120,16 @@ class Trials:
                 self._record(ray_trial_id, result, checkpoint)
         return ray_trial_id in self.live and not self.stopping
 
-    def on_death(self, ray_trial_id: str, reason: str) -> None:
+    def on_death(self, ray_trial_id: str, reason: str, *, of_ray: bool = False) -> None:
         """Requeue the trial of a worker that died; fail it after a time-out or too many deaths.
 
-        What a trial itself does wrong is reported as a result, so any other death is not the trial's fault.
+        What a trial itself does wrong is reported as a result, so any other death is not the trial's fault. `of_ray`
+        says that the worker died with Ray itself, which is not counted.
         """
         live = self.live.get(ray_trial_id)
         if live is None:
             return
-        charge = {} if self.stopping else self._charge(live)
+        charge = {} if self.stopping or of_ray else self._charge(live)
         with self.tidily():
             if live.timed_out:
                 limit = self.stage.trial_timeout

@@ -19,6 +19,7 @@ from search.on_ray.scheduler import StudyScheduler, StudyStopper
 from search.on_ray.searcher import StudySearcher
 from search.on_ray.slots import Node, Slots, cluster_nodes, hold_spare, plan
 from search.on_ray.trial import run_trial, to_arrays
+from search.on_ray.watchdog import lifelines
 from search.space import largest
 from search.store.stage import Stage
 from search.trials import Trials
@@ -96,7 +97,7 @@ def _tuner(trials: Trials, images: dict[str, Any], slots: Slots, callback: Study
         trainable,
         tune_config=tune.TuneConfig(
             search_alg=StudySearcher(trials),
-            scheduler=StudyScheduler(trials),
+            scheduler=StudyScheduler(trials, lifelines()),
             num_samples=-1,
             max_concurrent_trials=slots.concurrent,
             reuse_actors=True,

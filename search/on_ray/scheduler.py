@@ -11,15 +11,20 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.on_ray import ray_internals
+from search.on_ray.watchdog import Lifelines
 from search.trials import Trials
 
 
 class StudyScheduler(FIFOScheduler):
-    """Reports results and deaths to `trials`, and stops the trials that it ends."""
+    """Reports results and deaths to `trials`, and stops the trials that it ends.
 
-    def __init__(self, trials: Trials) -> None:
+    `lines` tell at once whether a worker died with Ray itself; the watchdog looks a few times before it is sure.
+    """
+
+    def __init__(self, trials: Trials, lines: Lifelines) -> None:
         super().__init__()
         self.trials = trials
+        self.lines = lines
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> Any:
         folder = result.get("checkpoint_dir_name")
@@ -29,10 +34,13 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         # `trials` has forgotten a trial whose end is stored, and ignores this; any other end is a death.
-        self.trials.on_death(trial.trial_id, "it ended without a result")
+        self._on_death(trial, "it ended without a result")
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        self.trials.on_death(trial.trial_id, ray_internals.failure_of(trial))
+        self._on_death(trial, ray_internals.failure_of(trial))
+
+    def _on_death(self, trial: Trial, reason: str) -> None:
+        self.trials.on_death(trial.trial_id, reason, of_ray=self.lines.missing() is not None)
 
 
 class StudyStopper(Stopper):
