@@ -15,15 +15,18 @@ Decision = TrialState | Literal["goes on", "paused"]  # what becomes of a trial 
 
 def anything_to_hand_out(stage: Stage) -> bool:
     """Return whether a trial waits in line, may be promoted, or is still to be suggested."""
-    return bool(stage.study.trials(TrialState.WAITING)) or _promoted(stage) is not None or _more(stage)
+    return _more(stage) or bool(stage.study.trials(TrialState.WAITING)) or _promoted(stage) is not None
 
 
-def next_number(stage: Stage) -> int:
-    """Return the number of the trial to train next: one that waits in line, one to promote, or a new one."""
+def next_number(stage: Stage) -> int | None:
+    """Return the number of the trial to train next: one that waits in line, one to promote, or a new one; else None."""
     study = stage.study
-    if not study.trials(TrialState.WAITING) and (promoted := _promoted(stage)) is not None:
-        study.promote(promoted)
-        return promoted
+    if not study.trials(TrialState.WAITING):
+        if (promoted := _promoted(stage)) is not None:
+            study.promote(promoted)
+            return promoted
+        if not _more(stage):
+            return None
     return study.study.ask(fixed_distributions=stage.space.searched).number
 
 

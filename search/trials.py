@@ -91,9 +91,11 @@ class Trials:
         """Return what a worker should train next; None if there is nothing at present."""
         study = self.stage.study
         with self.tidily():
-            while not self.stopping and anything_to_hand_out(self.stage):
+            while not self.stopping:
                 with study.event():
                     number = next_number(self.stage)
+                    if number is None:
+                        return None
                     decision = missing_decision(self.stage, study.trial(number))
                     if decision == GOES_ON:
                         return self._hand_out(ray_trial_id, study.trial(number))

@@ -40,7 +40,8 @@ class StudyScheduler(FIFOScheduler):
         self._on_death(trial, ray_internals.failure_of(trial))
 
     def _on_death(self, trial: Trial, reason: str) -> None:
-        self.trials.on_death(trial.trial_id, reason, of_ray=self.lines.missing() is not None)
+        if trial.trial_id in self.trials.live:
+            self.trials.on_death(trial.trial_id, reason, of_ray=self.lines.missing() is not None)
 
 
 class StudyStopper(Stopper):
