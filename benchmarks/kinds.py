@@ -226,9 +226,10 @@ def _side(random: Random) -> int:
 def _framed(values: Values, thickness: int, level: float, sides: str = "tblr") -> Values:
     """Return values (H, W) with a frame of a grey level drawn over some of their sides."""
     values = values.copy()
-    parts = {"t": np.s_[:thickness], "b": np.s_[-thickness:], "l": np.s_[:, :thickness], "r": np.s_[:, -thickness:]}
+    along = {"t": slice(thickness), "b": slice(-thickness, None)}
+    across = {"l": slice(thickness), "r": slice(-thickness, None)}
     for side in sides:
-        values[parts[side]] = level
+        values[along.get(side, slice(None)), across.get(side, slice(None))] = level
     return values
 
 

@@ -30,7 +30,8 @@ def glass_blur(random: Random, digit: Values, strength: int) -> Values:
                 down, right = random.integers(-1, 2, 2)
                 here, there = (row, column), (row + down, column + right)
                 image[here], image[there] = image[there], image[here]
-    return ndimage.gaussian_filter(image, sigma).clip(0, 1)
+    blurred: Values = ndimage.gaussian_filter(image, sigma).clip(0, 1)
+    return blurred
 
 
 def motion_blur(random: Random, digit: Values, strength: int) -> Values:
@@ -38,7 +39,8 @@ def motion_blur(random: Random, digit: Values, strength: int) -> Values:
     kernel = np.zeros((length, length))
     kernel[length // 2] = 1
     kernel = ndimage.rotate(kernel, random.uniform(-45, 45), reshape=False, order=1).clip(0)
-    return ndimage.convolve(digit, kernel / kernel.sum()).clip(0, 1)
+    blurred: Values = ndimage.convolve(digit, kernel / kernel.sum()).clip(0, 1)
+    return blurred
 
 
 def shear(random: Random, digit: Values, strength: int) -> Values:
@@ -60,7 +62,8 @@ def brightness(_random: Random, digit: Values, strength: int) -> Values:
 
 
 def translate(random: Random, digit: Values, strength: int) -> Values:
-    return ndimage.shift(digit, random.choice((-1, 1), 2) * (2, 3, 4)[strength], order=1)
+    shifted: Values = ndimage.shift(digit, random.choice((-1, 1), 2) * (2, 3, 4)[strength], order=1)
+    return shifted
 
 
 def stripe(_random: Random, digit: Values, strength: int) -> Values:
@@ -79,7 +82,8 @@ def fog(random: Random, digit: Values, strength: int) -> Values:
 def spatter(random: Random, digit: Values, strength: int) -> Values:
     drops = ndimage.gaussian_filter(random.normal(size=(28, 28)), 1.0)
     wet = drops > np.quantile(drops, (0.98, 0.96, 0.93)[strength])
-    return np.maximum(digit, ndimage.gaussian_filter(wet.astype(float), 0.4) * 0.8).clip(0, 1)
+    drops_seen: Values = ndimage.gaussian_filter(wet.astype(float), 0.4) * 0.8
+    return np.maximum(digit, drops_seen).clip(0, 1)
 
 
 def dotted_line(random: Random, digit: Values, strength: int) -> Values:

@@ -76,7 +76,7 @@ def letter(random: Random, _digit: Values, strength: int) -> Picture:
 
 
 # Corners (x, y) in the unit square, a line for each stroke of the pen.
-LETTERS = {
+LETTERS: dict[str, list[list[tuple[float, float]]]] = {
     "A": [[(0, 1), (0.5, 0), (1, 1)], [(0.2, 0.6), (0.8, 0.6)]],
     "E": [[(0.9, 0), (0, 0), (0, 1), (0.9, 1)], [(0, 0.5), (0.7, 0.5)]],
     "F": [[(0.9, 0), (0, 0), (0, 1)], [(0, 0.5), (0.7, 0.5)]],

@@ -73,7 +73,8 @@ def replay(grid: Grid, strategy: Strategy, trials: int, repetition: int) -> list
         sampler=strategy.sampler(repetition, grid.searched),
         pruner=strategy.pruner or optuna.pruners.NopPruner(),
     )
-    spent, best, found = 0, (-math.inf, math.nan), []
+    spent, best = 0, (-math.inf, math.nan)
+    found: list[tuple[int, float]] = []
     live: dict[int, optuna.Trial] = {}
     while True:
         given = study.get_trials(deepcopy=False)

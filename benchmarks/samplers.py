@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pandas as pd
+from optuna.distributions import BaseDistribution
 from optuna.pruners import HyperbandPruner
 from optuna.samplers import RandomSampler, TPESampler
 from scipy import stats
@@ -19,18 +20,18 @@ from scipy import stats
 from benchmarks.replay import Grid, Strategy, load_grid, replay
 from search.strategy.promotion import Promotion
 from search.strategy.pruner import AsyncHalvingPruner
-from search.strategy.sampler import SeededSampler, startup_of
+from search.strategy.sampler import SamplerName, SeededSampler, startup_of
 
 GRID = Path(__file__).parent / "grid.csv.gz"
 TRIALS, REPETITIONS = 48, 50
 LEADERS = 3  # that the one-epoch rule trains to their end
 
 
-def ours(name: str) -> partial[SeededSampler]:
+def ours(name: SamplerName) -> partial[SeededSampler]:
     return partial(_seeded, name)
 
 
-def _seeded(name: str, seed: int, searched: dict) -> SeededSampler:
+def _seeded(name: SamplerName, seed: int, searched: dict[str, BaseDistribution]) -> SeededSampler:
     return SeededSampler(name, seed, searched, startup_of(TRIALS))
 
 
@@ -47,7 +48,8 @@ def strategies(epochs: int) -> dict[str, Strategy]:
         ),
         "random, one epoch each": Strategy(ours("random"), promotion=one_epoch),
     }
-    for name, label in (("random", "random"), ("qmc", "Sobol"), ("tpe", "TPE"), ("gp", "GP")):
+    labels: list[tuple[SamplerName, str]] = [("random", "random"), ("qmc", "Sobol"), ("tpe", "TPE"), ("gp", "GP")]
+    for name, label in labels:
         if name != "random":
             found[label] = Strategy(ours(name))
         found[f"{label}, halving"] = Strategy(ours(name), stopping())
