@@ -225,5 +225,8 @@ def _announce(run: Run, found: Audit, engine: Engine) -> None:
         )
     elif run.experiment.search.recipe_first and run.experiment.space.searched:
         differing = recipe_differences(run.experiment.space)
-        words = ", ".join(f"{name} {value} instead of {recipe}" for name, (recipe, value) in differing.items())
+        prior = dict.fromkeys(run.experiment.space.priors, " (its prior)")
+        words = ", ".join(
+            f"{name} {value}{prior.get(name, '')} instead of {recipe}" for name, (recipe, value) in differing.items()
+        )
         say("trial 0 is the article's recipe" + (f", but for {words}" if words else ""))

@@ -2,8 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,23 +14,25 @@ from model.hyperparameters import RECIPE, Hyperparameters, allowed, role
 
 FIELDS = Hyperparameters.model_fields
 Range = IntDistribution | FloatDistribution
-RANGE_KEYS = ["low", "high", "log", "step"]
+RANGE_KEYS = ["low", "high", "log", "step", "prior"]
 GRID_LIMIT = 10_000
 MOST_STEPS = 2**53  # floats can't count further
 
 
 @dataclass(frozen=True)
 class Space:
-    """The values that all trials share, and the distributions from which each trial draws."""
+    """The values that all trials share, the distributions from which each trial draws, and guesses at best values."""
 
     fixed: dict[str, Any]
     searched: dict[str, BaseDistribution]
+    priors: dict[str, Any] = field(default_factory=dict)
 
 
 def parse_space(table: dict[str, Any]) -> Space:
     """Return the space that `[hyperparameters]` describes: a scalar is fixed, a list a choice, a table a range."""
     fixed: dict[str, Any] = {}
     searched: dict[str, BaseDistribution] = {}
+    priors: dict[str, Any] = {}
     for name, value in table.items():
         if name not in FIELDS:
             raise _error(name, value, "no such hyperparameter", did_you_mean(name, list(FIELDS)))
@@ -40,12 +41,14 @@ def parse_space(table: dict[str, Any]) -> Space:
             raise _error(name, value, rule, "a learning rate means other things to each; write one file per optimizer")
         if isinstance(value, dict):
             searched[name] = _range(name, value)
+            if "prior" in value:
+                priors[name] = _prior(name, searched[name], value["prior"])
         elif isinstance(value, list):
             searched[name] = _choice(name, value)
         else:
             fixed[name] = _checked(name, value)
     _refuse_idle(fixed, searched)
-    return Space({**RECIPE.model_dump(exclude=set(searched)), **fixed}, searched)
+    return Space({**RECIPE.model_dump(exclude=set(searched)), **fixed}, searched, priors)
 
 
 def complete(space: Space, params: dict[str, Any]) -> Hyperparameters:
@@ -53,10 +56,29 @@ def complete(space: Space, params: dict[str, Any]) -> Hyperparameters:
     return Hyperparameters(**{**space.fixed, **params})
 
 
+def guesses(space: Space) -> dict[str, Any]:
+    """Return good values that are known before a search: the prior of a range, else the recipe's where it is held.
+
+    A learning rate means other things to each optimizer, so the recipe's is no guess for another one than its own.
+    """
+    found = {}
+    for name, distribution in space.searched.items():
+        value = getattr(RECIPE, name)
+        if nearest(distribution, value) == value and not (name == "learning_rate" and _other_optimizer(space)):
+            found[name] = value
+    return {**found, **space.priors}
+
+
 def recipe_point(space: Space, named: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return a point to try: the values in `named`, which must lie in the space; else those nearest to the recipe."""
-    recipe = RECIPE.model_dump()
-    point = {name: nearest(distribution, recipe[name]) for name, distribution in space.searched.items()}
+    """Return a point to try: the values in `named`, which must lie in the space; else those nearest to the recipe.
+
+    The prior of a range takes the recipe's place, and the middle of a range that of a learning rate of another
+    optimizer's.
+    """
+    point = {name: nearest(distribution, getattr(RECIPE, name)) for name, distribution in space.searched.items()}
+    if "learning_rate" in point and _other_optimizer(space):
+        point["learning_rate"] = _middle(space.searched["learning_rate"])
+    point |= guesses(space)
     for name, value in (named or {}).items():
         if name not in space.searched:
             remedy = "only searched fields may be named; " + did_you_mean(name, list(space.searched))
@@ -128,11 +150,13 @@ def grid(searched: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
 
 
 def widened(old: Space, new: Space) -> list[str]:
-    """Return the fields whose range in `new` is wider than in `old` and holds every value of it."""
+    """Return the fields whose range in `new` is wider than in `old` and holds every value of it (of equal priors)."""
     found = []
     for name, before in old.searched.items():
         after = new.searched.get(name)
-        if before != after and isinstance(before, Range) and isinstance(after, Range) and _holds(after, before):
+        if before == after or old.priors.get(name) != new.priors.get(name):
+            continue
+        if isinstance(before, Range) and isinstance(after, Range) and _holds(after, before):
             found.append(name)
     return found
 
@@ -144,30 +168,24 @@ def _holds(outer: Range, inner: Range) -> bool:
     return alike and wider and nearest(outer, inner.low) == inner.low
 
 
-def point_at(searched: dict[str, BaseDistribution], place: Sequence[float]) -> dict[str, Any]:
-    """Return the point of the space at `place`, a number in [0, 1) for each searched field."""
-    return {name: _value_at(searched[name], float(share)) for name, share in zip(searched, place, strict=True)}
-
-
-def _value_at(distribution: BaseDistribution, share: float) -> Any:
-    """Return the value of `distribution` that lies at `share`, a number in [0, 1), of its room."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[int(share * len(distribution.choices))]
-    assert isinstance(distribution, Range)
-    low, high = distribution.low, distribution.high
-    if distribution.step and not distribution.log:
-        return nearest(distribution, low + int(share * _size(distribution)) * distribution.step)
-    if distribution.log:
-        half = 0.5 if isinstance(distribution, IntDistribution) else 0.0  # each whole number has room around it
-        first, last = math.log(low - half), math.log(high + half)
-        return nearest(distribution, math.exp(first + share * (last - first)))
-    return nearest(distribution, low + share * (high - low))
-
-
 def did_you_mean(name: str, known: list[str]) -> str:
     """Return the remedy for an unknown name: the known one most like it, or all known ones."""
     close = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known)) or 'none'}"
+
+
+def _other_optimizer(space: Space) -> bool:
+    """Return whether the networks are trained by another optimizer than the recipe's."""
+    return bool(space.fixed["optimizer"] != RECIPE.optimizer)
+
+
+def _middle(distribution: BaseDistribution) -> Any:
+    """Return the value in the middle of a range, of its logarithms if they count; of choices, the one in the middle."""
+    if isinstance(distribution, Range):
+        low, high = distribution.low, distribution.high
+        return nearest(distribution, math.sqrt(low * high) if distribution.log else (low + high) / 2)
+    assert isinstance(distribution, CategoricalDistribution)
+    return distribution.choices[len(distribution.choices) // 2]
 
 
 def _size(distribution: BaseDistribution) -> float:
@@ -200,6 +218,15 @@ def _range(name: str, table: dict[str, Any]) -> BaseDistribution:
         return FloatDistribution(low, high, log=log, step=step)
     except ValueError as error:  # Optuna says which rule the range breaks, with which values
         raise _error(name, table, str(error).rstrip("."), "correct the range (docs/configuration.md)") from None
+
+
+def _prior(name: str, distribution: BaseDistribution, value: Any) -> Any:
+    """Return the prior of a range, which must hold it."""
+    checked = _checked(f"{name}.prior", value)
+    if nearest(distribution, checked) != checked:
+        rule = f"outside the range, which holds {_words(distribution)}"
+        raise _error(f"{name}.prior", value, rule, "widen it or move the prior")
+    return checked
 
 
 def _check_step(name: str, low: float, high: float, step: Any) -> None:

@@ -14,7 +14,7 @@ from model.data import Dataset
 from model.seeds import derive_seed
 from search.experiment import Experiment
 from search.progress import Progress
-from search.space import complete
+from search.space import complete, guesses
 from search.store import checkpoints
 from search.store.export import export_checkpoint, exported_source
 from search.store.records import read_trials
@@ -74,8 +74,8 @@ class Run:
         if name != SEARCH:
             return open_study(self.storage, name)
         search = self.experiment.search
-        searched, startup = self.experiment.space.searched, startup_of(search.trials)
-        sampler = SeededSampler(search.sampler, search.seed, searched, startup, PACE)
+        space, startup = self.experiment.space, startup_of(search.trials)
+        sampler = SeededSampler(search.sampler, search.seed, space.searched, startup, PACE, guesses(space))
         pruner = make_pruner(search.pruner, search.grace_epochs, search.reduction_factor)
         return open_study(self.storage, SEARCH, sampler, pruner)
 

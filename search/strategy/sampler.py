@@ -4,21 +4,25 @@ import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
 from model.seeds import derive_seed
-from search.space import grid, point_at
+from search.space import grid
 from search.strategy.given import study_of
 from search.strategy.outlook import learned
+from search.strategy.places import near, point_at
 
 SamplerName = Literal["tpe", "random", "qmc", "gp"]
 ATTEMPTS = 10  # draws to replace an exact repeat of an earlier point
 MODELS = ("tpe", "gp")
 FEWEST = 2  # trials that a model can learn from
+NEAR = 0.25  # share of the trials that lie near a known point (benchmarks/samplers.py)
 
 
 def startup_of(trials: int) -> int:
@@ -31,7 +35,10 @@ class SeededSampler(BaseSampler):
 
     The first `startup` trials, and all with "qmc", are points of a scrambled Sobol sequence (Owen 1998), which fill the
     space evenly. After them "tpe" and "gp" learn from all trials, those too that were stopped early: from the outlook
-    of each (strategy/outlook.py; `pace` names the parameters that set the pace of a training).
+    of each (strategy/outlook.py; `pace` names the parameters that set the pace of a training). A share of their
+    trials, `near`, lies near a known point instead: one of the first near `guesses`, good values that are known before,
+    one after them near the best trial so far. Such a mixture gains by good guesses and survives bad ones (PriorBand:
+    Mallik et al. 2023, arXiv:2306.12370).
 
     A resumed search therefore draws what an uninterrupted one would have drawn from the same stored trials. Where a
     draw repeats an earlier point, the unused point of a small space that is most like it takes its place; in a large
@@ -45,12 +52,16 @@ class SeededSampler(BaseSampler):
         searched: dict[str, BaseDistribution],
         startup: int = 10,
         pace: Sequence[str] = (),
+        guesses: dict[str, Any] | None = None,
+        near: float = NEAR,
     ) -> None:
         self.name = name
         self.seed = seed
         self.searched = searched
         self.startup = startup
         self.pace = pace
+        self.guesses = guesses or {}
+        self.near = near
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the whole space; nothing for a trial that has its parameters already (listed, or handed out again)."""
@@ -99,12 +110,24 @@ class SeededSampler(BaseSampler):
         """Return one draw for trial `number`, after `trials`."""
         seed = derive_seed(self.seed, number, attempt) % 2**32
         modelled = self.name in MODELS and number >= self.startup and len(trials) >= FEWEST
+        if centre := self._centre(number, trials, study.direction):
+            return near(centre, self.searched, np.random.default_rng(seed))
         if self.name != "random" and not modelled and attempt == 0:
             return point_at(self.searched, self._sobol(number))
         sampler = self._sampler(seed) if modelled else RandomSampler(seed=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return study_of(trials, study.direction, sampler).ask(fixed_distributions=self.searched).params
+
+    def _centre(self, number: int, trials: list[FrozenTrial], direction: StudyDirection) -> dict[str, Any]:
+        """Return the values near which trial `number` lies; none where it lies near no point."""
+        if self.name not in MODELS or derive_seed(self.seed, number, ATTEMPTS) >= self.near * 2**63:
+            return {}
+        if number < self.startup:
+            return self.guesses
+        ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
+        return max(ended, key=lambda trial: sign * (trial.value or 0.0)).params if ended else {}
 
     def _sobol(self, number: int) -> list[float]:
         """Return the place `number` of the one sequence that the whole study has."""

@@ -62,6 +62,12 @@ MISTAKES = {
     "learning_rate.low = 0: should be greater than 0; use a number > 0.0 and <= 100.0",
     SEARCH + "[hyperparameters]\ndropout1 = { low = 0, high = 0.5, step = 5e-300 }": "hyperparameters."
     "dropout1.step = 5e-300: is too small to count the steps; drop it",
+    SEARCH + "[hyperparameters]\ndropout1 = { low = 0, high = 0.5, prior = 0.6 }": "hyperparameters."
+    "dropout1.prior = 0.6: outside the range, which holds 0.0 to 0.5; widen it or move the prior",
+    SEARCH + "[hyperparameters]\ndropout1 = { low = 0, high = 0.5, priors = 0.3 }": "hyperparameters."
+    "dropout1.priors = 0.3: no such key of a range; did you mean 'prior'?",
+    SEARCH + "[hyperparameters]\ndropout1 = { low = 0, high = 0.5, prior = 'low' }": "hyperparameters."
+    "dropout1.prior = 'low': should be a valid number; use a number >= 0.0 and < 1.0",
     # pixels
     SEARCH + "[hyperparameters]\nkernel_size = [3, 9]": "hyperparameters.kernel_size = 9: "
     "should be 3, 5 or 7; use one of [3, 5, 7]",

@@ -25,6 +25,7 @@ EVERY_KEY = b"""
 [search]\ntrials = 8\nseed = 3\nsampler = "gp"\nrecipe_first = false\npruner = "median"\ngrace_epochs = 2
 reduction_factor = 4\nstorage = "postgresql+psycopg://me@host:5432/studies"
 [hyperparameters]\nepochs = [3, 5]\nbatch_size = { low = 16, high = 64, step = 16 }\nmomentum = 0.5\noptimizer = "sgd"
+learning_rate = { low = 0.01, high = 1.0, log = true, prior = 0.05 }
 [[points]]\nepochs = 3\nbatch_size = 32
 [confirm]\ntop = 2\nseeds = 2\n[export]\nrefit = true
 [resources]\ncpus_per_trial = 1\ntrials_per_gpu = 2\nmax_minutes = 5.5\ntrial_timeout = 60\nmax_consecutive_failures = 4

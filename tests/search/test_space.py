@@ -9,7 +9,18 @@ from pydantic import Field
 from model.errors import ConfigError
 from model.hyperparameters import RECIPE, Hyperparameters, Role
 from search import space as search_space
-from search.space import complete, grid, largest, nearest, parse_space, recipe_differences, recipe_point, size, widened
+from search.space import (
+    complete,
+    grid,
+    guesses,
+    largest,
+    nearest,
+    parse_space,
+    recipe_differences,
+    recipe_point,
+    size,
+    widened,
+)
 
 
 def test_shapes_decide() -> None:
@@ -54,6 +65,12 @@ def test_shapes_decide() -> None:
         ({"dropout1": {"low": 0.0, "high": 0.5, "step": True}}, "step = True: must be a number above 0"),
         ({"dropout1": {"low": 0.0, "high": 0.5, "step": 1e-320}}, "too small to count"),
         ({"epochs": {"low": 1.5, "high": 8}}, "valid integer"),
+        ({"epochs": {"low": 2, "high": 8, "prior": 9}}, "epochs.prior = 9: outside the range, which holds 2 to 8; w"),
+        ({"epochs": {"low": 2, "high": 8, "step": 3, "prior": 4}}, "holds 2 to 8 in steps of 3; widen it or move the"),
+        ({"epochs": {"low": 2, "high": 8, "prior": 2.5}}, "epochs.prior = 2.5: should be a valid integer"),
+        ({"dropout1": {"low": 0.0, "high": 0.5, "prior": float("nan")}}, "dropout1.prior = nan"),
+        ({"dropout1": {"low": 0.0, "high": 0.5, "prior": 1}}, "dropout1.prior = 1: should be less than 1"),
+        ({"dropout1": {"low": 0.0, "high": 0.5, "prior": True}}, "dropout1.prior = True"),
         ({"epochs": 0}, "use a whole number >= 1"),
         ({"epochs": "three"}, "valid integer"),
         ({"epochs": True}, "valid integer"),
@@ -112,6 +129,32 @@ def test_the_recipe_is_held_as_far_as_the_space_goes() -> None:
     assert recipe_differences(parse_space({})) == {}
 
 
+def test_a_prior_takes_the_place_of_the_recipe() -> None:
+    rate = {"low": 0.1, "high": 3.0, "log": True, "prior": 2}
+    space = parse_space({"learning_rate": rate, "conv1_width": {"low": 8, "high": 16}, "dropout1": [0.0, 0.25]})
+    assert space.searched["learning_rate"] == FloatDistribution(0.1, 3.0, log=True)
+    assert recipe_point(space) == {"learning_rate": 2.0, "conv1_width": 16, "dropout1": 0.25}
+    assert recipe_point(space, {"learning_rate": 0.5})["learning_rate"] == 0.5
+    assert recipe_differences(space) == {"learning_rate": (1.0, 2.0), "conv1_width": (32, 16)}
+    assert guesses(space) == {"learning_rate": 2.0, "dropout1": 0.25}  # the recipe's width is not in the space
+
+
+@pytest.mark.parametrize(
+    ("rate", "first"),
+    [
+        ({"low": 0.001, "high": 10.0, "log": True}, 0.1),
+        ({"low": 0.01, "high": 0.05}, 0.03),
+        ([0.001, 0.003, 0.01], 0.003),
+    ],
+)
+def test_the_recipes_learning_rate_is_no_guess_for_another_optimizer(rate: object, first: float) -> None:
+    space = parse_space({"optimizer": "adamw", "learning_rate": rate, "dropout2": {"low": 0.0, "high": 0.7}})
+    assert recipe_point(space) == pytest.approx({"learning_rate": first, "dropout2": 0.5})
+    assert guesses(space) == {"dropout2": 0.5}
+    known = parse_space({"optimizer": "adamw", "learning_rate": {"low": 0.001, "high": 0.1, "prior": 0.004}})
+    assert recipe_point(known) == guesses(known) == {"learning_rate": 0.004}
+
+
 def test_listed_points_name_what_differs() -> None:
     space = parse_space({"dropout1": {"low": 0.0, "high": 0.5, "step": 0.1}, "kernel_size": [3, 5]})
     assert recipe_point(space, {"dropout1": 0.3}) == {"dropout1": 0.3, "kernel_size": 3}
@@ -139,6 +182,8 @@ def test_listed_points_name_what_differs() -> None:
         ({"low": 0.2, "high": 0.4, "step": 0.1}, {"low": 0.05, "high": 0.45, "step": 0.1}, False),  # 0.2 is no step
         ({"low": 0.1, "high": 0.3}, {"low": 0.1, "high": 0.3}, False),
         ({"low": 0.1, "high": 0.3}, [0.1, 0.2, 0.3], False),
+        ({"low": 0.1, "high": 0.3, "prior": 0.2}, {"low": 0.0, "high": 0.3, "prior": 0.2}, True),
+        ({"low": 0.1, "high": 0.3, "prior": 0.2}, {"low": 0.0, "high": 0.3, "prior": 0.25}, False),
         ([0.1, 0.2], [0.1, 0.2, 0.3], False),
     ],
 )

@@ -11,6 +11,8 @@ from analysis.verdict import verdict
 from model.card import ModelCard, read_card
 from search.cli import scores
 from search.experiment import Experiment
+from search.progress import Progress
+from search.run import run_search
 from search.store import export as store_export
 from search.store.records import read_trials
 from search.store.study import REFIT, SEARCH
@@ -165,6 +167,17 @@ def test_each_scoring_of_the_test_images_is_counted(go: Go) -> None:
     assert scores_of(outcome).endswith(", scored twice by this run")
     [told] = [sentence for sentence in verdict(read_run(outcome.run_dir)) if sentence.startswith("Test accuracy")]
     assert told.endswith(", scored twice by this run.")
+
+
+def test_the_first_trial_is_the_recipe_but_for_priors_and_the_terminal_says_so(
+    tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rate = {"low": 0.1, "high": 3.0, "prior": 0.5}
+    hyperparameters = {"batch_size": 100, "epochs": 1, "learning_rate": rate}
+    wanted = experiment(search={"trials": 1}, hyperparameters=hyperparameters, confirm={"top": 0})
+    outcome = run_search(wanted, tmp_path / "run", Progress(), data=tiny_root, connect=without_ray())
+    assert read_trials(outcome.run_dir, SEARCH)[0].params == {"learning_rate": 0.5, "dropout1": 0.25}
+    assert "learning_rate 0.5 (its prior) instead of 1.0" in capsys.readouterr().out
 
 
 def scores_of(outcome: Outcome) -> str:
