@@ -13,7 +13,7 @@ from model.card import ExportError, read_card, where_it_lies
 from model.errors import ConfigError
 from search.experiment import Experiment
 from search.store.location import is_driven, is_run
-from search.store.records import TrialRecord, read_trials
+from search.store.records import TrialRecord, read_frozen, read_trials
 from search.store.resolved import load_resolved
 from search.store.study import CONFIRM, SEARCH
 from search.winner import failures, find_winner
@@ -34,6 +34,7 @@ class Run:
     confirm: pd.DataFrame
     failures: list[str]  # a sentence for each candidate of which confirmation runs failed
     winner: int | None  # number of the trial that leads
+    saved: str | None  # why the search ended before its last trial, where search.stop ended it
     model: dict[str, Any]
     environment: dict[str, Any]
 
@@ -57,6 +58,7 @@ def read_run(run_dir: Path) -> Run:
         confirm=trials_of(confirmed, experiment, CONFIRM),
         failures=failures(records, confirmed),
         winner=_winner(model, records, confirmed),
+        saved=_saved(run_dir, experiment),
         model=model,
         environment=_json(run_dir / "environment.json"),
     )
@@ -69,6 +71,15 @@ def _winner(model: dict[str, Any], records: list[TrialRecord], confirmed: list[T
         return int(exported)
     leading = find_winner(records, confirmed)
     return leading.candidate if leading else None
+
+
+def _saved(run_dir: Path, experiment: Experiment) -> str | None:
+    """Return why the search ended before its last trial, and what that saved; None where it did not."""
+    stopping = experiment.stopping(experiment.images)
+    trials = read_frozen(run_dir, SEARCH)
+    if stopping is None or len(trials) >= experiment.search.trials or not stopping.has_enough(trials):
+        return None
+    return stopping.saved(trials)
 
 
 def _model(export: Path) -> dict[str, Any]:

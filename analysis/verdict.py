@@ -36,7 +36,7 @@ def verdict(run: Run) -> list[str]:
     """Return all findings, the most important first, one or two sentences each."""
     found = [part(run) for part in (fallback_note, _test_accuracy, _no_refit, _confirmed)]
     found += run.failures
-    found += [part(run) for part in (_best, _counts, _unfinished, _noise)]
+    found += [part(run) for part in (_best, _counts, _saved, _unfinished, _noise)]
     return [sentence for sentence in found if sentence] + edges(run.trials, run.experiment.space)
 
 
@@ -60,7 +60,7 @@ def dataset_of(run: Run) -> str:
 
 def validation_images(run: Run) -> int:
     """Return the number of images that the run's accuracies were measured on."""
-    return int(run.experiment.automatic.get("validation_images", run.experiment.data.validation_images))
+    return run.experiment.images
 
 
 def fallback_note(run: Run) -> str | None:
@@ -128,12 +128,21 @@ def _best(run: Run) -> str | None:
 def _counts(run: Run) -> str:
     counts = run.trials.state.value_counts()
     parts = [f"{counts[state]} {state}" for state in STATES if state in counts]
-    begun = f"{len(run.trials)} of {count(run.experiment.search.trials, 'planned trial')} begun"
+    begun = f"{len(run.trials)} of {count(_planned(run), 'planned trial')} begun"
     return f"{begun}: {', '.join(parts)}." if parts else f"{begun}."
 
 
+def _planned(run: Run) -> int:
+    """Return how many trials the search is to have."""
+    return len(run.trials) if run.saved else run.experiment.search.trials
+
+
+def _saved(run: Run) -> str | None:
+    return f"{run.saved[0].upper()}{run.saved[1:]}." if run.saved else None
+
+
 def _unfinished(run: Run) -> str | None:
-    planned, ended = run.experiment.search.trials, int(run.trials.state.isin(ENDED).sum())
+    planned, ended = _planned(run), int(run.trials.state.isin(ENDED).sum())
     repeats, repeated = _planned_repeats(run), int(run.confirm.state.isin(ENDED).sum())
     searched = ended >= planned
     if run.live:

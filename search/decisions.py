@@ -65,7 +65,7 @@ def carry_out(stage: Stage, decision: Decision, trial: FrozenTrial) -> None:
 
 def _more(stage: Stage) -> bool:
     """Return whether new trials are still to be suggested."""
-    return len(stage.study.trials()) < stage.trials
+    return len(stage.study.trials()) < stage.planned
 
 
 def _promoted(stage: Stage) -> int | None:

@@ -17,8 +17,9 @@ from model.files import read_file
 from model.hyperparameters import Hyperparameters
 from model.validation import message
 from search.space import Space, did_you_mean, parse_space, recipe_point, size
-from search.strategy.pruner import PrunerName
-from search.strategy.sampler import SamplerName
+from search.strategy.pruner import PACE, PrunerName
+from search.strategy.sampler import SamplerName, startup_of
+from search.strategy.stop import StopName, Stopping
 
 SHARED = "postgresql+psycopg://"
 EXAMPLE = f"{SHARED}USER@HOST/DATABASE"
@@ -45,6 +46,7 @@ class Search(_Table):
     """The section [search]: how many trials, their sampler and pruner, and the shared database that holds them."""
 
     trials: Count
+    stop: StopName | None = None
     seed: int = Field(0, ge=0, lt=2**32)
     sampler: SamplerName = "tpe"
     recipe_first: bool = True
@@ -69,7 +71,7 @@ class Export(_Table):
 
 
 class Resources(_Table):
-    """The section [resources]: what a search may use. It and `search.trials` may change on resume, and ranges widen."""
+    """The section [resources]: what a search may use. It may change on resume, as a few keys of other sections may."""
 
     cpus_per_trial: Count = 1
     trials_per_gpu: Annotated[int, Field(ge=1, le=100)] | Literal["auto"] = "auto"
@@ -99,6 +101,16 @@ class Experiment(_Table):
         """Return the points to try before the sampler suggests any: the article's recipe, then those in [[points]]."""
         named: list[dict[str, Any]] = [{}] if self.search.recipe_first and self.space.searched else []
         return [recipe_point(self.space, point) for point in [*named, *self.points]]
+
+    @property
+    def images(self) -> int:
+        """Return the number of validation images: of a run's own configuration those that it found, else the wanted."""
+        return int(self.automatic.get("validation_images", self.data.validation_images))
+
+    def stopping(self, images: int) -> Stopping | None:
+        """Return the rule that may end the search early, of accuracies over so many images; None without one."""
+        search = self.search
+        return Stopping(search.trials, startup_of(search.trials), images, PACE) if search.stop else None
 
 
 def load_experiment(path: Path) -> Experiment:

@@ -54,7 +54,8 @@ def run_search(
             _retry_failed(run)
         found = _prepare(run, searching)
         if not (searching and found.to_do) and stages.is_settled(run):
-            more = f"{found.to_do} are still to do" if found.to_do else "raise search.trials (or --trials) to search on"
+            remedy = "raise search.trials (or --trials)" + " or drop search.stop" * bool(experiment.search.stop)
+            more = f"{found.to_do} are still to do" if found.to_do else f"{remedy} to search on"
             progress.result(f"all is confirmed and exported of {found.kept} finished trials; {more}")
             return _outcome(run)
         with (connect or over_ray())(run, address) as engine:
@@ -160,7 +161,7 @@ def _prepare(run: Run, searching: bool) -> Audit:
         with study.event():
             for point in points:
                 study.enqueue(point)
-    return study.audit(run.experiment.search.trials)
+    return stages.search_stage(run).audit()
 
 
 def _earlier_points(run: Run) -> list[dict[str, Any]]:

@@ -95,22 +95,31 @@ class Run:
         return Stage(self.run_dir, self.study(name), self.experiment.space, seed, **{**default, **limits})
 
 
-def search(run: Run, engine: Engine) -> None:
-    """Run the trials that are still to do. Raises StoppedError."""
+def search_stage(run: Run) -> Stage:
+    """Return the stage that searches, with all its limits."""
     limit = run.experiment.resources.max_minutes
-    stage = run.stage(
+    return run.stage(
         SEARCH,
         trials=run.experiment.search.trials,
         max_seconds=limit and limit * 60,
         kept_checkpoints=1,
         promotion=run.promotion,
+        stop=run.experiment.stopping(len(run.dataset.val)),
     )
-    if not stage.study.audit(stage.trials).to_do:
+
+
+def search(run: Run, engine: Engine) -> None:
+    """Run the trials that are still to do. Raises StoppedError."""
+    stage = search_stage(run)
+    if not stage.audit().to_do:
         return
     trials = _run_stage(run, engine, stage, run.dataset, run.digest)
     trials.settle()
     if trials.out_of_time:
-        run.progress.result(f"time is up: resources.max_minutes = {limit:g}; raise it to go on")
+        minutes = run.experiment.resources.max_minutes
+        run.progress.result(f"time is up: resources.max_minutes = {minutes:g}; raise it to go on")
+    elif stage.stop and stage.planned < stage.trials:
+        run.progress.result(stage.stop.saved(stage.study.trials()))
 
 
 def confirm(run: Run, engine: Engine) -> None:
@@ -161,7 +170,7 @@ def is_settled(run: Run) -> bool:
 def _run_stage(run: Run, engine: Engine, stage: Stage, dataset: Dataset, token: str) -> Trials:
     """Run `stage` until it is done or its time is up. Raises StoppedError; what is unfinished then waits."""
     trials = Trials(stage, run.progress, engine.gone)
-    found = stage.study.audit(stage.trials)
+    found = stage.audit()
     run.progress.begin(total=found.kept + found.to_do, done=found.kept)
     try:
         with _interruptible(trials), trials.tidily():

@@ -264,7 +264,7 @@ class Trials:
             self.stage.study.set_attributes(live.number, **attributes)
             self.stage.study.finish(live.number, TrialState.FAIL, error)
         self._failures += 1
-        self._after_end(live.number)
+        self._after(TrialState.FAIL, live.number)
         if self._failures == self.stage.max_consecutive_failures:
             self.stop(
                 f"{self._failures} trials in a row failed, the last with: {error}; correct the cause, and "
@@ -273,6 +273,7 @@ class Trials:
 
     def _after(self, decision: Decision, number: int) -> None:
         """Report a trial whose end or pause is stored."""
+        self.progress.total = self.stage.planned
         if decision == PAUSED:
             self.progress.trial_paused(self.stage.study.trial(number))
         else:

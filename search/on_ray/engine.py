@@ -60,7 +60,7 @@ class RayEngine:
     def run(self, trials: Trials, dataset: Dataset, token: str) -> None:
         """Run `trials` until they are finished or stopping. `token` identifies the images that workers keep."""
         stage, nodes = trials.stage, self.nodes
-        to_do = max(stage.study.audit(stage.trials).to_do, 1)
+        to_do = max(stage.audit().to_do, 1)
         slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
         with hold_spare(slots, nodes) as free_spare:
             callback = StudyCallback(trials, slots, nodes, free_spare)

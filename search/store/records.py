@@ -33,15 +33,20 @@ def read_trials(run_dir: Path, name: str = SEARCH) -> list[TrialRecord]:
     Another process may write to the study meanwhile.
     """
     check_run(run_dir)
-    live, shared = is_driven(run_dir), shared_study(run_dir)
+    live = is_driven(run_dir)
+    return [record_of(trial, live) for trial in read_frozen(run_dir, name)]
+
+
+def read_frozen(run_dir: Path, name: str = SEARCH) -> list[FrozenTrial]:
+    """Return what `read_trials` does, as trials of Optuna's."""
+    check_run(run_dir)
+    shared = shared_study(run_dir)
     if shared is None:
         with database.reading_file(run_dir / "study.db") as connection:
-            trials = optuna_tables.read_study(connection, name)
-    else:
-        with database.reading_shared(shared.url) as connection:
-            begun = sqlalchemy.inspect(connection).has_table("studies")
-            trials = optuna_tables.read_study(connection, f"{shared.name}/{name}") if begun else {}
-    return [record_of(trial, live) for trial in trials.values()]
+            return list(optuna_tables.read_study(connection, name).values())
+    with database.reading_shared(shared.url) as connection:
+        begun = sqlalchemy.inspect(connection).has_table("studies")
+        return list(optuna_tables.read_study(connection, f"{shared.name}/{name}").values()) if begun else []
 
 
 def record_of(trial: FrozenTrial, live: bool) -> TrialRecord:

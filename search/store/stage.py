@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.space import Space
-from search.store.study import StoredStudy
+from search.store.study import Audit, StoredStudy
 from search.strategy.promotion import Promotion
 from search.strategy.pruner import AsyncHalvingPruner
+from search.strategy.stop import Stopping
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,8 @@ class Stage:
     """A study for the engine to work through, with its space, the seed of its trials and its limits.
 
     `trials` is the number of trials to suggest; with 0 only those already in the study are run. `kept_checkpoints` is
-    how many of the best complete trials keep their checkpoint on disk (None: all). Times are in seconds.
+    how many of the best complete trials keep their checkpoint on disk (None: all). `stop` may end the suggesting before
+    `trials`. Times are in seconds.
     """
 
     run_dir: Path
@@ -28,6 +30,18 @@ class Stage:
     max_consecutive_failures: int | None = None
     kept_checkpoints: int | None = None
     promotion: Promotion | None = None
+    stop: Stopping | None = None
+
+    @property
+    def planned(self) -> int:
+        """Return how many trials the study is to have: `trials`, or those that it has once `stop` says they do."""
+        trials = self.study.trials()
+        enough = self.stop is not None and self.stop.has_enough(trials)
+        return len(trials) if enough else max(self.trials, len(trials))
+
+    def audit(self) -> Audit:
+        """Return the numbers of trials that are kept, paused, continued, restarted and still to do."""
+        return self.study.audit(self.planned)
 
     def rungs(self, epochs: int) -> list[int]:
         """Return the epochs after which a trial of `epochs` epochs is decided on; none where any epoch may be one."""

@@ -54,6 +54,23 @@ def test_the_noise_between_seeds_says_which_trials_can_not_be_told_from_the_best
     )
 
 
+def test_a_search_that_ended_itself_says_what_that_saved_and_is_not_called_stopped(new_run: NewRun) -> None:
+    new = new_run(SPACE, trials=30, stop="auto")
+    for _ in range(17):
+        new.trial([0.9, 0.99])
+    told = verdict(read_run(new.run_dir))
+    assert "17 of 17 planned trials begun: 17 complete." in told
+    assert (
+        "The search ends after 17 of 30 trials, as its last 10 gained no more than the noise of one accuracy, "
+        "0.10 points: 13 trials, about 26 epochs, are saved (raise --trials or drop search.stop to go on)."
+    ) in told
+    assert not any("search stopped before its end" in sentence for sentence in told)
+    new.trial([0.9, 0.995])
+    told = verdict(read_run(new.run_dir))
+    assert "18 of 30 planned trials begun: 18 complete." in told
+    assert any("search stopped before its end, after 18 of 30 trials." in sentence for sentence in told)
+
+
 def test_an_interrupted_search_says_how_to_resume_it_and_a_running_one_that_it_runs(new_run: NewRun) -> None:
     new = new_run(SPACE)
     new.trial([0.9, 0.95])

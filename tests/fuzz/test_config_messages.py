@@ -68,6 +68,11 @@ MISTAKES = {
     "dropout1.priors = 0.3: no such key of a range; did you mean 'prior'?",
     SEARCH + "[hyperparameters]\ndropout1 = { low = 0, high = 0.5, prior = 'low' }": "hyperparameters."
     "dropout1.prior = 'low': should be a valid number; use a number >= 0.0 and < 1.0",
+    # the end of a search
+    "[search]\ntrials = 2\nstop = 'never'": "search.stop = 'never': should be 'auto'; "
+    "write one of these, in quotes (docs/configuration.md)",
+    "[search]\ntrials = 2\nstop = 30": "search.stop = 30: should be 'auto'; "
+    "write one of these, in quotes (docs/configuration.md)",
     # pixels
     SEARCH + "[hyperparameters]\nkernel_size = [3, 9]": "hyperparameters.kernel_size = 9: "
     "should be 3, 5 or 7; use one of [3, 5, 7]",

@@ -22,7 +22,7 @@ from tests.fuzz.survival import survived
 
 EVERY_KEY = b"""
 [data]\ndataset = "kmnist"\nfallback = "uci-digits"\nvalidation_images = 1000\ntrain_images = 500
-[search]\ntrials = 8\nseed = 3\nsampler = "gp"\nrecipe_first = false\npruner = "median"\ngrace_epochs = 2
+[search]\ntrials = 8\nseed = 3\nsampler = "gp"\nstop = "auto"\nrecipe_first = false\npruner = "median"\ngrace_epochs = 2
 reduction_factor = 4\nstorage = "postgresql+psycopg://me@host:5432/studies"
 [hyperparameters]\nepochs = [3, 5]\nbatch_size = { low = 16, high = 64, step = 16 }\nmomentum = 0.5\noptimizer = "sgd"
 learning_rate = { low = 0.01, high = 1.0, log = true, prior = 0.05 }

@@ -123,6 +123,7 @@ def test_a_runs_own_configuration_is_read_only_as_it_was_written(tmp_path: Path)
         ("hyperparameters", "batch_size", 32, "hyperparameters.batch_size was 64 and is now 32"),
         ("data", "train_images", 500, "data.train_images was None and is now 500"),
         ("search", "trials", 9, None),
+        ("search", "stop", "auto", None),
         ("resources", "cpus_per_trial", 2, None),
         ("hyperparameters", "batch_size", 64, None),
     ],

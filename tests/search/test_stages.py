@@ -169,6 +169,34 @@ def test_each_scoring_of_the_test_images_is_counted(go: Go) -> None:
     assert told.endswith(", scored twice by this run.")
 
 
+def test_a_search_that_ends_itself_says_so_confirms_and_exports_and_is_settled(
+    go: Go, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wanted(trials: int, **search: Any) -> Experiment:
+        return experiment(
+            search={"trials": trials, "recipe_first": False, **search},
+            hyperparameters={"batch_size": 100, "epochs": 1},
+            confirm={"top": 1, "seeds": 1},
+        )
+
+    alike = without_ray(changed(search=do_well, confirm=do_well))
+    outcome = go(wanted(20, stop="auto"), connect=alike)
+    assert outcome.export is not None
+    assert len(read_trials(outcome.run_dir, SEARCH)) == 15  # 5 at the start, then 10 without a gain
+    said = capsys.readouterr().out
+    assert said.startswith("the search ends after 15 of 20 trials, as its last 10 gained no more than the noise")
+    assert "5 trials, about 5 epochs, are saved" in said
+    go(wanted(20, stop="auto"), connect=unused)
+    said = capsys.readouterr().out
+    assert "15 finished trials; raise search.trials (or --trials) or drop search.stop to search on" in said
+    go(wanted(17), connect=alike)
+    assert len(read_trials(outcome.run_dir, SEARCH)) == 17
+
+
+def unused(*_words: Any) -> Any:
+    raise AssertionError("Ray is not needed")
+
+
 def test_the_first_trial_is_the_recipe_but_for_priors_and_the_terminal_says_so(
     tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,52 @@
+"""When a search has enough trials, against values worked out by hand."""
+
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.strategy.stop import Stopping
+
+RULE = Stopping(trials=30, startup=4, images=900)  # of accuracies of 0.9 the noise is 0.01
+
+
+def trials_of(*values: float | None) -> list[FrozenTrial]:
+    """Trials that were stopped after one epoch with these values; None waits in line."""
+    found = []
+    for number, value in enumerate(values):
+        state = TrialState.WAITING if value is None else TrialState.PRUNED
+        trial = create_trial(state=state, intermediate_values={} if value is None else {1: value})
+        trial.number = number
+        found.append(trial)
+    return found
+
+
+def test_a_search_ends_after_so_many_trials_without_a_gain() -> None:
+    assert RULE.patience == 10
+    assert Stopping(trials=100, startup=4, images=900).patience == 34
+    assert not RULE.has_enough(trials_of(*[0.9] * 13))
+    assert RULE.has_enough(trials_of(*[0.9] * 14))
+    assert not Stopping(30, startup=5, images=900).has_enough(trials_of(*[0.9] * 14))
+
+
+def test_a_gain_within_the_noise_is_none() -> None:
+    for gain, enough in ((0.009, True), (0.011, False)):
+        for place in (4, 13):
+            values = [0.9] * 14
+            values[place] += gain
+            assert RULE.has_enough(trials_of(*values)) == enough
+    assert RULE.has_enough(trials_of(*[0.9] * 3, 0.95, *[0.9] * 10))  # the gain is older than the patience
+    assert not RULE.has_enough(trials_of(*[0.9] * 4, 0.95, *[0.9] * 9))
+
+
+def test_many_small_gains_are_one_great_gain() -> None:
+    assert not RULE.has_enough(trials_of(*[0.9] * 4, *(0.9 + 0.002 * step for step in range(10))))
+
+
+def test_trials_without_a_value_count_for_nothing() -> None:
+    assert not RULE.has_enough(trials_of(*[0.9] * 13, None))
+    assert not RULE.has_enough([])
+
+
+def test_what_was_saved_is_said_in_one_line() -> None:
+    assert RULE.saved(trials_of(*[0.9] * 20)) == (
+        "the search ends after 20 of 30 trials, as its last 10 gained no more than the noise of one accuracy, "
+        "1.00 points: 10 trials, about 10 epochs, are saved (raise --trials or drop search.stop to go on)"
+    )
