@@ -13,8 +13,11 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
+from model.errors import ConfigError
 from model.seeds import derive_seed
+from search.space import Space, size
 from search.strategy.promotion import PAUSED, Promotion
+from search.strategy.stop import Stopping
 
 Point = tuple[Any, ...]
 
@@ -37,15 +40,23 @@ class Grid:
 
 @dataclass(frozen=True)
 class Strategy:
-    """A sampler for a repetition's seed, and what ends trials early: a pruner, a promotion, or nothing."""
+    """A sampler for a repetition's seed; what ends trials early: a pruner, a promotion, or nothing; what ends all.
+
+    `first` is a point to try first, where one is guessed.
+    """
 
     sampler: Callable[[int, dict[str, BaseDistribution]], BaseSampler]
     pruner: BasePruner | None = None
     promotion: Promotion | None = None
+    stop: Stopping | None = None
+    first: dict[str, Any] | None = None
 
 
 def load_grid(path: str) -> Grid:
-    """Return the grid in a CSV file: a column per searched field, then seed, epoch and val_accuracy."""
+    """Return the grid in a CSV file: a column per searched field, then seed, epoch and val_accuracy.
+
+    Raises ConfigError where a point is missing, or one of its trainings.
+    """
     table = pd.read_csv(path)
     names = [name for name in table.columns if name not in ("seed", "epoch", "val_accuracy")]
     searched: dict[str, BaseDistribution] = {}
@@ -59,6 +70,9 @@ def load_grid(path: str) -> Grid:
     curves = {}
     for point, rows in table.groupby(names):
         curves[point] = rows.pivot(index="seed", columns="epoch", values="val_accuracy").to_numpy()
+    whole = len({curve.shape for curve in curves.values()}) == 1 and not any(np.isnan(c).any() for c in curves.values())
+    if len(curves) != size(Space({}, searched)) or not whole:
+        raise ConfigError(f"{path}: not every point is trained to its end on every seed; go on with benchmarks.grid")
     return Grid(searched, curves)
 
 
@@ -73,12 +87,14 @@ def replay(grid: Grid, strategy: Strategy, trials: int, repetition: int) -> list
         sampler=strategy.sampler(repetition, grid.searched),
         pruner=strategy.pruner or optuna.pruners.NopPruner(),
     )
+    if strategy.first:
+        study.enqueue_trial(strategy.first)
     spent, best = 0, (-math.inf, math.nan)
     found: list[tuple[int, float]] = []
     live: dict[int, optuna.Trial] = {}
     while True:
         given = study.get_trials(deepcopy=False)
-        more = len(given) < trials
+        more = len(given) < trials and not (strategy.stop and strategy.stop.has_enough(given))
         number = strategy.promotion.next_of(given, more) if strategy.promotion else None
         if number is not None:
             trial = live[number]

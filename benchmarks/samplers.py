@@ -1,13 +1,17 @@
-"""Which sampler and pruner reach a good network with the fewest epochs? python -m benchmarks.samplers [GRID.csv.gz]
+"""Which strategy reaches a good network with the fewest epochs? python -m benchmarks.samplers [GRID.csv.gz [WORD...]]
 
-Every strategy searches the same enumerated grid (benchmarks/grid.py) again and again with other seeds. The table gives
-the mean quality of its winner with a 95 % interval over the repetitions, the epochs that it spent, and the share of
-random search's epochs with which it reaches what random search has at its end.
+Every strategy searches the same enumerated grid (benchmarks/grid.py) again and again with other seeds; WORDs choose
+those whose names contain one of them, besides random search. The table gives the mean quality of a strategy's winner
+with a 95 % interval over the repetitions, that after 1/4 and 1/2 of random search's epochs, the epochs that it spent,
+and the share of random search's epochs with which it reaches what random search has at its end.
 """
 
+import multiprocessing
+import os
 import sys
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -17,36 +21,47 @@ from optuna.pruners import HyperbandPruner
 from optuna.samplers import RandomSampler, TPESampler
 from scipy import stats
 
-from benchmarks.replay import Grid, Strategy, load_grid, replay
+from benchmarks.grid import SEARCHED, VALIDATION_IMAGES
+from benchmarks.replay import Strategy, load_grid, replay
+from model.errors import one_line_errors
 from search.strategy.promotion import Promotion
 from search.strategy.pruner import AsyncHalvingPruner
-from search.strategy.sampler import SamplerName, SeededSampler, startup_of
+from search.strategy.sampler import NEAR, SamplerName, SeededSampler, startup_of
+from search.strategy.stop import Stopping
 
 GRID = Path(__file__).parent / "grid.csv.gz"
 TRIALS, REPETITIONS = 48, 50
 LEADERS = 3  # that the one-epoch rule trains to their end
+STARTUP = startup_of(TRIALS)
+STOPPING = Stopping(TRIALS, STARTUP, VALIDATION_IMAGES)
+# What a person might guess: torch's own learning rate for AdamW, the article's recipe for the rest; and the opposite.
+GUESS = {"learning_rate": 0.001, "conv2_width": 32, "kernel_size": 3, "dropout1": 0.25, "dropout2": 0.6}
+BAD_GUESS = {"learning_rate": 0.1, "conv2_width": 16, "kernel_size": 3, "dropout1": 0.5, "dropout2": 0.6}
 
 
-def ours(name: SamplerName) -> partial[SeededSampler]:
-    return partial(_seeded, name)
+def ours(name: SamplerName, **changes: Any) -> partial[SeededSampler]:
+    """Return our sampler as a function of a repetition's seed and the space, some of its settings changed."""
+    return partial(_seeded, name, changes)
 
 
-def _seeded(name: SamplerName, seed: int, searched: dict[str, BaseDistribution]) -> SeededSampler:
-    return SeededSampler(name, seed, searched, startup_of(TRIALS))
+def _seeded(
+    name: SamplerName, changes: dict[str, Any], seed: int, searched: dict[str, BaseDistribution]
+) -> SeededSampler:
+    return SeededSampler(name, seed, searched, **{"startup": STARTUP, **changes})
 
 
 def strategies(epochs: int) -> dict[str, Strategy]:
-    """Return all strategies by name."""
+    """Return all strategies by name, random search first."""
     stopping = partial(AsyncHalvingPruner, 1, 3)
     promotion = Promotion(1, 3, LEADERS)
     one_epoch = Promotion(1, 10**9, LEADERS)
     found = {
         "random": Strategy(lambda seed, _: RandomSampler(seed)),
+        "random, one epoch each": Strategy(ours("random"), promotion=one_epoch),
         "TPE, Optuna's defaults": Strategy(lambda seed, _: TPESampler(seed=seed)),
         "TPE, Optuna's defaults, Hyperband": Strategy(
             lambda seed, _: TPESampler(seed=seed), HyperbandPruner(1, epochs, 3)
         ),
-        "random, one epoch each": Strategy(ours("random"), promotion=one_epoch),
     }
     labels: list[tuple[SamplerName, str]] = [("random", "random"), ("qmc", "Sobol"), ("tpe", "TPE"), ("gp", "GP")]
     for name, label in labels:
@@ -54,41 +69,70 @@ def strategies(epochs: int) -> dict[str, Strategy]:
             found[label] = Strategy(ours(name))
         found[f"{label}, halving"] = Strategy(ours(name), stopping())
         found[f"{label}, promotion"] = Strategy(ours(name), promotion=promotion)
+        found[f"{label}, promotion, stop"] = Strategy(ours(name), promotion=promotion, stop=STOPPING)
+    for near in sorted({0.0, 0.125, NEAR, 0.5}):
+        if near != NEAR:  # which stands above
+            found[f"TPE, promotion, near {near}"] = Strategy(ours("tpe", near=near), promotion=promotion)
+        for label, point in (("guess", GUESS), ("bad guess", BAD_GUESS)):
+            ranks = {name: SEARCHED[name].index(value) for name, value in point.items()}  # as load_grid has them
+            guessing = ours("tpe", near=near, guesses=ranks)
+            found[f"TPE, promotion, {label}, near {near}"] = Strategy(guessing, promotion=promotion, first=ranks)
+    for startup in (4, 20):
+        found[f"TPE, promotion, start-up {startup}"] = Strategy(ours("tpe", startup=startup), promotion=promotion)
     return found
 
 
-def curves_of(grid: Grid, strategy: Strategy, trials: int, repetitions: int) -> np.ndarray:
-    """Return the quality after each epoch spent, (repetitions, trials * epochs); NaN before the first winner."""
-    curves = np.full((repetitions, trials * grid.epochs), np.nan)
-    for repetition in range(repetitions):
-        for spent, quality in replay(grid, strategy, trials, repetition):
-            curves[repetition, spent - 1 :] = quality
-    return curves
+def played(path: str, name: str, repetition: int) -> tuple[np.ndarray, int]:
+    """Return the quality after each epoch of one repetition, NaN before its first winner, and the epochs it took.
 
-
-def main(path: str) -> None:
+    The curve has trials * epochs values, as many as random search takes.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    grid = load_grid(path)
-    rows, reference = [], None
-    for name, strategy in strategies(grid.epochs).items():
-        curves = curves_of(grid, strategy, TRIALS, REPETITIONS)
-        means, last = curves.mean(axis=0), curves[:, -1]
-        reference = means if reference is None else reference
-        reached = np.flatnonzero(means >= reference[-1])
-        rows.append(
-            {
-                "strategy": name,
-                "quality": last.mean(),
-                "interval": stats.sem(last) * stats.t.ppf(0.975, len(last) - 1),
-                "epochs to random's": reached[0] + 1 if len(reached) else np.nan,
-                "share": (reached[0] + 1) / len(reference) if len(reached) else np.nan,
-            }
-        )
-        print(pd.DataFrame(rows[-1:]).to_string(header=len(rows) == 1, index=False), flush=True)
+    grid = _loaded(path)
+    steps = replay(grid, strategies(grid.epochs)[name], TRIALS, repetition)
+    curve = np.full(TRIALS * grid.epochs, np.nan)
+    for spent, quality in steps:
+        curve[spent - 1 :] = quality
+    return curve, steps[-1][0]
+
+
+_loaded = cache(load_grid)  # once per process
+
+
+def row_of(name: str, curves: np.ndarray, spent: float, reference: np.ndarray) -> dict[str, Any]:
+    """Return the table's row of a strategy: its curves, (repetitions, epochs), against the mean curve of random search.
+
+    A quality that some repetitions have not reached yet counts as NaN.
+    """
+    means, last = curves.mean(axis=0), curves[:, -1]
+    reached = np.flatnonzero(means >= reference[-1])
+    return {
+        "strategy": name,
+        "quality": last.mean(),
+        "interval": stats.sem(last) * stats.t.ppf(0.975, len(last) - 1),
+        "at 1/4": means[len(means) // 4 - 1],
+        "at 1/2": means[len(means) // 2 - 1],
+        "epochs": spent,
+        "share": (reached[0] + 1) / len(reference) if len(reached) else np.nan,
+    }
+
+
+def main(path: str = str(GRID), *words: str) -> None:
+    grid, reference = _loaded(path), None
     best = max(grid.quality(point) for point in grid.curves)
     print(f"{len(grid.curves)} points, {grid.epochs} epochs; the best point has {best:.4f}; "
           f"{TRIALS} trials, {REPETITIONS} repetitions")  # fmt: skip
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        for place, name in enumerate(strategies(grid.epochs)):
+            if place and words and not any(word in name for word in words):
+                continue
+            results = pool.map(partial(played, path, name), range(REPETITIONS), chunksize=1)
+            curves = np.stack([curve for curve, _ in results])
+            reference = curves.mean(axis=0) if reference is None else reference
+            row = row_of(name, curves, float(np.mean([spent for _, spent in results])), reference)
+            print(pd.DataFrame([row]).to_csv(header=not place, index=False, float_format="%.4f"), end="", flush=True)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:] or [str(GRID)])
+    with one_line_errors():
+        main(*sys.argv[1:])
