@@ -132,5 +132,17 @@ class Hyperparameters(BaseModel):
         """Return the arguments of `model.network.Net` for the exported network, whose batch norm is folded."""
         return {**self.architecture(), "batch_norm": False}
 
+    @property
+    def num_parameters(self) -> int:
+        """Return the number of trainable parameters of the network, by arithmetic: a search asks it of many points."""
+        area, lost = self.kernel_size**2, self.kernel_size - 1
+        side = ((28 - lost) // 2 - lost) // 2 if self.pool == "early" else (28 - 2 * lost) // 2
+        channels = self.conv1_width + self.conv2_width
+        convolutions = area * self.conv1_width * (1 + self.conv2_width)
+        # Each channel has a bias, or with batch norm a factor and a shift.
+        offsets = channels * (2 if self.batch_norm else 1)
+        linear = (self.conv2_width * side**2 + 1) * self.hidden_width + (self.hidden_width + 1) * 10
+        return convolutions + offsets + linear
+
 
 RECIPE = Hyperparameters()

@@ -5,6 +5,7 @@ import json
 from typing import Annotated
 
 import pytest
+import torch
 from pydantic import Field
 
 from analysis import tables
@@ -32,6 +33,18 @@ def test_the_exported_network_has_no_batch_norm() -> None:
     chosen = Hyperparameters(conv1_width=8, batch_norm=True)
     assert chosen.exported_architecture() == Hyperparameters(conv1_width=8).architecture()
     assert chosen.architecture()["batch_norm"] is True
+
+
+@pytest.mark.parametrize("pool", ["late", "early"])
+@pytest.mark.parametrize("kernel_size", [3, 5, 7])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_parameters_are_counted_as_the_network_has_them(pool: str, kernel_size: int, batch_norm: bool) -> None:
+    widths = {"conv1_width": 3, "conv2_width": 5, "hidden_width": 7}
+    chosen = Hyperparameters(pool=pool, kernel_size=kernel_size, batch_norm=batch_norm, **widths)
+    for point in (chosen, Hyperparameters(pool=pool, kernel_size=kernel_size, batch_norm=batch_norm)):
+        with torch.device("meta"):
+            net = Net(**point.architecture())
+        assert point.num_parameters == sum(parameter.numel() for parameter in net.parameters())
 
 
 def test_what_the_article_does_not_have_is_off() -> None:
