@@ -41,6 +41,11 @@ TRIAL_COLUMNS: dict[str, Column] = {
     "epochs_run": Column(INTEGER, "epochs", "finished epochs; `epochs` below is the planned number"),
     **_hyperparameter_columns(),
     "num_parameters": Column(INTEGER, "", "trainable parameters of the network"),
+    "milliseconds_per_image": Column(
+        FLOAT,
+        "ms",
+        "time of one image alone through the exported network, on one CPU thread of the node below; NaN in older runs",
+    ),
     "seconds": Column(FLOAT, "s", "sum over the epochs, evaluation included"),
     "images_per_second": Column(FLOAT, "images/s", "training speed, median over the epochs"),
     "clock": Column(FLOAT, "s", "search time until the end of the last epoch, over all sessions and without pauses"),
@@ -52,6 +57,9 @@ TRIAL_COLUMNS: dict[str, Column] = {
     "node": Column(TEXT, "", "machine that ran the trial"),
     "device": Column(TEXT, "", "cpu or the GPU's name"),
     "gpu": Column(TEXT, "", "numbers of the GPUs used, joined by commas; NA on a CPU"),
+    "broken_constraint": Column(
+        TEXT, "", "the limit that the trial exceeded, so that it ended early; NA where it did not"
+    ),
     "error": Column(TEXT, "", "why the trial failed; NA where it did not"),
 }
 CONFIRM_COLUMNS: dict[str, Column] = {

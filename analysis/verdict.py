@@ -5,7 +5,7 @@ import pandas as pd
 from analysis.confirmation import confirmation, interval_words, seed_noise
 from analysis.run import Run
 from analysis.summary import ENDED, edges, finished, searched_fields
-from analysis.wording import count, format_value, percent, scored
+from analysis.wording import count, format_value, listed, percent, scored
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from search.winner import COMPARED, words_of_mean
 
@@ -36,7 +36,7 @@ def verdict(run: Run) -> list[str]:
     """Return all findings, the most important first, one or two sentences each."""
     found = [part(run) for part in (fallback_note, _test_accuracy, _no_refit, _confirmed)]
     found += run.failures
-    found += [part(run) for part in (_best, _counts, _saved, _unfinished, _noise)]
+    found += [part(run) for part in (_best, _counts, _too_slow, _saved, _unfinished, _noise)]
     return [sentence for sentence in found if sentence] + edges(run.trials, run.experiment.space)
 
 
@@ -139,6 +139,15 @@ def _planned(run: Run) -> int:
 
 def _saved(run: Run) -> str | None:
     return f"{run.saved[0].upper()}{run.saved[1:]}." if run.saved else None
+
+
+def _too_slow(run: Run) -> str | None:
+    broken = run.trials[run.trials.broken_constraint.notna()]
+    if broken.empty:
+        return None
+    limit = f"`max_milliseconds_per_image = {run.experiment.constraints.max_milliseconds_per_image:g}`"
+    who = f"{count(len(broken), 'trial')} ({listed(broken.number.tolist())})"
+    return f"{who} ended after the first epoch: slower than {limit} allows."
 
 
 def _unfinished(run: Run) -> str | None:

@@ -7,6 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.space import complete
 from search.store import checkpoints
 from search.store.stage import Stage
+from search.strategy.constraint import is_broken
 from search.strategy.promotion import PAUSED
 
 GOES_ON: Final = "goes on"
@@ -39,11 +40,13 @@ def missing_decision(stage: Stage, trial: FrozenTrial) -> Decision:
 
 
 def decision_after(stage: Stage, trial: FrozenTrial, epoch: int) -> Decision:
-    """Return what becomes of a trial after `epoch`.
+    """Return what becomes of a trial after `epoch`. One that exceeds a limit ends, though it be the last epoch.
 
     What is trained again after an interruption was decided on before: such a trial has later values already, or has
     passed this epoch.
     """
+    if is_broken(trial.user_attrs):
+        return TrialState.PRUNED
     epochs = complete(stage.space, trial.params).epochs
     if epoch >= epochs:
         return TrialState.COMPLETE

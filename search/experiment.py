@@ -16,7 +16,7 @@ from model.errors import ConfigError, shown
 from model.files import read_file
 from model.hyperparameters import Hyperparameters
 from model.validation import message
-from search.space import Space, did_you_mean, parse_space, recipe_point, size
+from search.space import Space, complete, did_you_mean, parse_space, recipe_point, size, smallest
 from search.strategy.pruner import PACE, PrunerName
 from search.strategy.sampler import SamplerName, startup_of
 from search.strategy.stop import StopName, Stopping
@@ -57,6 +57,13 @@ class Search(_Table):
     start_from: str | None = None
 
 
+class Constraints(_Table):
+    """The section [constraints]: what a network must not exceed, so that its trial is not trained, or ends early."""
+
+    max_parameters: int | None = Field(None, ge=1, le=10_000_000_000)
+    max_milliseconds_per_image: float | None = Field(None, gt=0, le=1e9)
+
+
 class Confirm(_Table):
     """The section [confirm]: how many of the best trials to train again, each on how many fresh seeds."""
 
@@ -87,6 +94,7 @@ class Experiment(_Table):
     search: Search
     hyperparameters: dict[str, Any] = {}
     points: list[dict[str, Any]] = []
+    constraints: Constraints = Constraints()
     confirm: Confirm = Confirm()
     export: Export = Export()
     resources: Resources = Resources()
@@ -94,7 +102,7 @@ class Experiment(_Table):
 
     @cached_property
     def space(self) -> Space:
-        return parse_space(self.hyperparameters)
+        return parse_space(self.hyperparameters, self.constraints.max_parameters)
 
     @cached_property
     def first_points(self) -> list[dict[str, Any]]:
@@ -174,16 +182,30 @@ def _check_search(experiment: Experiment) -> None:
     space, search = experiment.space, experiment.search
     if search.storage is not None:
         _check_storage(search.storage)
+    _check_smallest(space)
     _check_points(experiment)
-    if search.trials > size(space):
-        holds = "nothing is searched" if not space.searched else f"the space holds only {size(space):.0f} points"
-        remedy = f"use trials = {size(space):.0f} or search more in [hyperparameters]"
+    if search.trials > (points := size(space)):
+        within = " within constraints.max_parameters" if space.max_parameters else ""
+        holds = f"the space holds only {points:.0f} points{within}" if space.searched else "nothing is searched"
+        remedy = f"use trials = {points:.0f} or search more in [hyperparameters]"
         raise ConfigError(f"search.trials = {search.trials}: {holds}; {remedy}")
     epochs = _most_epochs(space)
     if search.pruner != "none" and search.grace_epochs >= epochs and search.trials > 1:
         raise ConfigError(
             f"search.grace_epochs = {search.grace_epochs}: nothing can be stopped early in {epochs} epochs; "
             "lower it or set pruner = 'none'"
+        )
+
+
+def _check_smallest(space: Space) -> None:
+    """Raise ConfigError where no network of the space has as few parameters as it must."""
+    if space.max_parameters is None:
+        return
+    fewest = complete(space, smallest(space)).num_parameters
+    if fewest > space.max_parameters:
+        rule = f"the smallest network of the space has {fewest:,} parameters"
+        raise ConfigError(
+            f"constraints.max_parameters = {space.max_parameters}: {rule}; raise it or search smaller networks"
         )
 
 
@@ -232,7 +254,7 @@ def _check_storage(storage: str) -> None:
 def _suggest(key: str, known: list[str]) -> str:
     """Return the remedy for an unknown key: the section that it belongs to, or the known key most like it."""
     sections: dict[str, type[BaseModel]] = {"hyperparameters": Hyperparameters, "data": Data, "search": Search}
-    sections |= {"confirm": Confirm, "export": Export, "resources": Resources}
+    sections |= {"constraints": Constraints, "confirm": Confirm, "export": Export, "resources": Resources}
     for section, model in sections.items():
         if key in model.model_fields:
             return f"it belongs under [{section}]"

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from search.store.records import ENDED, record_of
+from search.strategy.constraint import BROKEN
 
 
 class Progress:
@@ -82,8 +83,9 @@ class Progress:
         last = max(trial.intermediate_values, default=0)
         refit = "refit" in trial.user_attrs
         accuracy = f"{trial.intermediate_values[last]:7.2%}" if last and not refit else "      -"
-        error = f"  {trial.user_attrs['error']}" if trial.user_attrs.get("error") else ""
-        self.say(f"{_name(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {describe(trial.params)}{error}")
+        reason = trial.user_attrs.get("error") or trial.user_attrs.get(BROKEN)
+        why = f"  {reason}" if reason else ""
+        self.say(f"{_name(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {describe(trial.params)}{why}")
 
     def ended(self, stopped: str | None, export: Path | None) -> None:
         """Report the end of the run to a program that follows it; `stopped` says why it ended early, if it did."""

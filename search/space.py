@@ -17,18 +17,23 @@ Range = IntDistribution | FloatDistribution
 RANGE_KEYS = ["low", "high", "log", "step", "prior"]
 GRID_LIMIT = 10_000
 MOST_STEPS = 2**53  # floats can't count further
+STEPS = 32  # on the way from a network that has too many parameters to the smallest
 
 
 @dataclass(frozen=True)
 class Space:
-    """The values that all trials share, the distributions from which each trial draws, and guesses at best values."""
+    """The values that all trials share, the distributions from which each trial draws, and guesses at best values.
+
+    `max_parameters` is the number of parameters that a network may have; points with more do not belong to the space.
+    """
 
     fixed: dict[str, Any]
     searched: dict[str, BaseDistribution]
     priors: dict[str, Any] = field(default_factory=dict)
+    max_parameters: int | None = None
 
 
-def parse_space(table: dict[str, Any]) -> Space:
+def parse_space(table: dict[str, Any], max_parameters: int | None = None) -> Space:
     """Return the space that `[hyperparameters]` describes: a scalar is fixed, a list a choice, a table a range."""
     fixed: dict[str, Any] = {}
     searched: dict[str, BaseDistribution] = {}
@@ -48,7 +53,7 @@ def parse_space(table: dict[str, Any]) -> Space:
         else:
             fixed[name] = _checked(name, value)
     _refuse_idle(fixed, searched)
-    return Space({**RECIPE.model_dump(exclude=set(searched)), **fixed}, searched, priors)
+    return Space({**RECIPE.model_dump(exclude=set(searched)), **fixed}, searched, priors, max_parameters)
 
 
 def complete(space: Space, params: dict[str, Any]) -> Hyperparameters:
@@ -72,13 +77,13 @@ def guesses(space: Space) -> dict[str, Any]:
 def recipe_point(space: Space, named: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return a point to try: the values in `named`, which must lie in the space; else those nearest to the recipe.
 
-    The prior of a range takes the recipe's place, and the middle of a range that of a learning rate of another
-    optimizer's.
+    The prior of a range takes the place of the recipe, and the middle of a range that of the learning rate of another
+    optimizer.
     """
     point = {name: nearest(distribution, getattr(RECIPE, name)) for name, distribution in space.searched.items()}
     if "learning_rate" in point and _other_optimizer(space):
         point["learning_rate"] = _middle(space.searched["learning_rate"])
-    point |= guesses(space)
+    point = fitted(space, {**point, **guesses(space)})
     for name, value in (named or {}).items():
         if name not in space.searched:
             remedy = "only searched fields may be named; " + did_you_mean(name, list(space.searched))
@@ -87,6 +92,10 @@ def recipe_point(space: Space, named: dict[str, Any] | None = None) -> dict[str,
         if point[name] != value or isinstance(point[name], bool) != isinstance(value, bool):  # True is 1 in Python
             rule = f"outside the space, which holds {_words(space.searched[name])}"
             raise _error(name, value, rule, "widen it or move the point", "points: ")
+    if not fits(space, point):
+        has = f"its network has {complete(space, point).num_parameters:,} parameters"
+        limit = f"constraints.max_parameters is {space.max_parameters:,}"
+        raise ConfigError(f"points: {shown(named)}: {has}, {limit}; raise that or name a smaller network")
     return point
 
 
@@ -130,9 +139,52 @@ def largest(space: Space) -> Hyperparameters:
     return complete(space, chosen)
 
 
+def smallest(space: Space) -> dict[str, Any]:
+    """Return the values, of the searched fields that the number of parameters depends on, which give the fewest."""
+    values: dict[str, Any] = {}
+    for name, distribution in space.searched.items():
+        declared = role(FIELDS[name])
+        if declared.in_network and declared.most_memory:
+            choices: tuple[Any, ...] = getattr(distribution, "choices", ())
+            if isinstance(distribution, Range):
+                choices = (distribution.low, distribution.high)
+            # Where larger values need more memory, they bring more parameters too; of the others each is tried.
+            values[name] = [min(choices)] if declared.most_memory == "largest" else choices
+    points = [dict(zip(values, point, strict=True)) for point in itertools.product(*values.values())]
+    return min(points, key=lambda point: complete(space, point).num_parameters)
+
+
+def fits(space: Space, params: dict[str, Any]) -> bool:
+    """Return whether the network of a trial that drew `params` has no more parameters than the space allows."""
+    return space.max_parameters is None or complete(space, params).num_parameters <= space.max_parameters
+
+
+def fitted(space: Space, params: dict[str, Any]) -> dict[str, Any]:
+    """Return `params` if it fits, else the first point that does on the way to the smallest network.
+
+    On this way the fields that the number of parameters depends on change together, all others stay. What comes out is
+    the nearest network of about the same proportions. The smallest network itself must fit.
+    """
+    if fits(space, params):
+        return params
+    least = smallest(space)
+    for step in range(1, STEPS):
+        share = step / STEPS
+        nearer = {name: _between(space.searched[name], params[name], least[name], share) for name in least}
+        if fits(space, {**params, **nearer}):
+            return {**params, **nearer}
+    return {**params, **least}
+
+
 def size(space: Space) -> float:
-    """Return the number of different points in the space; inf for a continuous one."""
-    return math.prod(_size(distribution) for distribution in space.searched.values())
+    """Return the number of different points in the space; inf for a continuous one.
+
+    Of a large space those with too many parameters are counted too.
+    """
+    points = math.prod(_size(distribution) for distribution in space.searched.values())
+    if space.max_parameters is None or points > GRID_LIMIT:
+        return points
+    return sum(fits(space, point) for point in grid(space.searched))
 
 
 def grid(searched: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
@@ -166,6 +218,13 @@ def _holds(outer: Range, inner: Range) -> bool:
     alike = (type(outer), outer.log, outer.step) == (type(inner), inner.log, inner.step)
     wider = outer.low <= inner.low and inner.high <= outer.high
     return alike and wider and nearest(outer, inner.low) == inner.low
+
+
+def _between(distribution: BaseDistribution, value: Any, other: Any, share: float) -> Any:
+    """Return the value of `distribution` at `share` of the way from `value` to `other`: in ratio, or of words one."""
+    if _is_number(value):  # a width or the side of the kernel, so above 0
+        return nearest(distribution, value * (other / value) ** share)
+    return value if share < 0.5 else other
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

@@ -75,7 +75,7 @@ class Run:
             return open_study(self.storage, name)
         search = self.experiment.search
         space, startup = self.experiment.space, startup_of(search.trials)
-        sampler = SeededSampler(search.sampler, search.seed, space.searched, startup, PACE, guesses(space))
+        sampler = SeededSampler(search.sampler, search.seed, space.searched, startup, PACE, guesses(space), space=space)
         pruner = make_pruner(search.pruner, search.grace_epochs, search.reduction_factor)
         return open_study(self.storage, SEARCH, sampler, pruner)
 
@@ -105,6 +105,7 @@ def search_stage(run: Run) -> Stage:
         kept_checkpoints=1,
         promotion=run.promotion,
         stop=run.experiment.stopping(len(run.dataset.val)),
+        max_milliseconds_per_image=run.experiment.constraints.max_milliseconds_per_image,
     )
 
 

@@ -32,6 +32,7 @@ from search.store import checkpoints
 from search.store.database import why_lost
 from search.store.stage import Stage
 from search.store.study import epochs_of
+from search.strategy.constraint import BROKEN, LATENCY, broken_by
 from search.strategy.promotion import PAUSED, is_paused
 
 RETRIES = 2  # times in a row, without a new checkpoint between, that a trial whose worker died is tried again
@@ -240,11 +241,15 @@ class Trials:
             self._after(decision, live.number)
 
     def _record_about(self, live: LiveTrial, result: dict[str, Any]) -> None:
-        """Store where a trial runs, and what was wrong with a checkpoint; warn of either."""
+        """Store where a trial runs, how fast its network is, and what was wrong with a checkpoint; warn of either."""
         about = {key.removeprefix("about/"): value for key, value in result.items() if key.startswith("about/")}
         known = self.stage.study.trial(live.number).user_attrs
         if about.get("gpu") and known.get("gpu") != about["gpu"] and about["device"] == "cpu":
             self.progress.warn(f"trial {live.number} has a GPU that torch can't use (no CUDA): training on the CPU")
+        if LATENCY in known:
+            about.pop(LATENCY, None)  # its first epoch was trained again; the decision on it stands
+        elif reason := broken_by(about.get(LATENCY), self.stage.max_milliseconds_per_image):
+            about[BROKEN] = reason
         if "damaged" in result:
             about["damaged"] = result["damaged"]
             self.progress.warn(f"trial {live.number}: {result['damaged']}")

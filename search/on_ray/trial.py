@@ -17,6 +17,7 @@ from model.checkpoint import CheckpointError, load, save
 from model.data import Dataset, Split, empty_like
 from model.errors import is_full, summary
 from model.hyperparameters import Hyperparameters
+from model.latency import milliseconds_per_image
 from model.train import TrainingState, fit, start
 
 MEASURED = ("train_loss", "val_loss", "val_accuracy")
@@ -62,7 +63,7 @@ def train_trial(
             "node": socket.gethostname(),
             "device": torch.cuda.get_device_name(0) if device.type == "cuda" else "cpu",
             "gpu": gpus,
-            "num_parameters": sum(parameter.numel() for parameter in state.net.parameters()),
+            "num_parameters": state.hyperparameters.num_parameters,
         }
         _train(config, state, dataset_on_device(data, device), about, damaged, report)
     except torch.AcceleratorError:
@@ -116,6 +117,8 @@ def _train(
             report({"error": f"{reason}; a lower learning_rate may help"}, None)
             return
         epoch = {**asdict(metrics), "about": about}
+        if metrics.epoch == 1:
+            epoch["about"] = {**about, "milliseconds_per_image": milliseconds_per_image(state.hyperparameters)}
         if damaged:  # reported once
             epoch["damaged"] = damaged
             damaged = None

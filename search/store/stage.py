@@ -31,6 +31,7 @@ class Stage:
     kept_checkpoints: int | None = None
     promotion: Promotion | None = None
     stop: Stopping | None = None
+    max_milliseconds_per_image: float | None = None
 
     @property
     def planned(self) -> int:

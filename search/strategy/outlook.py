@@ -10,6 +10,8 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.strategy.constraint import is_broken
+
 Pace = tuple[object, ...]  # what trials must have in common for their gains to be alike
 BEGUN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 
@@ -42,21 +44,24 @@ def outlook(trials: list[FrozenTrial], direction: StudyDirection, pace: Sequence
     A complete trial has its value. Any other has its last value and the mean gain, from that step to the end, of the
     complete trials of its pace: of equal parameters in `pace`. Where none is complete yet, those of another pace must
     do; where no trial is complete at all, every trial has its first value, since all have one there. A failed trial
-    counts as the worst of all, so that a sampler keeps away from where trials fail.
+    counts as the worst of all, and so does one that exceeds a limit: a sampler is to keep away from where they are.
     """
     gains = _gains(trials, pace)
-    found = {}
+    found, bad = {}, []
     for trial in trials:
+        if trial.state == TrialState.FAIL or is_broken(trial.user_attrs):
+            bad.append(trial.number)
+            continue
         values = {step: value for step, value in trial.intermediate_values.items() if math.isfinite(value)}
         if trial.state == TrialState.COMPLETE:
             found[trial.number] = float(trial.value or 0.0)
-        elif trial.state != TrialState.FAIL and values:
+        elif values:
             step = max(values) if gains else min(values)
             of_pace = gains.get((_pace(trial, pace), step)) or gains.get((None, step)) or [0.0]
             found[trial.number] = values[step] + fmean(of_pace)
     if found:
         worst = min(found.values()) if direction == StudyDirection.MAXIMIZE else max(found.values())
-        found |= {trial.number: worst for trial in trials if trial.state == TrialState.FAIL}
+        found |= dict.fromkeys(bad, worst)
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search.strategy.constraint import within
 from search.strategy.pruner import rungs_before
 
 # User attribute of a trial that waits for its promotion: the rung that it reached. It is None once the trial goes on.
@@ -39,7 +40,7 @@ class Promotion:
         `more` says whether new trials are still to come. Of several the one at the highest rung goes first.
         """
         by_pace: dict[tuple[Any, ...], list[FrozenTrial]] = defaultdict(list)
-        for trial in trials:
+        for trial in within(trials):
             if trial.state != TrialState.FAIL:
                 by_pace[tuple(trial.params.get(name) for name in self.pace)].append(trial)
         found = [candidate for peers in by_pace.values() for candidate in self._candidates(peers, more)]

@@ -9,6 +9,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from search.strategy.constraint import within
 from search.strategy.given import study_of
 
 PrunerName = Literal["halving", "promote", "median", "none"]
@@ -80,8 +81,9 @@ def rungs_before(epochs: int, grace_epochs: int, reduction_factor: int) -> list[
 
 
 def peers_of(trial: FrozenTrial, trials: list[FrozenTrial], pace: Sequence[str]) -> list[FrozenTrial]:
-    """Return those of `trials` that have the parameters of `trial` in `pace`."""
-    return [other for other in trials if all(other.params.get(name) == trial.params.get(name) for name in pace)]
+    """Return those of `trials` that have the parameters of `trial` in `pace` and exceed no limit."""
+    allowed = within(trials)
+    return [other for other in allowed if all(other.params.get(name) == trial.params.get(name) for name in pace)]
 
 
 def make_pruner(name: PrunerName, grace_epochs: int, reduction_factor: int) -> BasePruner:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
 from model.seeds import derive_seed
-from search.space import grid
+from search.space import Space, fits, fitted, grid
 from search.strategy.given import study_of
 from search.strategy.outlook import learned
 from search.strategy.places import near, point_at
@@ -40,6 +41,11 @@ class SeededSampler(BaseSampler):
     one after them near the best trial so far. Such a mixture gains by good guesses and survives bad ones (PriorBand:
     Mallik et al. 2023, arXiv:2306.12370).
 
+    Where `space` limits the number of parameters, a network that has more gives way to the nearest one that fits
+    (`search.space.fitted`). Optuna's own `constraints_func` learns a constraint from the trials that broke it; this one
+    is known before a trial is trained, so none is spent on it. Nor is drawing again a way: a Gaussian process, which
+    never sees a trial beyond the limit, draws beyond it time after time.
+
     A resumed search therefore draws what an uninterrupted one would have drawn from the same stored trials. Where a
     draw repeats an earlier point, the unused point of a small space that is most like it takes its place; in a large
     one it is made again.
@@ -54,6 +60,7 @@ class SeededSampler(BaseSampler):
         pace: Sequence[str] = (),
         guesses: dict[str, Any] | None = None,
         near: float = NEAR,
+        space: Space | None = None,
     ) -> None:
         self.name = name
         self.seed = seed
@@ -62,6 +69,7 @@ class SeededSampler(BaseSampler):
         self.pace = pace
         self.guesses = guesses or {}
         self.near = near
+        self.space = space or Space({}, searched)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the whole space; nothing for a trial that has its parameters already (listed, or handed out again)."""
@@ -81,10 +89,10 @@ class SeededSampler(BaseSampler):
         params: dict[str, Any] = dict(trial.params)
         for attempt in range(ATTEMPTS):
             # A trial that was stored with some of its parameters keeps them.
-            params = {**self._draw(trial.number, attempt, trials, study), **trial.params}
+            params = fitted(self.space, {**self._draw(trial.number, attempt, trials, study), **trial.params})
             if self._place(params) not in earlier:
                 break
-            if unused := [point for point in grid(self.searched) if self._place(point) not in earlier]:
+            if unused := [point for point in self._points if self._place(point) not in earlier]:
                 return self._most_alike(params, unused, trial.number)
         return params
 
@@ -94,6 +102,11 @@ class SeededSampler(BaseSampler):
         """Return a value for a parameter outside the space, by Optuna's own sampler."""
         sampler = self._sampler(derive_seed(self.seed, trial.number, 0) % 2**32)
         return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    @cached_property
+    def _points(self) -> list[dict[str, Any]]:
+        """Return all points of a small space; an empty list for a large one."""
+        return [point for point in grid(self.searched) if fits(self.space, point)]
 
     def _most_alike(self, drawn: dict[str, Any], points: list[dict[str, Any]], number: int) -> dict[str, Any]:
         """Return the point that differs from `drawn` in the fewest fields; which of several, the trial's seed says."""

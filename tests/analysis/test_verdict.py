@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from analysis.run import read_run
+from analysis.tables import trial_table
 from analysis.verdict import differing_data, fallback_note, headline, verdict
 from model.errors import ConfigError
 from search.store.lock import run_lock
-from tests.analysis.studies import ENVIRONMENT, NewRun
+from tests.analysis.studies import ENVIRONMENT, NewRun, Writer
 
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "epochs": 2}
 
@@ -165,3 +166,18 @@ def test_runs_with_other_validation_images_get_a_warning(new_run: NewRun) -> Non
 
 def test_the_environment_is_read(halving_run: Path) -> None:
     assert read_run(halving_run).environment == ENVIRONMENT
+
+
+def test_trials_that_were_too_slow_are_told(new_run: NewRun, tmp_path: Path) -> None:
+    run = new_run({"conv1_width": [8, 16], "epochs": 3}, trials=2)
+    run.trial([0.9, 0.95, 0.96])
+    assert not any("slower" in sentence for sentence in verdict(read_run(run.run_dir)))
+    table = {"search": {"trials": 2}, "hyperparameters": {"conv1_width": [8, 16]}}
+    limited = Writer(tmp_path / "limited", {**table, "constraints": {"max_milliseconds_per_image": 2.0}})
+    number = limited.begin({"conv1_width": 16})
+    limited.epoch(number, 0.99)
+    limited.study.set_attributes(number, broken_constraint="2.5 ms per image, the limit is 2")
+    limited.end(number, "pruned")
+    told = "1 trial (0) ended after the first epoch: slower than `max_milliseconds_per_image = 2` allows."
+    assert told in verdict(read_run(limited.run_dir))
+    assert trial_table(limited.run_dir).broken_constraint.tolist() == ["2.5 ms per image, the limit is 2"]

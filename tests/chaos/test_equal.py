@@ -22,6 +22,7 @@ pytestmark = pytest.mark.chaos
 KILLS = 20
 # Times, machines and processes; all other columns must be equal.
 MAY_DIFFER = {"seconds", "images_per_second", "clock", "started", "ended", "retries", "node", "device", "gpu"}
+MAY_DIFFER |= {"milliseconds_per_image"}
 COMBINATIONS = [("tpe", "halving"), ("tpe", "none"), ("random", "halving"), ("gp", "promote")]
 
 # What a training may hold besides: all of it must go on bit for bit.

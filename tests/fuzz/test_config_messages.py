@@ -28,7 +28,7 @@ MISTAKES = {
     "[search]\ntrails = 2": "search.trails = 2: unknown key; did you mean 'trials'?",
     "[search]\ntrials = 2\ninterval = 3": "search.interval = 3: unknown key; did you mean 'trials'?",
     "integer = 3": "integer = 3: unknown key; "
-    "known are confirm, data, export, hyperparameters, points, resources, search",
+    "known are confirm, constraints, data, export, hyperparameters, points, resources, search",
     SEARCH + "[reources]\nseed = 1": "reources = {'seed': 1}: unknown key; did you mean 'resources'?",
     SEARCH + "[confirm]\nrefit = true": "confirm.refit = True: unknown key; it belongs under [export]",
     SEARCH + SPACE + "zzz = 1": f"hyperparameters.zzz = 1: no such hyperparameter; {FIELDS}",
@@ -95,6 +95,23 @@ MISTAKES = {
     "the same point as the article's recipe, which comes first; list each once",
     SEARCH + SPACE + "[[points]]\ndropout1 = 0.1\n[[points]]\ndropout1 = 0.1": "points: {'dropout1': 0.1}: "
     "the same point as an earlier one; list each once",
+    # constraints
+    SEARCH + SPACE + "[constraints]\nmax_parameters = 1_199_881": "constraints.max_parameters = 1199881: "
+    "the smallest network of the space has 1,199,882 parameters; raise it or search smaller networks",
+    "[search]\ntrials = 4\n[constraints]\nmax_parameters = 200_000\n"
+    "[hyperparameters]\nconv1_width = [8, 64]\nconv2_width = [8, 64]": "search.trials = 4: "
+    "the space holds only 2 points within constraints.max_parameters; "
+    "use trials = 2 or search more in [hyperparameters]",
+    SEARCH + "[constraints]\nmax_parameters = 200_000\n[hyperparameters]\nconv2_width = [8, 64]\nepochs = [3, 4]\n"
+    "[[points]]\nconv2_width = 64": "points: {'conv2_width': 64}: its network has 1,199,882 parameters, "
+    "constraints.max_parameters is 200,000; raise that or name a smaller network",
+    SEARCH + SPACE + "[constraints]\nmax_parameters = 0": "constraints.max_parameters = 0: "
+    "should be greater than or equal to 1; raise it (docs/configuration.md)",
+    SEARCH + SPACE + "[constraints]\nmax_milliseconds_per_image = 0": "constraints.max_milliseconds_per_image = 0: "
+    "should be greater than 0; raise it (docs/configuration.md)",
+    SEARCH + SPACE + "max_parameters = 100": "hyperparameters.max_parameters = 100: no such hyperparameter; " + FIELDS,
+    SEARCH + SPACE + "[resources]\nmax_parameters = 100": "resources.max_parameters = 100: unknown key; "
+    "it belongs under [constraints]",
     # numbers of trials
     "[search]\ntrials = 0": "search.trials = 0: should be greater than or equal to 1; raise it (docs/configuration.md)",
     "[search]\ntrials = 1_000_000_000_000": f"search.trials = 1000000000000: {MANY}",

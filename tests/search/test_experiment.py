@@ -38,6 +38,9 @@ GOOD = {"search": {"trials": 4}, "hyperparameters": {"epochs": 3, "dropout1": {"
         ({**GOOD, "data": {"dataset": "mnst"}}, "data.dataset = 'mnst'"),
         ({**GOOD, "data": {"fallback": "other"}}, "data.fallback = 'other'"),
         ({**GOOD, "confirm": {"seeds": 0}}, "confirm.seeds = 0"),
+        ({**GOOD, "constraints": {"max_parameters": 1.5}}, "constraints.max_parameters = 1.5"),
+        ({**GOOD, "constraints": {"max_milliseconds_per_image": -1}}, "constraints.max_milliseconds_per_image = -1"),
+        ({**GOOD, "constraints": {"max_parameters": 100}}, "the smallest network of the space has 1,199,882"),
         ({**GOOD, "resources": {"trials_per_gpu": "all"}}, "resources.trials_per_gpu = 'all'"),
         ({**GOOD, "resources": {"max_minutes": float("inf")}}, "finite"),
         ({**GOOD, "resources": {"trial_timeout": -1}}, "resources.trial_timeout = -1"),
@@ -96,6 +99,10 @@ def test_a_configuration_of_a_version_with_fewer_fields_is_the_same_search() -> 
     for name in ("batch_norm", "ema_decay", *STRENGTHS):
         del older["hyperparameters"][name]
     assert differences(parse_experiment(older), experiment) is None
+    assert "constraints" not in older
+    limited = parse_experiment({**GOOD, "constraints": {"max_parameters": 2_000_000}})
+    assert differences(experiment, limited) == "constraints.max_parameters was None and is now 2000000"
+    assert differences(parse_experiment(tomllib.loads(resolved(limited, {}))), limited) is None
 
 
 def test_a_runs_own_configuration_is_read_only_as_it_was_written(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from optuna.pruners import MedianPruner, NopPruner
 
 from model.errors import ConfigError
+from search.space import parse_space
 from search.store import checkpoints
 from search.store.study import StoredStudy
 from search.trials import RETRIES
@@ -169,3 +170,51 @@ def test_failed_trials_are_tried_again_when_that_is_asked_for(study: StoredStudy
     run_to_the_end(trials, "d", 0.9)
     assert study.trial(0).params == again.trial(0).params
     assert (again.trial(0).state.name, again.trial(0).user_attrs["error"]) == ("COMPLETE", None)
+
+
+def timed(epoch: int, accuracy: float, milliseconds: float) -> dict[str, object]:
+    return {**result(epoch, accuracy), "about/milliseconds_per_image": milliseconds}
+
+
+def test_a_network_that_is_too_slow_ends_after_its_first_epoch_and_never_leads(
+    study: StoredStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trials = new_trials(tmp_path, study, max_milliseconds_per_image=2.0)
+    trials.progress.quiet = False
+    trials.next_config("slow")
+    assert not trials.on_result("slow", timed(1, 0.99, 2.5), None)
+    trials.next_config("fast")
+    assert trials.on_result("fast", timed(1, 0.5, 2.0), None)  # though it is the worse half
+    for epoch in (2, 3, 4):
+        trials.on_result("fast", result(epoch, 0.5), None)
+    assert states_of(study) == ["PRUNED", "COMPLETE"]
+    assert [trial.number for trial in study.best()] == [1]
+    told = "2.5 ms per image, constraints.max_milliseconds_per_image is 2"
+    assert study.trial(0).user_attrs["broken_constraint"] == told
+    assert told in capsys.readouterr().out
+    assert "broken_constraint" not in study.trial(1).user_attrs
+
+
+def test_a_single_epoch_does_not_save_a_slow_network(study: StoredStudy, tmp_path: Path) -> None:
+    space = parse_space({"epochs": 1, "dropout1": {"low": 0.0, "high": 0.5}})
+    trials = new_trials(tmp_path, study, max_milliseconds_per_image=2.0, space=space)
+    trials.next_config("slow")
+    assert not trials.on_result("slow", timed(1, 0.99, 2.5), None)
+    assert states_of(study) == ["PRUNED"]
+
+
+def test_without_a_limit_the_time_is_stored_and_decides_nothing(study: StoredStudy, tmp_path: Path) -> None:
+    trials = new_trials(tmp_path, study)
+    trials.next_config("slow")
+    assert trials.on_result("slow", timed(1, 0.9, 1e6), None)
+    assert study.trial(0).user_attrs["milliseconds_per_image"] == 1e6
+
+
+def test_a_trial_is_timed_once_so_that_a_resumed_one_is_decided_on_alike(study: StoredStudy, tmp_path: Path) -> None:
+    trials = new_trials(tmp_path, study, max_milliseconds_per_image=2.0)
+    trials.next_config("a")
+    assert trials.on_result("a", timed(1, 0.9, 1.5), None)
+    trials.on_death("a", "killed")
+    trials.next_config("b")  # from its beginning, on a machine that is busy
+    assert trials.on_result("b", timed(1, 0.9, 9.9), None)
+    assert study.trial(0).user_attrs["milliseconds_per_image"] == 1.5

@@ -6,6 +6,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.strategy.constraint import BROKEN
 from search.strategy.outlook import learned, outlook
 
 UP = StudyDirection.MAXIMIZE
@@ -63,3 +64,9 @@ def test_only_begun_trials_teach_anything() -> None:
     found = learned(study, dict(SCHEDULES))
     assert [(one.state.name, one.values) for one in found] == [("COMPLETE", [0.5]), ("RUNNING", None)]
     assert found[0].params == {"schedule": "step"}
+
+
+def test_a_trial_that_exceeds_a_limit_counts_as_the_worst_however_accurate_it_is() -> None:
+    trials = [trial(0, 0.5, 0.7, state="COMPLETE"), trial(1, 0.9), trial(2, 0.3)]
+    trials[1].set_user_attr(BROKEN, "too slow")
+    assert outlook(trials, UP) == pytest.approx({0: 0.7, 1: 0.5, 2: 0.5})

@@ -3,6 +3,7 @@
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.strategy.constraint import BROKEN
 from search.strategy.promotion import PAUSED, Promotion
 
 SCHEDULES = {"schedule": CategoricalDistribution(["step", "one-cycle"])}
@@ -66,4 +67,12 @@ def test_a_failed_trial_makes_room_and_a_pruned_one_may_still_go_on() -> None:
     found = trials_of(({1: 0.9}, None), ({1: 0.5}, 1), ({1: 0.4}, 1), ({1: 0.3}, 1))
     found[0].state = TrialState.FAIL
     found[1].state = TrialState.PRUNED
+    assert RULE.next_of(found, more=True) == 1
+
+
+def test_a_trial_that_exceeds_a_limit_takes_no_place() -> None:
+    found = trials_of(({1: 0.9}, None), ({1: 0.5}, 1), ({1: 0.4}, 1), ({1: 0.3}, 1))
+    found[0].state = TrialState.PRUNED
+    assert RULE.next_of(found, more=True) is None
+    found[0].set_user_attr(BROKEN, "too slow")
     assert RULE.next_of(found, more=True) == 1

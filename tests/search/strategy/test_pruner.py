@@ -6,7 +6,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.pruners import MedianPruner
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.strategy.pruner import AsyncHalvingPruner, make_pruner
+from search.strategy.constraint import BROKEN
+from search.strategy.pruner import AsyncHalvingPruner, PrunerName, make_pruner
 
 
 def study_of(values: list[float], direction: str = "maximize") -> optuna.Study:
@@ -125,3 +126,24 @@ def test_a_plain_optuna_study_prunes_with_it_and_gets_the_same_answer_twice() ->
     assert {trial.last_step for trial in ended[TrialState.PRUNED]} <= {1, 3, 9}
     assert 1 <= len(ended[TrialState.COMPLETE]) < len(ended[TrialState.PRUNED])
     assert study.best_value == max(trial.params["x"] for trial in study.trials)
+
+
+@pytest.mark.parametrize("name", ["halving", "median"])
+def test_a_trial_that_exceeds_a_limit_stops_no_other(name: PrunerName) -> None:
+    study, pruner = optuna.create_study(direction="maximize"), make_pruner(name, grace_epochs=1, reduction_factor=3)
+
+    def of(value: float, **attributes: str) -> FrozenTrial:
+        values = {1: value, 2: value}
+        return create_trial(state=TrialState.COMPLETE, value=value, intermediate_values=values, user_attrs=attributes)
+
+    for value in (0.1, 0.2, 0.3, 0.4, 0.5):
+        study.add_trial(of(value))
+    good = create_trial(
+        state=TrialState.RUNNING, intermediate_values={1: 0.6, 2: 0.6} if name == "median" else {1: 0.6}
+    )
+    for _ in range(9):
+        study.add_trial(of(0.9, **{BROKEN: "too slow"}))
+    assert not pruner.prune(study, good)
+    for _ in range(9):
+        study.add_trial(of(0.9))
+    assert pruner.prune(study, good)

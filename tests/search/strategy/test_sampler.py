@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from search.space import grid, parse_space
+from search.space import fits, grid, parse_space
 from search.store import location
 from search.store.study import SEARCH, StoredStudy, open_study
 from search.strategy.pruner import AsyncHalvingPruner
@@ -170,6 +170,31 @@ def test_samplers_that_learn_nothing_stay_as_they_are() -> None:
             study = optuna.create_study(sampler=sampler)
             drawn.append([study.ask(fixed_distributions=SEARCHED).params for _ in range(5)])
         assert drawn[0] == drawn[1]
+
+
+@pytest.mark.parametrize("sampler", get_args(SamplerName))
+def test_no_network_beyond_the_limit_is_ever_drawn(sampler: SamplerName) -> None:
+    """The wider the network the better here, so that what a model learns leads it beyond the limit."""
+    wide = {"low": 8, "high": 128}
+    table = {"conv2_width": wide, "hidden_width": wide, "dropout1": {"low": 0.0, "high": 0.5}, "pool": "early"}
+    space = parse_space(table, max_parameters=50_000)
+    study = optuna.create_study(
+        direction="maximize", sampler=SeededSampler(sampler, 0, space.searched, startup=4, space=space)
+    )
+    for _ in range(9):
+        trial = study.ask(fixed_distributions=space.searched)
+        study.tell(trial, trial.params["conv2_width"] * trial.params["hidden_width"])
+    assert all(fits(space, trial.params) for trial in study.trials)
+    assert len({tuple(trial.params.items()) for trial in study.trials}) == 9
+
+
+def test_a_small_space_is_gone_through_as_far_as_its_networks_are_small_enough() -> None:
+    space = parse_space({"kernel_size": [3, 5, 7], "conv2_width": [8, 16, 32, 64], "pool": "early"}, 40_000)
+    within = [point for point in grid(space.searched) if fits(space, point)]
+    assert 1 < len(within) < 12
+    study = optuna.create_study(sampler=SeededSampler("tpe", 0, space.searched, space=space))
+    drawn = [study.ask(fixed_distributions=space.searched).params for _ in within]
+    assert sorted(map(str, drawn)) == sorted(map(str, within))
 
 
 def test_any_optuna_study_can_use_it() -> None:
