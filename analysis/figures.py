@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.axes import (
+    BLACK,
     BLUE,
     CATEGORIES,
     GREY,
@@ -19,8 +20,10 @@ from analysis.axes import (
     missing,
     ordered_colours,
 )
+from analysis.pareto import COSTS, with_cost
 
 LEGEND: dict[str, Any] = {"fontsize": 8, "frameon": True, "framealpha": 0.85, "edgecolor": "none"}
+WIDE_RANGE = 3  # times the least cost, from which on an axis of costs is logarithmic
 
 
 def accuracy_curves(epochs: pd.DataFrame, ax: Axes) -> Axes:
@@ -129,6 +132,32 @@ def confirmation_dots(table: pd.DataFrame, runs: pd.DataFrame, ax: Axes) -> Axes
     ax.set_xlabel("validation accuracy (%)")
     ax.set_title("Trained again on fresh seeds", fontsize=11)
     ax.legend(**LEGEND, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    return ax
+
+
+def pareto_front(trials: pd.DataFrame, best: pd.DataFrame, ax: Axes, cost: str, winner: int | None) -> Axes:
+    """Draw accuracy against `cost`: a dot per complete trial, the front as steps, the winner as a star.
+
+    `best` comes from `pareto.front`.
+    """
+    known = with_cost(trials, cost).astype({cost: float})
+    ax.plot(known[cost], known.val_accuracy, "o", color=GREY, markersize=4.5, mfc="none", label="complete trial")
+    # At a cost between two trials of the front, the cheaper of them is the best to be had.
+    x, y = [*best[cost], known[cost].max()], [*best.val_accuracy, best.val_accuracy.max()]
+    steps: dict[str, Any] = {"drawstyle": "steps-post", "linewidth": 1.7, "markevery": range(len(best))}
+    ax.plot(x, y, color=BLUE, marker="o", markersize=5, label="Pareto front", **steps)
+    won = known[known.number == winner]
+    ax.plot(won[cost], won.val_accuracy, "*", color=ORANGE, mec=BLACK, markersize=15, zorder=8, label="winner")
+    low = accuracy_axis(ax, known.val_accuracy)
+    mark_below(ax, known[cost], known.val_accuracy, low)
+    if known[cost].max() > WIDE_RANGE * known[cost].min():
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+    ax.set_xlabel(COSTS[cost])
+    ax.set_title(f"Accuracy against {COSTS[cost]}", fontsize=11)
+    ax.legend(**LEGEND)
     return ax
 
 

@@ -13,6 +13,7 @@ from analysis.axes import CATEGORIES, Draw, missing, sheet
 from analysis.confirmation import confirmation, interval_words
 from analysis.importance import importance
 from analysis.panels import value_panel
+from analysis.pareto import costs_of, front
 from analysis.run import Run
 from analysis.summary import best_so_far, comparable, curves_by, is_one_factor, marginal, searched_fields
 
@@ -33,6 +34,8 @@ def pictures(run: Run) -> Iterator[Picture]:
     yield _best_so_far(run)
     if len(run.confirm):
         yield _confirmation(run)
+    if costs_of(run.trials):
+        yield _pareto(run)
     yield _losses(run)
     if not run.experiment.space.searched or run.epochs.empty:
         return
@@ -69,6 +72,18 @@ def _confirmation(run: Run) -> Picture:
         "seeds do not tell the candidates apart."
     )
     return Picture("confirmation", sentence, sheet([drawing], size=(WIDE[0], 3.6)))
+
+
+def _pareto(run: Run) -> Picture:
+    drawings: list[Draw] = []
+    for cost in costs_of(run.trials):
+        best = front(run.trials, cost)
+        drawings.append(partial(figures.pareto_front, run.trials, best, cost=cost, winner=run.winner))
+    sentence = (
+        "The line is the best accuracy to be had at a cost, by single runs, hence optimistic. A trial below it is "
+        "beaten by one that costs no more. The winner may lie below it, as fresh seeds chose it."
+    )
+    return Picture("pareto", sentence, sheet(drawings, columns=2, size=HALF))
 
 
 def _losses(run: Run) -> Picture:

@@ -9,7 +9,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from analysis.failures import post_mortem
-from analysis.page_tables import Table, comparison_table, confirmation_table, environment_table, trials_table
+from analysis.page_tables import (
+    Table,
+    comparison_table,
+    confirmation_table,
+    environment_table,
+    pareto_tables,
+    trials_table,
+)
 from analysis.run import Run
 from analysis.verdict import differing_data, fallback_note, headline, verdict
 
@@ -81,7 +88,7 @@ def _run_part(run: Run, images: list[Image]) -> RunPart:
         headline=headline(run),
         note=note,
         findings=[sentence for sentence in verdict(run) if sentence != note],
-        tables=[table for table in (trials_table(run), confirmation_table(run)) if table],
+        tables=[table for table in (trials_table(run), confirmation_table(run), *pareto_tables(run)) if table],
         images=images,
         failures=post_mortem(run.trials),
         configuration=run.configuration,

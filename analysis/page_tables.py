@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from analysis.confirmation import confirmation, interval_words, level
+from analysis.pareto import COSTS, costs_of, front
 from analysis.run import Run
 from analysis.summary import finished, searched_fields
 from analysis.verdict import dataset_of, winner_accuracy
@@ -77,6 +78,25 @@ def _candidate_row(row: dict[str, Any]) -> list[Any]:
         row["num_failed"] or "",
         row["num_unfinished"] or "",
     ]
+
+
+def pareto_tables(run: Run) -> list[Table]:
+    """Return the Pareto front of each cost, the cheapest trial first; none where all networks have the same size."""
+    tables = []
+    for cost in costs_of(run.trials):
+        header = ["trial", COSTS[cost], "val. accuracy", "gain (points)"]
+        rows = [_front_row(row, cost) for row in front(run.trials, cost).to_dict("records")]
+        caption = (
+            "Complete trials that no other beats in both, and what each step of cost buys. Single runs of the search, "
+            "hence optimistic; small gains may be noise between seeds."
+        )
+        tables.append(Table(header, rows, f"What accuracy costs: {COSTS[cost]}", caption))
+    return tables
+
+
+def _front_row(row: dict[str, Any], cost: str) -> list[Any]:
+    form = ",.0f" if cost == "num_parameters" else ".3f"
+    return [row["number"], _number(row[cost], form), percent(row["val_accuracy"]), _number(100 * row["gain"], "+.2f")]
 
 
 def comparison_table(runs: list[Run]) -> Table:

@@ -56,7 +56,9 @@ class Writer:
             study.enqueue(params, **attributes)
         number = study.study.ask(fixed_distributions=self.experiment.space.searched).number
         about = {"started": STARTED + self.clock, "seed": 17, "node": "here", "device": "cpu", "gpu": []}
-        study.set_attributes(number, **about, num_parameters=1000 + number)
+        point = complete(self.experiment.space, study.trial(number).params)
+        size = {"num_parameters": point.num_parameters, "milliseconds_per_image": synthetic_latency(point, number)}
+        study.set_attributes(number, **about, **size)
         return number
 
     def epoch(self, number: int, accuracy: float, study: StoredStudy | None = None, **changed: float) -> None:
@@ -152,3 +154,9 @@ def synthetic_accuracy(point: Hyperparameters, epoch: int, number: int) -> float
     error += 0.00004 * (64 - point.conv1_width) + 0.002 * (point.pool == "late") + 0.004 * (point.dropout2 - 0.4) ** 2
     wobble = math.sin(12.9898 * number + 78.233 * epoch) * 0.0008
     return round(1 - error + wobble, 4)
+
+
+def synthetic_latency(point: Hyperparameters, number: int) -> float:
+    """Return milliseconds for one image: more for wide layers and large kernels, fewer for early pooling."""
+    work = point.conv1_width * point.kernel_size**2 * (1.0 if point.pool == "late" else 0.3)
+    return round(0.1 + work / 1000 + 0.02 * math.sin(7.0 * number), 4)

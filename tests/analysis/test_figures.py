@@ -13,6 +13,7 @@ from analysis import figures
 from analysis.axes import STYLES, Draw, accuracy_axis, accuracy_ticks, sheet
 from analysis.confirmation import confirmation
 from analysis.panels import value_panel
+from analysis.pareto import front
 from analysis.summary import best_so_far, marginal
 
 RATE = FloatDistribution(0.1, 10.0, log=True)
@@ -181,3 +182,22 @@ def test_too_little_data_draws_a_sentence(draw: Draw) -> None:
     assert not ax.axison
     assert len(ax.texts) == 1
     assert ax.texts[0].get_text()
+
+
+@pytest.mark.parametrize(("largest", "scale"), [(2_000, "linear"), (400_000, "log")])
+def test_the_front_is_drawn_as_steps_to_the_costliest_trial_with_the_winner_on_it(largest: int, scale: str) -> None:
+    trials = pd.DataFrame({"number": [0, 1, 2, 3], "val_accuracy": [0.98, 0.99, 0.97, 0.5], "state": "complete"})
+    trials["num_parameters"] = pd.Series([1_000, 1_500, largest, largest], dtype="Int64")
+    best = front(trials, "num_parameters")
+    ax = drawn(partial(figures.pareto_front, trials, best, cost="num_parameters", winner=1))
+    dots, steps, star, below = lines(ax)
+    assert dots == ([1_000, 1_500, largest, largest], [0.98, 0.99, 0.97, 0.5])
+    assert steps == ([1_000, 1_500, largest], [0.98, 0.99, 0.99])
+    assert ax.get_lines()[1].get_drawstyle() == "steps-post"
+    assert list(ax.get_lines()[1].get_markevery()) == [0, 1]  # no trial where the line only ends
+    assert star == ([1_500], [0.99])
+    assert below == ([largest], [ax.get_ylim()[0]])
+    assert ax.get_xscale() == scale
+    low, high = ax.get_xlim()
+    assert any(low <= tick <= high for tick in ax.get_xticks())
+    assert (ax.get_xlabel(), legend(ax)) == ("parameters", ["complete trial", "Pareto front", "winner"])

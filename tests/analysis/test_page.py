@@ -37,6 +37,8 @@ def test_the_page_has_its_style_inside(page: Page) -> None:
     [
         "validation accuracy, mean of 3 fresh seeds",
         "95 % interval, simultaneous for 3 candidates: Student t over seeds, each at 98.33 %",
+        "What accuracy costs: parameters",
+        "What accuracy costs: milliseconds per image",
         "What helps early need not help at the end.",
         "5 trials failed (7, 20, 33, 46, 59): OutOfMemoryError: 7 MiB were missing",
         "60 of 60 planned trials begun: 11 complete, 44 pruned, 5 failed.",
@@ -51,7 +53,7 @@ def test_the_page_shows_verdict_confirmation_failures_and_environment(page: Page
 
 def test_the_page_has_one_heading_every_figure_and_the_interactive_one(page: Page) -> None:
     assert page.tags.count("h1") == 1
-    assert page.tags.count("img") == 7
+    assert page.tags.count("img") == 8
     assert '"type":"parcoords"' in page.source
 
 

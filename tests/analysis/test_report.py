@@ -43,7 +43,7 @@ def test_the_csv_files_hold_the_tables_to_the_last_digit(report: Path, halving_r
 
 def test_the_folder_holds_every_figure_and_nothing_half_written(report: Path) -> None:
     names = ["accuracy_curves", "best_so_far", "confirmation", "curves_by_value", "hyperparameters"]
-    names += ["importance", "losses"]
+    names += ["importance", "losses", "pareto"]
     expected = {f"{name}.png" for name in names} | {"index.html", "trials.csv", "epochs.csv"}
     assert {path.name for path in report.parent.iterdir()} == expected
     assert all((report.parent / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)

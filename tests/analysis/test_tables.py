@@ -44,7 +44,9 @@ def test_values_come_from_the_last_epoch_or_are_sums_or_medians_over_the_epochs(
     assert (row.val_accuracy, row.val_loss, row.train_loss) == (0.94, 0.25, pytest.approx(0.1))
     assert (row.epochs_run, row.seconds, row.images_per_second, row.clock) == (3, 9.5, 300.0, 6.0)
     assert (row.learning_rate, row.kernel_size, row.epochs, row.batch_size) == (0.5, 3, 3, RECIPE.batch_size)
-    assert (row.gpu, row.device, row.node, row.seed, row.num_parameters) == ("2,3", "H200", "here", 17, 1000)
+    assert (row.gpu, row.device, row.node, row.seed, row.num_parameters) == (
+        "2,3", "H200", "here", 17, RECIPE.num_parameters,
+    )  # fmt: skip
     assert (row.retries, row.damaged) == (1, "torn")
     assert row.started == pd.Timestamp("2025-11-24T16:00:00Z")
     assert abs(row.ended - pd.Timestamp.now("UTC")) < pd.Timedelta("5min")
@@ -57,7 +59,17 @@ def test_unknown_values_are_missing_instead_of_having_a_default(new_run: NewRun)
     row = trials_of([record], run.experiment).iloc[0]
     assert pd.isna(row.learning_rate)
     assert pd.isna(row.kernel_size)
-    for name in ("val_accuracy", "clock", "ended", "seed", "gpu", "damaged", "error", "num_parameters"):
+    for name in (
+        "val_accuracy",
+        "clock",
+        "ended",
+        "seed",
+        "gpu",
+        "damaged",
+        "error",
+        "num_parameters",
+        "milliseconds_per_image",
+    ):
         assert pd.isna(row[name])
     assert (row.epochs_run, row.seconds, row.retries, row.epochs) == (0, 0.0, 0, 3)
 
