@@ -5,14 +5,14 @@ import math
 import pandas as pd
 from scipy import stats
 
-from search.winner import standing
+from search.store.candidates import Candidate, value_of
 
 TOGETHER = 0.95  # probability with which all intervals of a table cover
 COLUMNS = ["candidate", "n", "mean", "std", "low", "high", "num_failed", "num_unfinished"]
 
 
-def confirmation(confirm: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per candidate, in the order of `search.winner.standing`, so that the winner comes first.
+def confirmation(candidates: list[Candidate]) -> pd.DataFrame:
+    """Return one row per candidate, in their order: that of `search.store.candidates.ranked` has the winner first.
 
     Columns: candidate (the number of the search trial), n (complete runs), mean and std (of the sample) of
     val_accuracy, low and high (the limits of the mean's interval), num_failed, and num_unfinished (runs that have begun
@@ -23,17 +23,15 @@ def confirmation(confirm: pd.DataFrame) -> pd.DataFrame:
     candidates were chosen: they cover training again, not other images. They are clipped to [0, 1], the range of an
     accuracy.
     """
-    candidates = confirm.groupby("candidate")
+    begun = [candidate for candidate in candidates if candidate.runs]
     rows = []
-    for candidate, runs in candidates:
-        accuracy = runs.val_accuracy[runs.state == "complete"]
-        n, failed = len(accuracy), int((runs.state == "failed").sum())
-        place = (n == 0, *standing(int(candidate), accuracy.mean(), failed, len(runs)))
-        interval = _interval(accuracy, level(len(candidates)))
-        numbers = [n, accuracy.mean(), accuracy.std(), *interval, failed, len(runs) - n - failed]
-        rows.append((place, [candidate, *numbers]))
-    rows.sort(key=lambda row: row[0])
-    return pd.DataFrame([row for _, row in rows], columns=COLUMNS)
+    for candidate in begun:
+        accuracy = pd.Series([value_of(run) for run in candidate.complete], dtype=float)
+        n, failed = len(accuracy), len(candidate.failed)
+        interval = _interval(accuracy, level(len(begun)))
+        spread = [accuracy.mean(), accuracy.std(), *interval]
+        rows.append([candidate.number, n, *spread, failed, len(candidate.runs) - n - failed])
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def level(candidates: int) -> float:

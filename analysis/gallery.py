@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from analysis import figures
 from analysis.axes import CATEGORIES, Draw, missing, sheet
-from analysis.confirmation import confirmation, interval_words
+from analysis.confirmation import interval_words
 from analysis.importance import importance
 from analysis.panels import value_panel
 from analysis.pareto import costs_of, front
@@ -65,7 +65,7 @@ def _best_so_far(run: Run) -> Picture:
 
 
 def _confirmation(run: Run) -> Picture:
-    table = confirmation(run.confirm)
+    table = run.confirmation
     drawing = partial(figures.confirmation_dots, table, run.confirm)
     sentence = (
         f"Bars: {interval_words(len(table))}, over seeds on the same validation images. Where they overlap, these "

@@ -9,7 +9,7 @@ from analysis.pareto import COSTS, costs_of, front
 from analysis.run import Run
 from analysis.summary import finished, searched_fields
 from analysis.verdict import dataset_of, winner_accuracy
-from analysis.wording import format_value, percent
+from analysis.wording import format_value, percent, recipe_name
 
 TOP = 10  # trials in the table of the best
 
@@ -55,22 +55,27 @@ def _trial_row(row: dict[str, Any], state: list[str], fields: list[str]) -> list
 
 def confirmation_table(run: Run) -> Table | None:
     """Return one row per candidate with its mean and interval; None where nothing was trained again."""
-    table = confirmation(run.confirm)
+    table = run.confirmation
     if table.empty:
         return None
     header = ["candidate", "mean", "n", "interval", "standard deviation (points)", "failed", "unfinished"]
-    rows = [_candidate_row(row) for row in table.to_dict("records")]
+    rows = [_candidate_row(f"trial {row['candidate']}", row) for row in table.to_dict("records")]
+    if run.recipe and run.recipe.runs:
+        [row] = confirmation([run.recipe]).to_dict("records")
+        rows.append(_candidate_row(recipe_name(run.experiment.recipe_differences), row))
     caption = (
         f"Validation accuracy. {interval_words(len(table))}: Student t over seeds, each at "
         f"{percent(level(len(table)))}; on the validation images that the candidates were chosen on, so it says "
         "nothing of other images."
     )
+    if run.recipe:
+        caption += f" The recipe was not selected: its interval is at {percent(level(1))}."
     return Table(header, rows, "Confirmation on fresh seeds", caption)
 
 
-def _candidate_row(row: dict[str, Any]) -> list[Any]:
+def _candidate_row(name: str, row: dict[str, Any]) -> list[Any]:
     return [
-        f"trial {row['candidate']}",
+        name,
         percent(row["mean"]),
         row["n"],
         f"{100 * row['low']:.2f} to {percent(row['high'])}" if row["n"] > 1 else "-",

@@ -8,15 +8,17 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.confirmation import confirmation
 from analysis.tables import epochs_of, trials_of
 from model.card import ExportError, read_card, where_it_lies
 from model.errors import ConfigError
 from search.experiment import Experiment
+from search.store.candidates import Candidate, candidates_of, ranked, recipe_of
 from search.store.location import is_driven, is_run
-from search.store.records import TrialRecord, read_frozen, read_trials
+from search.store.records import read_frozen, read_trials
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, SEARCH
-from search.winner import failures, find_winner
+from search.store.study import CONFIRM, PICKED, SEARCH
+from search.winner import Winner, failures, find_winner
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,13 @@ class Run:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     confirm: pd.DataFrame
+    candidates: list[Candidate]  # that were trained again, the winner first
+    recipe: Candidate | None  # the article's recipe beside them
+    picked: list[Candidate]  # trials that were trained again because a person picked them
+    confirmation: pd.DataFrame  # means and intervals of the candidates
     failures: list[str]  # a sentence for each candidate of which confirmation runs failed
-    winner: int | None  # number of the trial that leads
+    winner: int | None  # number of the trial that is exported or, before there is an export, that leads
+    leading: Winner | None  # the winner by the stored trials alone
     saved: str | None  # why the search ended before its last trial, where search.stop ended it
     model: dict[str, Any]
     environment: dict[str, Any]
@@ -46,6 +53,7 @@ def read_run(run_dir: Path) -> Run:
     records, confirmed = read_trials(run_dir, SEARCH), read_trials(run_dir, CONFIRM)
     model = _model(run_dir / "export")
     experiment = load_resolved(run_dir)
+    candidates, leading = ranked(candidates_of(confirmed)), find_winner(records, confirmed)
     return Run(
         name=run_dir.absolute().name,
         path=run_dir,
@@ -56,20 +64,30 @@ def read_run(run_dir: Path) -> Run:
         trials=trials_of(records, experiment),
         epochs=epochs_of(records),
         confirm=trials_of(confirmed, experiment, CONFIRM),
+        candidates=candidates,
+        recipe=recipe_of(confirmed),
+        picked=candidates_of(read_trials(run_dir, PICKED)),
+        confirmation=confirmation(candidates),
         failures=failures(records, confirmed),
-        winner=_winner(model, records, confirmed),
+        winner=_winner(model, leading),
+        leading=leading,
         saved=_saved(run_dir, experiment),
         model=model,
         environment=_json(run_dir / "environment.json"),
     )
 
 
-def _winner(model: dict[str, Any], records: list[TrialRecord], confirmed: list[TrialRecord]) -> int | None:
+def repeats_of(run: Run, number: int | None) -> Candidate | None:
+    """Return the runs of a trial on fresh seeds; None where none is complete."""
+    found = [candidate for candidate in (*run.candidates, *run.picked) if candidate.number == number]
+    return next((candidate for candidate in found if candidate.complete), None)
+
+
+def _winner(model: dict[str, Any], leading: Winner | None) -> int | None:
     """Return the candidate that was exported; before there is an export, the one that leads so far."""
     exported = model.get("provenance", {}).get("source", {}).get("candidate")
     if exported is not None:
         return int(exported)
-    leading = find_winner(records, confirmed)
     return leading.candidate if leading else None
 
 

@@ -10,7 +10,7 @@ from model.hyperparameters import Hyperparameters, role
 from search.experiment import Experiment
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, SEARCH
+from search.store.study import CONFIRM, OF_RECIPE, SEARCH
 
 INTEGER, FLOAT, BOOLEAN, TEXT, TIME = "Int64", "float64", "boolean", "string", "datetime64[us, UTC]"
 
@@ -63,8 +63,10 @@ TRIAL_COLUMNS: dict[str, Column] = {
     "error": Column(TEXT, "", "why the trial failed; NA where it did not"),
 }
 CONFIRM_COLUMNS: dict[str, Column] = {
-    "candidate": Column(INTEGER, "", "confirmation only: number of the search trial that was trained again"),
-    "run": Column(INTEGER, "", "confirmation only: which of the candidate's fresh seeds, from 1"),
+    "candidate": Column(
+        INTEGER, "", "confirmation only: number of the search trial that was trained again; NA: the recipe"
+    ),
+    "run": Column(INTEGER, "", "confirmation only: which of the fresh seeds, from 1; equal ones make pairs"),
 }
 EPOCH_COLUMNS: dict[str, Column] = {
     "number": Column(INTEGER, "", "the trial's number"),
@@ -119,11 +121,14 @@ def epochs_of(records: list[TrialRecord]) -> pd.DataFrame:
 
 def _trial_row(record: TrialRecord, fixed: dict[str, Any]) -> dict[str, Any]:
     last = record.epochs[-1] if record.epochs else {}
+    differences = record.attributes.get(OF_RECIPE)
+    recipe = None if differences is None else Hyperparameters(**differences)
     speeds = [metrics["images_per_second"] for metrics in record.epochs]
     return {
         **record.attributes,
         **fixed,
         **record.params,
+        **(recipe.model_dump() if recipe else {}),
         **{name: last.get(name) for name in ("val_accuracy", "train_loss", "val_loss", "clock")},
         "number": record.number,
         "state": record.state,

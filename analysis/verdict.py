@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from analysis.confirmation import confirmation, interval_words, seed_noise
-from analysis.run import Run
+from analysis.confirmation import interval_words, seed_noise
+from analysis.run import Run, repeats_of
 from analysis.summary import ENDED, edges, finished, searched_fields
 from analysis.wording import count, format_value, listed, percent, scored
 from model.catalogue import FALLBACK, FALLBACK_NOTE
+from search.store.candidates import next_round
 from search.winner import COMPARED, words_of_mean
 
 STATES = (*ENDED, "paused", "running", "interrupted")
@@ -25,10 +26,8 @@ def headline(run: Run) -> str:
 
 def winner_accuracy(run: Run) -> tuple[float, int]:
     """Return the winner's validation accuracy, NaN without a winner, and the number of fresh seeds it is a mean of."""
-    confirmed = confirmation(run.confirm)
-    repeated = confirmed[(confirmed.candidate == run.winner) & (confirmed.n > 0)]
-    if len(repeated):
-        return float(repeated["mean"].iloc[0]), int(repeated.n.iloc[0])
+    if repeated := repeats_of(run, run.winner):
+        return repeated.mean, len(repeated.complete)
     return float(run.trials.val_accuracy[run.trials.number == run.winner].max()), 0
 
 
@@ -92,7 +91,7 @@ def _no_refit(run: Run) -> str | None:
 
 
 def _confirmed(run: Run) -> str | None:
-    table = confirmation(run.confirm)
+    table = run.confirmation
     if table.empty or not table.n.iloc[0]:
         return None
     first, others = table.iloc[0], table[table.n > 0].iloc[1:]
@@ -172,12 +171,16 @@ def _stopped(run: Run, what: str) -> str:
 
 
 def _planned_repeats(run: Run) -> int:
+    """Return how many runs the confirmation has as far as is known: a race grows as it goes."""
     plan = run.experiment.confirm
-    return min(plan.top, len(finished(run.trials))) * plan.seeds
+    candidates = min(plan.top, len(finished(run.trials)))
+    first = (candidates + (plan.recipe is not None and candidates > 0)) * plan.seeds
+    queued = sum(candidate.planned for candidate in run.candidates) + (run.recipe.planned if run.recipe else 0)
+    return max(first, queued + len(next_round(run.candidates, plan.most_seeds or plan.seeds)))
 
 
 def _noise(run: Run) -> str | None:
-    complete, table = finished(run.trials), confirmation(run.confirm)
+    complete, table = finished(run.trials), run.confirmation
     if len(complete) < 2:
         return None
     noise = seed_noise(table, len(complete))

@@ -24,6 +24,24 @@ def scored(times: int | None) -> str:
     return f"scored {({1: 'once', 2: 'twice'}).get(times, f'{times} times')} by this run"
 
 
+def points(fraction: float) -> str:
+    """Return a difference of accuracies in percentage points, with its sign."""
+    return f"{100 * fraction:+.2f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that a person would use."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def recipe_name(differences: dict[str, Any] | None) -> str:
+    """Return what the recipe is called that is the article's but for `differences`."""
+    words = ", ".join(f"{name} = {format_value(value)}" for name, value in (differences or {}).items())
+    return "the article's recipe" + (f" with {words}" if words else "")
+
+
 def listed(numbers: Sequence[int]) -> str:
     """Return `numbers` joined by commas, with the rest counted where there are many."""
     shown = ", ".join(str(number) for number in numbers[:MOST_LISTED])

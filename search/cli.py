@@ -88,11 +88,12 @@ def run(
 @app.command("confirm", short_help="Confirm and export what an interrupted run has found so far.")
 def confirm(
     run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or interrupted.", readable=False)],
+    pick: Annotated[int | None, typer.Option(help="Export this complete trial. Default: the winner.")] = None,
     address: Address = None,
     data: Data = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train the best trials of RUN_DIR again on fresh seeds, export the winner, write a report."""
+    """Train the best trials of RUN_DIR again on fresh seeds, export the winner or --pick, write a report."""
     with one_line_errors():
         from search.progress import Progress
         from search.run import correctable, over_ray, run_search
@@ -102,7 +103,7 @@ def confirm(
         check_run(run_dir)
         experiment, progress, again = load_resolved(run_dir), Progress(quiet), _command([])
         ray = over_ray(_last_words(run_dir, progress, again))
-        options = {"resume": True, "searching": False}
+        options: dict[str, Any] = {"resume": True, "searching": False, "pick": pick}
         with correctable(), _reported(run_dir, progress, again):
             outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
         raise typer.Exit(_conclude(outcome, progress, again))
@@ -202,4 +203,5 @@ def scores(export: Path) -> str:
     validation = f"validation {metrics['val_accuracy']:.2%} ({metrics['val_accuracy_of']})"
     test = f"test {metrics['test_accuracy']:.2%} of {metrics['test_images']:,} images of {provenance['dataset']}"
     test += f", {scored(metrics.get('test_scorings'))}"
-    return f"winner    trial {provenance['source']['candidate']}: {validation}, {test}"
+    label = "picked" if provenance["source"].get("picked") else "winner"
+    return f"{label:9} trial {provenance['source']['candidate']}: {validation}, {test}"

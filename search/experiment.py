@@ -16,7 +16,7 @@ from model.errors import ConfigError, shown
 from model.files import read_file
 from model.hyperparameters import Hyperparameters
 from model.validation import message
-from search.space import Space, complete, did_you_mean, parse_space, recipe_point, size, smallest
+from search.space import Space, complete, did_you_mean, fixed_values, parse_space, recipe_point, size, smallest
 from search.strategy.pruner import PACE, PrunerName
 from search.strategy.sampler import SamplerName, startup_of
 from search.strategy.stop import StopName, Stopping
@@ -65,10 +65,15 @@ class Constraints(_Table):
 
 
 class Confirm(_Table):
-    """The section [confirm]: how many of the best trials to train again, each on how many fresh seeds."""
+    """The section [confirm]: how many of the best trials to train again, on how many fresh seeds, beside which recipe.
+
+    `recipe` holds what differs from the article's recipe; None compares with none.
+    """
 
     top: int = Field(3, ge=0, le=1_000_000)  # 0 confirms none
     seeds: Count = 3
+    most_seeds: Count | None = None
+    recipe: dict[str, Any] | None = None
 
 
 class Export(_Table):
@@ -103,6 +108,12 @@ class Experiment(_Table):
     @cached_property
     def space(self) -> Space:
         return parse_space(self.hyperparameters, self.constraints.max_parameters)
+
+    @cached_property
+    def recipe_differences(self) -> dict[str, Any] | None:
+        """Return what the recipe that the best are compared with has otherwise than the article's; None for none."""
+        recipe = self.confirm.recipe
+        return None if recipe is None else fixed_values(recipe, "confirm.recipe.")
 
     @cached_property
     def first_points(self) -> list[dict[str, Any]]:
@@ -184,6 +195,7 @@ def _check_search(experiment: Experiment) -> None:
         _check_storage(search.storage)
     _check_smallest(space)
     _check_points(experiment)
+    _check_confirm(experiment)
     if search.trials > (points := size(space)):
         within = " within constraints.max_parameters" if space.max_parameters else ""
         holds = f"the space holds only {points:.0f} points{within}" if space.searched else "nothing is searched"
@@ -221,6 +233,14 @@ def _check_points(experiment: Experiment) -> None:
         raise ConfigError(
             f"search.trials = {search.trials}: fewer than the {len(points)} points to try first; raise it or list fewer"
         )
+
+
+def _check_confirm(experiment: Experiment) -> None:
+    """Raise ConfigError where the race would end before it begins, or the recipe is none."""
+    seeds, most = experiment.confirm.seeds, experiment.confirm.most_seeds
+    if most is not None and most < seeds:
+        raise ConfigError(f"confirm.most_seeds = {most}: fewer than confirm.seeds = {seeds}; raise it or leave it out")
+    _ = experiment.recipe_differences
 
 
 def _most_epochs(space: Space) -> int:

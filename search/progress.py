@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from search.store.records import ENDED, record_of
+from search.store.study import OF_RECIPE
 from search.strategy.constraint import BROKEN
 
 
@@ -76,6 +77,7 @@ class Progress:
         if trial.number not in self.counted:
             self.counted.add(trial.number)
             self.done += 1
+            self.total = max(self.total, self.done)  # a race grows as it goes
         now = time.monotonic()
         self.ends = now + (now - self.began) / (self.done - self.already) * (self.total - self.done)
 
@@ -85,7 +87,8 @@ class Progress:
         accuracy = f"{trial.intermediate_values[last]:7.2%}" if last and not refit else "      -"
         reason = trial.user_attrs.get("error") or trial.user_attrs.get(BROKEN)
         why = f"  {reason}" if reason else ""
-        self.say(f"{_name(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {describe(trial.params)}{why}")
+        params = describe(trial.user_attrs.get(OF_RECIPE, trial.params))
+        self.say(f"{_name(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {params}{why}")
 
     def ended(self, stopped: str | None, export: Path | None) -> None:
         """Report the end of the run to a program that follows it; `stopped` says why it ended early, if it did."""
@@ -150,6 +153,8 @@ class EventProgress(Progress):
 def _name(trial: FrozenTrial) -> str:
     """Return a trial's name in a line; one of the confirmation or the refit is named after the trial it repeats."""
     attributes = trial.user_attrs
+    if OF_RECIPE in attributes:
+        return f"recipe    again, run {attributes['run']}"
     if "candidate" not in attributes:
         return f"trial {trial.number:3d}"
     what = "refit" if "refit" in attributes else f"again, run {attributes['run']}"

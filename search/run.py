@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+from optuna.trial import TrialState
+
 from model.card import replace_by_newer
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
@@ -22,7 +24,7 @@ from search.store.export import exported
 from search.store.folder import check_data, check_folder, owner_warning, write_resolved
 from search.store.lock import run_lock
 from search.store.provenance import data_digest, environment
-from search.store.study import CONFIRM, REFIT, SEARCH, Audit
+from search.store.study import CONFIRM, SEARCH, STUDIES, Audit
 from search.strategy.given import quiet_optuna
 from search.winner import Outcome, best_points, winner_so_far
 
@@ -40,20 +42,24 @@ def run_search(
     address: str | None = None,
     data: Path | None = None,
     retry_failed: bool = False,
+    pick: int | None = None,
     connect: Connect | None = None,
 ) -> Outcome:
     """Search the hyperparameters that `experiment` names, confirm the best, export the winner, all into `run_dir`.
 
     With `searching` false the trials that are there are confirmed and exported, and no others run. With `retry_failed`
-    trials and confirmation runs that failed before are tried again. `connect` opens what
-    runs the trials, by default Ray; it sets this process's environment for good, and ends the process should Ray die.
+    trials and confirmation runs that failed before are tried again. With `pick` that trial is exported in place of the
+    winner. `connect` opens what runs the trials, by default Ray; it sets this process's environment for good, and ends
+    the process should Ray die.
     Nothing of Ray starts when all is done already. Raises ConfigError for what a user can correct.
     """
     with _opened(experiment, run_dir, progress, resume, address, data) as run:
         if retry_failed:
             _retry_failed(run)
         found = _prepare(run, searching)
-        if not (searching and found.to_do) and stages.is_settled(run):
+        if pick is not None:
+            _check_pick(run, pick)
+        if not (searching and found.to_do) and stages.is_settled(run, pick):
             remedy = "raise search.trials (or --trials)" + " or drop search.stop" * bool(experiment.search.stop)
             more = f"{found.to_do} are still to do" if found.to_do else f"{remedy} to search on"
             progress.result(f"all is confirmed and exported of {found.kept} finished trials; {more}")
@@ -65,7 +71,9 @@ def run_search(
                 if searching:
                     stages.search(run, engine)
                 stages.confirm(run, engine)
-                stages.export(run, engine)
+                if pick is not None:
+                    stages.train_picked(run, engine, pick)
+                stages.export(run, engine, pick)
             except StoppedError as stopped:
                 return _outcome(run, str(stopped))
         return _outcome(run)
@@ -151,7 +159,7 @@ def _opened(
 
 def _prepare(run: Run, searching: bool) -> Audit:
     """Hand back what a killed driver left running, put the listed points in line; return what the search holds."""
-    for name in (SEARCH, CONFIRM, REFIT):
+    for name in STUDIES:
         run.study(name).requeue_interrupted()
     study = run.study(SEARCH)
     if searching:
@@ -180,6 +188,16 @@ def _retry_failed(run: Run) -> None:
     for name, what in ((SEARCH, "trials"), (CONFIRM, "confirmation runs")):
         if count := run.study(name).retry_failed():
             run.progress.say(f"{count} failed {what} are tried again")
+
+
+def _check_pick(run: Run, number: int) -> None:
+    """Raise ConfigError unless the trial `number` is a complete one of the search."""
+    trials = run.study(SEARCH).trials()
+    if not 0 <= number < len(trials):
+        raise ConfigError(f"--pick {number}: no such trial; the search has {len(trials)}, numbered from 0")
+    if trials[number].state != TrialState.COMPLETE:
+        best = ", ".join(str(trial.number) for trial in run.study(SEARCH).best(5)) or "none"
+        raise ConfigError(f"--pick {number}: did not run to its end; pick a complete trial (the best are {best})")
 
 
 def _note_engine(run: Run, engine: Engine, to_do: int) -> None:

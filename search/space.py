@@ -16,6 +16,7 @@ FIELDS = Hyperparameters.model_fields
 Range = IntDistribution | FloatDistribution
 RANGE_KEYS = ["low", "high", "log", "step", "prior"]
 GRID_LIMIT = 10_000
+WITHIN = "hyperparameters."  # begins the keys of [hyperparameters] in messages
 MOST_STEPS = 2**53  # floats can't count further
 STEPS = 32  # on the way from a network that has too many parameters to the smallest
 
@@ -39,8 +40,7 @@ def parse_space(table: dict[str, Any], max_parameters: int | None = None) -> Spa
     searched: dict[str, BaseDistribution] = {}
     priors: dict[str, Any] = {}
     for name, value in table.items():
-        if name not in FIELDS:
-            raise _error(name, value, "no such hyperparameter", did_you_mean(name, list(FIELDS)))
+        _check_known(name, value, WITHIN)
         if name == "optimizer" and isinstance(value, list | dict):
             rule = "the optimizer is fixed within one experiment"
             raise _error(name, value, rule, "a learning rate means other things to each; write one file per optimizer")
@@ -54,6 +54,13 @@ def parse_space(table: dict[str, Any], max_parameters: int | None = None) -> Spa
             fixed[name] = _checked(name, value)
     _refuse_idle(fixed, searched)
     return Space({**RECIPE.model_dump(exclude=set(searched)), **fixed}, searched, priors, max_parameters)
+
+
+def fixed_values(table: dict[str, Any], within: str) -> dict[str, Any]:
+    """Return the checked values of hyperparameters in `table`, whose keys begin with `within`. Raises ConfigError."""
+    for name, value in table.items():
+        _check_known(name, value, within)
+    return {name: _checked(name, value, within) for name, value in table.items()}
 
 
 def complete(space: Space, params: dict[str, Any]) -> Hyperparameters:
@@ -316,14 +323,19 @@ def _choice(name: str, values: list[Any]) -> CategoricalDistribution:
     return CategoricalDistribution(checked)
 
 
-def _checked(name: str, value: Any) -> Any:
+def _check_known(name: str, value: Any, within: str) -> None:
+    if name not in FIELDS:
+        raise _error(name, value, "no such hyperparameter", did_you_mean(name, list(FIELDS)), within)
+
+
+def _checked(name: str, value: Any, within: str = WITHIN) -> Any:
     """Return `value` if the field of that name allows it; a whole number becomes a float where the field is one."""
     field = name.partition(".")[0]
     try:
         return getattr(Hyperparameters(**{field: value}), field)
     except ValidationError as error:
         rule = error.errors()[0]["msg"].removeprefix("Input ")
-        raise _error(name, value, rule[0].lower() + rule[1:], f"use {allowed(FIELDS[field])}") from error
+        raise _error(name, value, rule[0].lower() + rule[1:], f"use {allowed(FIELDS[field])}", within) from error
 
 
 def _refuse_idle(fixed: dict[str, Any], searched: dict[str, BaseDistribution]) -> None:
@@ -335,7 +347,7 @@ def _refuse_idle(fixed: dict[str, Any], searched: dict[str, BaseDistribution]) -
             raise _error(name, "searched", f"has no effect with {other} = {value!r}", f"drop it or use {needed!r}")
 
 
-def _error(key: str, value: Any, rule: str, remedy: str, within: str = "hyperparameters.") -> ConfigError:
+def _error(key: str, value: Any, rule: str, remedy: str, within: str = WITHIN) -> ConfigError:
     return ConfigError(f"{within}{key} = {shown(value)}: {rule}; {remedy}")
 
 

@@ -11,23 +11,26 @@ from typing import Any, Protocol
 from optuna.trial import FrozenTrial, TrialState
 
 from model.data import Dataset
+from model.errors import ConfigError
 from model.seeds import derive_seed
+from search.decisions import race_on, unqueued
 from search.experiment import Experiment
 from search.progress import Progress
 from search.space import complete, guesses
 from search.store import checkpoints
+from search.store.candidates import attributes_of, candidates_of, next_round
 from search.store.export import export_checkpoint, exported_source
 from search.store.records import read_trials
 from search.store.stage import Stage
 from search.store.storage import RunStorage
-from search.store.study import CONFIRM, REFIT, SEARCH, StoredStudy, open_study
+from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, StoredStudy, open_study
 from search.strategy.promotion import Promotion
 from search.strategy.pruner import PACE, make_pruner
 from search.strategy.sampler import SeededSampler, startup_of
 from search.trials import INTERRUPTED, Trials
-from search.winner import Winner, failures, refusal, winner_of
+from search.winner import Winner, chosen, failures, refusal
 
-SEEDS = {SEARCH: 0, CONFIRM: 1, REFIT: 2}
+SEEDS = {SEARCH: 0, CONFIRM: 1, REFIT: 2, PICKED: 1}  # a picked trial has the fresh seeds of the others
 OVERTAKEN = "another trial won meanwhile"
 
 
@@ -70,7 +73,7 @@ class Run:
     progress: Progress
 
     def study(self, name: str) -> StoredStudy:
-        """Return one of the run's studies, SEARCH, CONFIRM or REFIT."""
+        """Return one of the run's studies, by its name in STUDIES."""
         if name != SEARCH:
             return open_study(self.storage, name)
         search = self.experiment.search
@@ -124,23 +127,49 @@ def search(run: Run, engine: Engine) -> None:
 
 
 def confirm(run: Run, engine: Engine) -> None:
-    """Train the best trials of the search again on fresh seeds, and tell of those that failed. Raises StoppedError."""
-    stage = run.stage(CONFIRM)
-    for params, attributes in _unconfirmed(run):
-        stage.study.enqueue(params, **attributes)
+    """Train the best trials of the search again on fresh seeds, beside the recipe, and tell of runs that failed.
+
+    Raises StoppedError.
+    """
+    stage, plan = run.stage(CONFIRM, most_seeds=_most_seeds(run)), run.experiment.confirm
+    with stage.study.event():
+        for params, attributes in _unqueued(run):
+            stage.study.enqueue(params, **attributes)
+    if not stage.study.audit().to_do:
+        race_on(stage)
     if to_do := stage.study.audit().to_do:
-        run.progress.say(f"confirmation: the best trials again on fresh seeds, {to_do} runs")
+        beside = "" if plan.recipe is None else " beside the article's recipe"
+        up_to = f", and up to {_most_seeds(run)} seeds for those that lead" if _most_seeds(run) > plan.seeds else ""
+        run.progress.say(f"confirmation: the best trials again on fresh seeds{beside}, {to_do} runs{up_to}")
         _run_stage(run, engine, stage, run.dataset, run.digest)
     for sentence in failures(read_trials(run.run_dir, SEARCH), read_trials(run.run_dir, CONFIRM)):
         run.progress.warn(sentence)
 
 
-def export(run: Run, engine: Engine) -> None:
-    """Export the winner, if there is one, scored on the test images. Raises StoppedError.
+def train_picked(run: Run, engine: Engine, number: int) -> None:
+    """Train a trial that a person picked on the fresh seeds, unless the confirmation did. Raises StoppedError."""
+    if chosen(run.run_dir, number):
+        return
+    stage, trial = run.stage(PICKED), run.study(SEARCH).trial(number)
+    known = {(repeat.user_attrs["candidate"], repeat.user_attrs["run"]) for repeat in stage.study.trials()}
+    with stage.study.event():
+        for seed in range(1, run.experiment.confirm.seeds + 1):
+            if (number, seed) not in known:
+                stage.study.enqueue(trial.params, **attributes_of(number, seed))
+    if to_do := stage.study.audit().to_do:
+        run.progress.say(f"trial {number}, which was picked, again on fresh seeds, {to_do} runs")
+        _run_stage(run, engine, stage, run.dataset, run.digest)
+
+
+def export(run: Run, engine: Engine, pick: int | None = None) -> None:
+    """Export the winner, if there is one, or the trial `pick`, scored on the test images. Raises StoppedError.
 
     An export of the same run is left as it is: the test images are not scored again for it, unless it is damaged.
+    Raises ConfigError where no run of the trial `pick` on a fresh seed is complete and has its checkpoint.
     """
-    winner = winner_of(run.run_dir)
+    winner = chosen(run.run_dir, pick)
+    if winner is None and pick is not None:
+        raise ConfigError(f"--pick {pick}: no run of it on a fresh seed is complete; pick another trial")
     source, fault = exported_source(run.run_dir)
     if winner is None or source == _source(winner, _wants_refit(run, winner)):
         return
@@ -151,21 +180,21 @@ def export(run: Run, engine: Engine) -> None:
     if reason := _no_refit(run, winner):
         run.progress.warn(reason)
     _write_export(run, winner)
-    kept = {(winner.study, winner.run.number)}
-    if refitted := _refit_of(run, winner):
-        kept.add((REFIT, refitted.number))
-    for name in (CONFIRM, REFIT):
-        for other in run.study(name).best():
-            if (name, other.number) not in kept:
-                checkpoints.delete(run.run_dir, other.user_attrs)
+    for name in (CONFIRM, PICKED, REFIT):
+        checkpoints.keep_best_of_each(run.run_dir, run.study(name))
 
 
-def is_settled(run: Run) -> bool:
+def is_settled(run: Run, pick: int | None = None) -> bool:
     """Return whether nothing is left to confirm or export for the trials that are done; a damaged export is."""
-    if _unconfirmed(run) or run.study(CONFIRM).audit().to_do:
+    study = run.study(CONFIRM)
+    if _unqueued(run) or study.audit().to_do:
         return False
-    winner = winner_of(run.run_dir)
-    return winner is None or exported_source(run.run_dir)[0] == _source(winner, _wants_refit(run, winner))
+    if next_round(candidates_of(read_trials(run.run_dir, CONFIRM)), _most_seeds(run)):
+        return False
+    winner = chosen(run.run_dir, pick)
+    if winner is None:
+        return pick is None
+    return exported_source(run.run_dir)[0] == _source(winner, _wants_refit(run, winner))
 
 
 def _run_stage(run: Run, engine: Engine, stage: Stage, dataset: Dataset, token: str) -> Trials:
@@ -216,15 +245,15 @@ def _interruptible(trials: Trials) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _unconfirmed(run: Run) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return parameters and attributes of the runs that the candidates should have and that are not yet queued."""
-    plan, missing = run.experiment.confirm, []
-    known = {(t.user_attrs["candidate"], t.user_attrs["run"]) for t in run.study(CONFIRM).trials()}
-    for trial in run.study(SEARCH).best(plan.top):
-        for number in range(1, plan.seeds + 1):
-            if (trial.number, number) not in known:
-                missing.append((trial.params, {"candidate": trial.number, "run": number}))
-    return missing
+def _most_seeds(run: Run) -> int:
+    return run.experiment.confirm.most_seeds or run.experiment.confirm.seeds
+
+
+def _unqueued(run: Run) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return parameters and attributes of the runs that the confirmation should begin with and that are not queued."""
+    plan = run.experiment.confirm
+    best = run.study(SEARCH).best(plan.top)
+    return unqueued(run.study(CONFIRM).trials(), best, plan.seeds, run.experiment.recipe_differences)
 
 
 def _refit(run: Run, engine: Engine, winner: Winner) -> None:
@@ -275,7 +304,8 @@ def _refit_of(run: Run, winner: Winner) -> FrozenTrial | None:
 
 def _source(winner: Winner, refit: bool) -> dict[str, Any]:
     """Return what identifies an export: the run that it came from."""
-    return {"candidate": winner.candidate, "study": winner.study, "run": winner.run.number, "refit": refit}
+    source = {"candidate": winner.candidate, "study": winner.study, "run": winner.run.number, "refit": refit}
+    return {**source, "picked": True} if winner.picked else source
 
 
 def _write_export(run: Run, winner: Winner) -> None:
@@ -288,7 +318,7 @@ def _write_export(run: Run, winner: Winner) -> None:
         metrics={
             "val_accuracy": winner.mean,  # not the exported run's own, which is the luckiest
             "val_accuracy_of": winner.mean_of + ", before the refit" * (refitted is not None),
-            "confirmation": list(winner.accuracies) if winner.study == CONFIRM else [],
+            "confirmation": [] if winner.study == SEARCH else list(winner.accuracies),
         },
         provenance={"source": _source(winner, refit=refitted is not None), "no_refit": _no_refit(run, winner)},
     )

@@ -27,11 +27,10 @@ from search.decisions import (
     next_number,
 )
 from search.progress import Progress
-from search.space import complete
 from search.store import checkpoints
 from search.store.database import why_lost
 from search.store.stage import Stage
-from search.store.study import epochs_of
+from search.store.study import FRESH_SEED, epochs_of
 from search.strategy.constraint import BROKEN, LATENCY, broken_by
 from search.strategy.promotion import PAUSED, is_paused
 
@@ -203,11 +202,11 @@ class Trials:
             stage.study.set_attributes(trial.number, ended=None, error=None)
         # What came after the checkpoint is trained again.
         epochs = [epoch for epoch in epochs_of(trial) if epoch["epoch"] <= checkpoints.epoch_of(attributes)]
-        hyperparameters = complete(stage.space, trial.params)
+        hyperparameters = stage.hyperparameters(trial)
         spent = sum(epoch["seconds"] for epoch in epochs)
         self.live[ray_trial_id] = LiveTrial(trial.number, spent)
         return {
-            "number": trial.number,
+            "number": attributes.get(FRESH_SEED, trial.number),
             "seed": stage.seed,
             "hyperparameters": hyperparameters.model_dump(),
             "checkpoints": checkpoints.paths(stage.run_dir, attributes),

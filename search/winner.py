@@ -9,9 +9,11 @@ from typing import Any
 
 from model.errors import ConfigError
 from search.space import Space, complete, recipe_point
+from search.store import checkpoints
+from search.store.candidates import Candidate, best_first, candidates_of, may_win, ranked, recipe_of, value_of
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, SEARCH
+from search.store.study import CONFIRM, PICKED, SEARCH
 
 COMPARED = ("complete", "pruned")  # states of the trials that a search chose its best from
 
@@ -20,8 +22,9 @@ COMPARED = ("complete", "pruned")  # states of the trials that a search chose it
 class Winner:
     """The candidate that leads by the mean of its fresh seeds, and the run whose checkpoint is exported.
 
-    Without confirmation `accuracies` holds the search trial's own value alone, and `run` is that trial. `study` names
-    the study that `run` belongs to, and `trials` is the number of the search's trials that were compared.
+    One that is `picked` by a person is exported though it need not lead. Without confirmation `accuracies` holds the
+    search trial's own value alone, and `run` is that trial. `study` names the study that `run` belongs to, and `trials`
+    is the number of the search's trials that were compared.
     """
 
     candidate: int
@@ -29,6 +32,7 @@ class Winner:
     study: str
     run: TrialRecord
     trials: int
+    picked: bool = False
 
     @property
     def mean(self) -> float:
@@ -37,12 +41,12 @@ class Winner:
     @property
     def mean_of(self) -> str:
         """Return what `mean` is the mean of, in words."""
-        return words_of_mean(len(self.accuracies) if self.study == CONFIRM else 0, self.trials)
+        return words_of_mean(len(self.accuracies) if self.study != SEARCH else 0, self.trials)
 
     @property
     def exported(self) -> str:
         """Return what `run` is, in words."""
-        return "the best confirmed run" if self.study == CONFIRM else "the best trial of the search"
+        return "the best confirmed run" if self.study != SEARCH else "the best trial of the search"
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,25 @@ def winner_of(run_dir: Path) -> Winner | None:
     return find_winner(read_trials(run_dir, SEARCH), read_trials(run_dir, CONFIRM))
 
 
+def chosen(run_dir: Path, pick: int | None) -> Winner | None:
+    """Return what is to be exported: the winner, or the trial `pick`; None while there is no run of it to export.
+
+    The runs of a picked trial are those of the confirmation, where it has had one. Raises ConfigError where `run_dir`
+    is not a run.
+    """
+    winner = winner_of(run_dir)
+    if pick is None or (winner is not None and winner.candidate == pick):
+        return winner
+    searched = read_trials(run_dir, SEARCH)
+    for study in (CONFIRM, PICKED):
+        for candidate in candidates_of(read_trials(run_dir, study)):
+            if candidate.number == pick and candidate.ended and candidate.complete:
+                found = as_winner(candidate, study, searched, picked=True)
+                if checkpoints.is_there(run_dir, found.run.attributes):  # versions before this one deleted it
+                    return found
+    return None
+
+
 def winner_so_far(run_dir: Path) -> Winner | None:
     """Return the winner of a run that has ended; None too where its study can't be read, which may be why it ended."""
     try:
@@ -69,20 +92,22 @@ def winner_so_far(run_dir: Path) -> Winner | None:
 
 
 def find_winner(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> Winner | None:
-    """Return the first candidate by `standing` of those with a complete confirmation run, else the search's best trial.
+    """Return the first of the `ranked` candidates with a complete confirmation run, else the search's best trial.
 
     The lower number wins among equals. None if no trial is complete.
     """
-    compared = sum(trial.state in COMPARED for trial in searched)
-    found = []
-    for candidate, runs in _by_candidate(confirmed).items():
-        if complete := _best_first(runs):
-            winner = Winner(candidate, tuple(_value(run) for run in complete), CONFIRM, complete[0], compared)
-            found.append((standing(candidate, winner.mean, len(_failed(runs)), len(runs)), winner))
-    if found:
-        return min(found, key=lambda pair: pair[0])[1]
-    best = _best_first(searched)
-    return Winner(best[0].number, (_value(best[0]),), SEARCH, best[0], compared) if best else None
+    for first in ranked(candidates_of(confirmed))[:1]:
+        if first.complete:
+            return as_winner(first, CONFIRM, searched)
+    best = best_first(searched)
+    return Winner(best[0].number, (value_of(best[0]),), SEARCH, best[0], _compared(searched)) if best else None
+
+
+def as_winner(candidate: Candidate, study: str, searched: list[TrialRecord], *, picked: bool = False) -> Winner:
+    """Return a candidate with complete runs in `study` as what is to be exported: the best of them."""
+    runs = candidate.complete
+    accuracies = tuple(value_of(run) for run in runs)
+    return Winner(candidate.number, accuracies, study, runs[0], _compared(searched), picked)
 
 
 def best_points(run_dir: Path, space: Space) -> list[dict[str, Any]]:
@@ -92,7 +117,7 @@ def best_points(run_dir: Path, space: Space) -> list[dict[str, Any]]:
     """
     earlier, searched, winner = load_resolved(run_dir).space, read_trials(run_dir, SEARCH), winner_of(run_dir)
     points: list[dict[str, Any]] = []
-    for trial in sorted(_best_first(searched), key=lambda trial: trial.number != (winner and winner.candidate)):
+    for trial in sorted(best_first(searched), key=lambda trial: trial.number != (winner and winner.candidate)):
         values = complete(earlier, trial.params).model_dump()
         with suppress(ConfigError):  # it lies outside this space
             point = recipe_point(space, {name: values[name] for name in space.searched})
@@ -108,21 +133,6 @@ def words_of_mean(seeds: int, trials: int) -> str:
     if seeds:
         return f"mean of {seeds} fresh seeds" if seeds > 1 else "one fresh seed"
     return f"a single run, the best of {trials} trials, hence optimistic" if trials > 1 else "a single run"
-
-
-def may_win(failed: int, runs: int) -> bool:
-    """Return whether a candidate is eligible: at most one in five of its confirmation runs that have begun failed."""
-    return 5 * failed <= runs
-
-
-def standing(candidate: int, mean: float, failed: int, runs: int) -> tuple[float, float, int]:
-    """Return what candidates are sorted by, the winner's being the least.
-
-    Those that may win come first, by mean; then the others by their share of failures, then by mean. So a candidate
-    that trains on one seed in five does not win with that one.
-    """
-    share = 0.0 if may_win(failed, runs) else failed / runs
-    return share, -mean, candidate
 
 
 def refusal(winner: Winner, accuracy: float, images: int) -> str | None:
@@ -148,39 +158,28 @@ def refusal(winner: Winner, accuracy: float, images: int) -> str | None:
 def failures(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> list[str]:
     """Return a sentence for each candidate of which confirmation runs failed: how many, why, and what follows."""
     leader, sentences = find_winner(searched, confirmed), []
-    for candidate, runs in sorted(_by_candidate(confirmed).items()):
-        failed = _failed(runs)
-        if not failed:
+    for candidate in candidates_of(confirmed):
+        if not candidate.failed:
             continue
-        if may_win(len(failed), len(runs)):
+        if may_win(candidate):
             follows = "few enough that it may win"
-        elif leader and leader.candidate == candidate:
+        elif leader and leader.candidate == candidate.number:
             follows = "it leads all the same, as no candidate has a smaller share of failures"
         else:
             follows = "too many for it to win"
-        reason = str(failed[-1].attributes.get("error", "no reason was recorded")).split("\n")[0].rstrip(".")
-        of_candidate = f"{len(failed)} of {len(runs)} confirmation runs of trial {candidate}"
-        sentences.append(f"{of_candidate} failed ({reason}): {follows}.")
+        sentences.append(f"{_failed_runs(candidate, f'trial {candidate.number}')}: {follows}.")
+    recipe = recipe_of(confirmed)
+    if recipe and recipe.failed:
+        name = "the article's recipe"
+        sentences.append(f"{_failed_runs(recipe, name)}: only its other runs are compared with.")
     return sentences
 
 
-def _by_candidate(confirmed: list[TrialRecord]) -> dict[int, list[TrialRecord]]:
-    """Return the confirmation runs that have begun, by the number of their candidate."""
-    runs: dict[int, list[TrialRecord]] = {}
-    for run in confirmed:
-        if run.state != "waiting":
-            runs.setdefault(run.attributes["candidate"], []).append(run)
-    return runs
+def _failed_runs(candidate: Candidate, name: str) -> str:
+    """Return how many runs of a candidate failed, and why the last of them did."""
+    reason = str(candidate.failed[-1].attributes.get("error", "no reason was recorded")).split("\n")[0].rstrip(".")
+    return f"{len(candidate.failed)} of {len(candidate.runs)} confirmation runs of {name} failed ({reason})"
 
 
-def _failed(runs: list[TrialRecord]) -> list[TrialRecord]:
-    return [run for run in runs if run.state == "failed"]
-
-
-def _best_first(trials: list[TrialRecord]) -> list[TrialRecord]:
-    complete = [trial for trial in trials if trial.state == "complete"]
-    return sorted(complete, key=lambda trial: (-_value(trial), trial.number))
-
-
-def _value(trial: TrialRecord) -> float:
-    return trial.value or 0.0
+def _compared(searched: list[TrialRecord]) -> int:
+    return sum(trial.state in COMPARED for trial in searched)

@@ -32,6 +32,11 @@ def paths(run_dir: Path, attributes: dict[str, Any]) -> list[str]:
     return [str(run_dir.absolute() / checkpoint["place"]) for checkpoint in stored if checkpoint]
 
 
+def is_there(run_dir: Path, attributes: dict[str, Any]) -> bool:
+    """Return whether a trial's newest checkpoint lies on the disk."""
+    return any(Path(path).exists() for path in paths(run_dir, attributes)[:1])
+
+
 def epoch_of(attributes: dict[str, Any]) -> int:
     """Return the epoch of a trial's newest checkpoint; 0 where there is none."""
     return int(attributes[NEWEST]["epoch"]) if attributes.get(NEWEST) else 0
@@ -59,6 +64,16 @@ def forget(run_dir: Path, study: StoredStudy, number: int) -> list[Path]:
     folders = [_attempt(run_dir, attributes[name]) for name in (NEWEST, BEFORE) if attributes.get(name)]
     study.set_attributes(number, **{NEWEST: None, BEFORE: None})
     return folders
+
+
+def keep_best_of_each(run_dir: Path, study: StoredStudy) -> None:
+    """Delete the checkpoints of a study's runs but for the best of each candidate, which may still be picked."""
+    kept = set()
+    for trial in study.best():
+        candidate = trial.user_attrs.get("candidate")
+        if candidate is None or candidate in kept:  # the recipe is never exported
+            delete(run_dir, trial.user_attrs)
+        kept.add(candidate)
 
 
 def delete(run_dir: Path, attributes: dict[str, Any]) -> None:

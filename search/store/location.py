@@ -14,7 +14,7 @@ from search.store import database
 from search.store.lock import is_live
 from search.store.resolved import load_resolved
 from search.store.storage import RunStorage
-from search.store.study import CONFIRM, REFIT, SEARCH
+from search.store.study import STUDIES
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def discard(run_dir: Path) -> None:
     if shared:
         with sole_driver(run_dir):
             opened = database.open_shared(shared.url)
-            for name in (SEARCH, CONFIRM, REFIT):
+            for name in STUDIES:
                 with suppress(KeyError):
                     optuna.delete_study(study_name=f"{shared.name}/{name}", storage=opened)
             opened.engine.dispose()

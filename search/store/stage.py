@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.space import Space
-from search.store.study import Audit, StoredStudy
+from optuna.trial import FrozenTrial
+
+from model.hyperparameters import Hyperparameters
+from search.space import Space, complete
+from search.store.study import OF_RECIPE, Audit, StoredStudy
 from search.strategy.promotion import Promotion
 from search.strategy.pruner import AsyncHalvingPruner
 from search.strategy.stop import Stopping
@@ -30,6 +33,7 @@ class Stage:
     max_consecutive_failures: int | None = None
     kept_checkpoints: int | None = None
     promotion: Promotion | None = None
+    most_seeds: int = 0
     stop: Stopping | None = None
     max_milliseconds_per_image: float | None = None
 
@@ -43,6 +47,12 @@ class Stage:
     def audit(self) -> Audit:
         """Return the numbers of trials that are kept, paused, continued, restarted and still to do."""
         return self.study.audit(self.planned)
+
+    def hyperparameters(self, trial: FrozenTrial) -> Hyperparameters:
+        """Return all hyperparameters of a trial; the recipe of the article need not lie in the space."""
+        if (differences := trial.user_attrs.get(OF_RECIPE)) is not None:
+            return Hyperparameters(**differences)
+        return complete(self.space, trial.params)
 
     def rungs(self, epochs: int) -> list[int]:
         """Return the epochs after which a trial of `epochs` epochs is decided on; none where any epoch may be one."""

@@ -14,10 +14,14 @@ from search.store.storage import RunStorage
 from search.strategy.given import quiet_optuna
 from search.strategy.promotion import PAUSED, is_paused, is_under_way
 
-SEARCH, CONFIRM, REFIT = "search", "confirm", "refit"
+SEARCH, CONFIRM, REFIT, PICKED = "search", "confirm", "refit", "picked"
+STUDIES = (SEARCH, CONFIRM, REFIT, PICKED)
 # The user attributes of a trial's two checkpoints, {"place": path below the run folder, "epoch": number}. Their names,
 # as stored in the runs that there are, call a checkpoint a state.
 NEWEST, BEFORE = "saved_state", "state_before"
+# User attributes of a run on a fresh seed: the seed's number, from 1, which runs of other candidates share; and, of a
+# run of the article's recipe, what differs from it.
+FRESH_SEED, OF_RECIPE = "fresh_seed", "recipe"
 EPOCH = "epoch:"  # user attributes epoch:1, epoch:2, ... hold the metrics of one epoch each
 
 

@@ -17,11 +17,12 @@ def new_run(tmp_path: Path) -> NewRun:
         hyperparameters: dict[str, Any] | None = None,
         name: str = "run",
         automatic: dict[str, Any] | None = None,
+        confirm: dict[str, Any] | None = None,
         **search: Any,
     ) -> Writer:
         trials = 1 if hyperparameters is None else 60
         searching = {"trials": trials, "recipe_first": False, "pruner": "none", **search}
-        table = {"search": searching, "hyperparameters": hyperparameters or {}}
+        table = {"search": searching, "hyperparameters": hyperparameters or {}, "confirm": confirm or {}}
         return Writer(tmp_path / name, table, automatic)
 
     return create

@@ -11,9 +11,10 @@ from model.card import FILES, ModelCard, Normalisation, sums
 from model.hyperparameters import RECIPE, Hyperparameters
 from search.experiment import Experiment, parse_experiment
 from search.space import complete
+from search.store.candidates import attributes_of, recipe_attributes
 from search.store.location import open_storage
 from search.store.resolved import resolved
-from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
+from search.store.study import CONFIRM, OF_RECIPE, SEARCH, StoredStudy, open_study
 from search.strategy.pruner import AsyncHalvingPruner
 from search.strategy.sampler import SeededSampler
 
@@ -54,11 +55,14 @@ class Writer:
         study = study or self.study
         if params is not None:
             study.enqueue(params, **attributes)
-        number = study.study.ask(fixed_distributions=self.experiment.space.searched).number
+        searched = {} if OF_RECIPE in attributes else self.experiment.space.searched
+        number = study.study.ask(fixed_distributions=searched).number
         about = {"started": STARTED + self.clock, "seed": 17, "node": "here", "device": "cpu", "gpu": []}
-        point = complete(self.experiment.space, study.trial(number).params)
+        differences = attributes.get(OF_RECIPE)
+        params = study.trial(number).params
+        point = complete(self.experiment.space, params) if differences is None else Hyperparameters(**differences)
         size = {"num_parameters": point.num_parameters, "milliseconds_per_image": synthetic_latency(point, number)}
-        study.set_attributes(number, **about, **size)
+        study.set_attributes(number, **{**about, **size, **attributes})
         return number
 
     def epoch(self, number: int, accuracy: float, study: StoredStudy | None = None, **changed: float) -> None:
@@ -92,13 +96,22 @@ class Writer:
             self.end(number, state, **more)
         return number
 
-    def confirm(self, candidate: int, accuracies: list[float], params: dict[str, Any]) -> None:
+    def confirm(self, candidate: int, accuracies: list[float], params: dict[str, Any], **more: Any) -> None:
         """Write complete confirmation runs of one candidate, with one epoch each."""
         study = open_study(self.storage, CONFIRM)
         for run, accuracy in enumerate(accuracies, start=1):
-            number = self.begin(params, study, candidate=candidate, run=run)
-            self.epoch(number, accuracy, study)
-            self.end(number, "complete", study=study)
+            self._repeat(accuracy, params, study, {**attributes_of(candidate, run), **more})
+
+    def recipe(self, accuracies: list[float], differences: dict[str, Any]) -> None:
+        """Write complete confirmation runs of the recipe but for `differences`, with one epoch each."""
+        study = open_study(self.storage, CONFIRM)
+        for run, accuracy in enumerate(accuracies, start=1):
+            self._repeat(accuracy, {}, study, recipe_attributes(differences, run))
+
+    def _repeat(self, accuracy: float, params: dict[str, Any], study: StoredStudy, attributes: dict[str, Any]) -> None:
+        number = self.begin(params, study, **attributes)
+        self.epoch(number, accuracy, study)
+        self.end(number, "complete", study=study)
 
     def export(self, metrics: dict[str, Any], provenance: dict[str, Any]) -> None:
         """Write an export with a valid card; its other files are empty."""
@@ -142,6 +155,7 @@ class NewRun(Protocol):
         hyperparameters: dict[str, Any] | None = None,
         name: str = "run",
         automatic: dict[str, Any] | None = None,
+        confirm: dict[str, Any] | None = None,
         **search: Any,
     ) -> Writer: ...
 

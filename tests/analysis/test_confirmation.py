@@ -3,15 +3,20 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from analysis.confirmation import confirmation, level, seed_noise
+from search.store.candidates import Candidate, candidates_of, ranked
+from search.store.records import TrialRecord
 
 
-def runs(*rows: tuple[int, str, float]) -> pd.DataFrame:
-    """Return the columns of a confirmation table that count here, from (candidate, state, val_accuracy)."""
-    return pd.DataFrame(list(rows), columns=["candidate", "state", "val_accuracy"])
+def runs(*rows: tuple[int, str, float]) -> list[Candidate]:
+    """Return the candidates of confirmation runs that are given as (candidate, state, val_accuracy)."""
+    records = [
+        TrialRecord(number, state, accuracy, {}, [], {"candidate": candidate})
+        for number, (candidate, state, accuracy) in enumerate(rows)
+    ]
+    return ranked(candidates_of(records))
 
 
 def test_mean_deviation_and_interval_follow_student() -> None:

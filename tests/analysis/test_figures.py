@@ -15,6 +15,8 @@ from analysis.confirmation import confirmation
 from analysis.panels import value_panel
 from analysis.pareto import front
 from analysis.summary import best_so_far, marginal
+from search.store.candidates import candidates_of
+from search.store.records import TrialRecord
 
 RATE = FloatDistribution(0.1, 10.0, log=True)
 
@@ -151,8 +153,15 @@ def test_importance_bars_have_the_largest_on_top() -> None:
 
 
 def test_confirmation_shows_single_runs_and_means_with_their_interval() -> None:
-    runs = pd.DataFrame({"candidate": [4, 4, 7], "state": "complete", "val_accuracy": [0.98, 0.99, 0.97]})
-    table = confirmation(runs)
+    accuracies = {4: [0.98, 0.99], 7: [0.97]}
+    records = [
+        TrialRecord(0, "complete", accuracy, {}, [], {"candidate": candidate})
+        for candidate, values in accuracies.items()
+        for accuracy in values
+    ]
+    candidates = pd.array([4, 4, 7, None], dtype="Int64")  # the last run is the recipe's
+    runs = pd.DataFrame({"candidate": candidates, "state": "complete", "val_accuracy": [0.98, 0.99, 0.97, 0.5]})
+    table = confirmation(candidates_of(records))
     ax = drawn(partial(figures.confirmation_dots, table, runs))
     assert ([0.98, 0.99], [0, 0]) in lines(ax)
     assert ([0.97], [1]) in lines(ax)
@@ -174,7 +183,7 @@ NO_TRIALS = pd.DataFrame({"number": [], "state": [], "val_accuracy": [], "clock"
         partial(figures.best_so_far, best_so_far(NO_TRIALS)),
         partial(value_panel, NO_TRIALS, pd.DataFrame(), name="a", distribution=RATE),
         partial(figures.importance_bars, None, text="too few"),
-        partial(figures.confirmation_dots, confirmation(NO_TRIALS), NO_TRIALS),
+        partial(figures.confirmation_dots, confirmation([]), NO_TRIALS),
     ],
 )
 def test_too_little_data_draws_a_sentence(draw: Draw) -> None:

@@ -83,6 +83,15 @@ def test_confirmation_runs_name_candidate_and_run(new_run: NewRun) -> None:
     assert trial_table(run.run_dir).empty
 
 
+def test_runs_of_the_recipe_have_no_candidate_and_the_hyperparameters_of_the_recipe(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    run.recipe([0.98], {"pool": "early"})
+    (row,) = trial_table(run.run_dir, CONFIRM).to_dict("records")
+    assert (pd.isna(row["candidate"]), row["run"]) == (True, 1)
+    expected = {**RECIPE.model_dump(), "pool": "early"}
+    assert {name: row[name] for name in expected} == expected
+
+
 def test_one_row_per_trial_and_epoch(new_run: NewRun) -> None:
     run = new_run(SPACE)
     run.trial([0.9, 0.95], "pruned")

@@ -36,6 +36,7 @@ KNOWN_KEYS = [
     "data", "search", "hyperparameters", "points", "confirm", "export", "resources", "automatic", "dataset",
     "validation_images", "trials", "sampler", "pruner", "storage", "epochs", "kernel_size", "momentum", "gamma",
     "learning_rate", "dropout1", "low", "high", "log", "step", "top", "trials_per_gpu", "mean", "classes",
+    "most_seeds", "recipe",
 ]  # fmt: skip
 
 COUNTS = st.sampled_from((1, 1, 1, 2, 4))

@@ -35,7 +35,13 @@ MISTAKES = {
     SEARCH + SPACE + '"a\\nb" = 1': f"hyperparameters.a\\nb = 1: no such hyperparameter; {FIELDS}",
     SEARCH + SPACE + "[[points]]\ndropot1 = 0.1": "points: dropot1 = 0.1: not a searched hyperparameter; "
     "only searched fields may be named; did you mean 'dropout1'?",
+    SEARCH + SPACE + "[confirm.recipe]\nepoch = 3": "confirm.recipe.epoch = 3: no such hyperparameter; "
+    "did you mean 'epochs'?",
     # wrong types
+    SEARCH + SPACE + "[confirm]\nrecipe = { epochs = [3, 4] }": "confirm.recipe.epochs = [3, 4]: "
+    "should be a valid integer; use a whole number >= 1 and <= 10000",
+    SEARCH + SPACE + "[confirm]\nrecipe = true": "confirm.recipe = True: should be a valid dictionary; "
+    "write it as a table, [name] on a line of its own (docs/configuration.md)",
     "[search]\ntrials = '2'": f"search.trials = '2': {WHOLE}",
     "[search]\ntrials = 2.5": f"search.trials = 2.5: {WHOLE}",
     "[search] # " + "-" * 1_000: "a line of 1,011 characters, more than 1,000; break or shorten it",
@@ -83,6 +89,8 @@ MISTAKES = {
     "should be less than or equal to 100 or should be 'auto'; lower it (docs/configuration.md)",
     "[search]\ntrials = 1\n[resources]\ncpus_per_trial = 100_000": "resources.cpus_per_trial = 100000: "
     f"this machine has {os.cpu_count()}; use at most {os.cpu_count()}",
+    SEARCH + SPACE + "[confirm]\nseeds = 4\nmost_seeds = 3": "confirm.most_seeds = 3: fewer than confirm.seeds = 4; "
+    "raise it or leave it out",
     # empty spaces, spaces too small, duplicates
     SEARCH: "search.trials = 2: nothing is searched; use trials = 1 or search more in [hyperparameters]",
     SEARCH + "[hyperparameters]\nepochs = []": "hyperparameters.epochs = []: a choice needs two values or more; "
