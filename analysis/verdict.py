@@ -6,6 +6,7 @@ from analysis.confirmation import interval_words, seed_noise
 from analysis.run import Run, repeats_of
 from analysis.summary import ENDED, edges, finished, searched_fields
 from analysis.wording import count, format_value, listed, percent, scored
+from analysis.worth import worth
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from search.store.candidates import next_round
 from search.winner import COMPARED, words_of_mean
@@ -34,8 +35,11 @@ def winner_accuracy(run: Run) -> tuple[float, int]:
 def verdict(run: Run) -> list[str]:
     """Return all findings, the most important first, one or two sentences each."""
     found = [part(run) for part in (fallback_note, _test_accuracy, _no_refit, _confirmed)]
+    worthy = {label: f"{label.capitalize()}: {words}." for label, words in worth(run).items()}
+    found += [worthy.pop(label, None) for label in ("picked", "size", "gain")]
     found += run.failures
     found += [part(run) for part in (_best, _counts, _too_slow, _saved, _unfinished, _noise)]
+    found += worthy.values()
     return [sentence for sentence in found if sentence] + edges(run.trials, run.experiment.space)
 
 

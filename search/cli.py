@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -159,9 +159,20 @@ def _conclude(outcome: "Outcome", progress: "Progress", again: str) -> int:
         progress.result("no trial was complete, so nothing was exported; the report says why trials ended")
         return 1
     progress.result(scores(outcome.export))
+    _say_worth(outcome.run_dir, progress)
     progress.result(f"model     {outcome.export}")
     progress.result(f"classify  python classify_image.py IMAGE... --model {outcome.export}")
     return 0
+
+
+def _say_worth(run_dir: Path, progress: "Progress") -> None:
+    """Say what the search was worth, in the words of the report."""
+    from analysis.run import read_run
+    from analysis.worth import worth
+
+    with suppress(Exception):  # that the run can't be read was said of the report
+        for label, words in worth(read_run(run_dir)).items():
+            progress.result(f"{label:9} {words}")
 
 
 def _last_words(run_dir: Path, progress: "Progress", again: str) -> Callable[[str], None]:

@@ -32,13 +32,15 @@ def test_a_finished_search_has_its_best_trial_its_counts_and_the_noise(new_run: 
         headline(run)
         == "run: trial 1 reaches 99.00 % validation accuracy, a single run, the best of 4 trials, hence optimistic"
     )
-    best, counts, confirming, noise = verdict(run)
+    best, counts, confirming, noise, cost, saved = verdict(run)
     assert best == "Best single run of the search: trial 1 with 99.00 % after 2 epochs: learning_rate = 0.1."
     assert counts == "5 of 5 planned trials begun: 3 complete, 1 pruned, 1 failed."
     assert confirming.startswith("The confirmation stopped before its end, after 0 of 9 runs.")
     assert noise == (
         "A single run per trial gives no measure of the noise between seeds; `[confirm]` with `seeds = 2` does."
     )
+    assert cost == "Cost: 5 trials, 7 epochs, 14 s of training."
+    assert saved == "Saved: 1 of the 10 epochs that all trials to their end would have taken."
 
 
 def test_the_noise_between_seeds_says_which_trials_can_not_be_told_from_the_best(new_run: NewRun) -> None:

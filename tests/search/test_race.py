@@ -11,8 +11,9 @@ from model.card import read_card
 from model.errors import ConfigError
 from model.hyperparameters import Hyperparameters
 from model.seeds import derive_seed
-from search.cli import scores
+from search.cli import _conclude, scores
 from search.experiment import Experiment
+from search.progress import Progress
 from search.store import checkpoints
 from search.store.records import TrialRecord, read_trials
 from search.store.study import CONFIRM, PICKED
@@ -134,6 +135,16 @@ def test_the_recipe_may_lie_outside_the_space_never_wins_and_keeps_no_checkpoint
     records = read_trials(outcome.run_dir, CONFIRM)
     there = [record for record in records if checkpoints.is_there(outcome.run_dir, record.attributes)]
     assert [record.number for record in there] == [outcome.winner.run.number]
+
+
+def test_the_last_lines_say_what_the_search_was_worth(go: Go, capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = go(racing(seeds=2, recipe={"epochs": 1}), connect=without_ray(wobbling(behind=None)))
+    assert _conclude(outcome, Progress(), "again") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["winner", "gain", "cost", "model", "classify"]
+    assert " points over the article's recipe with epochs = 1 (95 % interval, simultaneous for 3 " in lines[1]
+    assert lines[2].startswith("cost      3 trials, 6 epochs, ")
+    assert "; confirmation: 8 runs, 14 epochs, " in lines[2]
 
 
 def test_a_later_candidate_gets_as_many_seeds_as_the_others_have_reached(go: Go) -> None:
