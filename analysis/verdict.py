@@ -34,7 +34,7 @@ def winner_accuracy(run: Run) -> tuple[float, int]:
 
 def verdict(run: Run) -> list[str]:
     """Return all findings, the most important first, one or two sentences each."""
-    found = [part(run) for part in (fallback_note, _test_accuracy, _no_refit, _confirmed)]
+    found = [part(run) for part in (fallback_note, _test_accuracy, _calibration, _no_refit, _confirmed)]
     worthy = {label: f"{label.capitalize()}: {words}." for label, words in worth(run).items()}
     found += [worthy.pop(label, None) for label in ("picked", "size", "gain")]
     found += run.failures
@@ -83,10 +83,21 @@ def _test_accuracy(run: Run) -> str | None:
     images = metrics.get("test_images", run.experiment.automatic.get("test_images"))
     of_trial = f"trial {source['candidate']}" if "candidate" in source else "the winner"
     if source.get("refit"):
-        of_trial += f", trained on the validation images too: {provenance['training_images']:,} in all"
+        of_trial += f", trained on validation images too: {provenance['training_images']:,} in all"
+        if held_back := provenance.get("calibration_images"):  # none in an export of earlier versions
+            of_trial += f", and {held_back:,} held back"
     on = f"on {images:,} test images" if images else "on the test images"
     often = scored(metrics.get("test_scorings"))
     return f"Test accuracy of the exported model ({of_trial}): {percent(accuracy)} {on}, {often}."
+
+
+def _calibration(run: Run) -> str | None:
+    metrics, images = run.model.get("metrics", {}), run.model.get("provenance", {}).get("calibration_images")
+    if not images or "test_ece" not in metrics:
+        return None
+    fitted = f"calibrated by a temperature of {run.model['temperature']:.2f}, fitted on {images:,} images new to it"
+    error = f"{percent(metrics['test_ece'])} on the test images, {percent(metrics['test_ece_uncalibrated'])} without it"
+    return f"The probabilities of the exported model are {fitted}; their expected calibration error is {error}."
 
 
 def _no_refit(run: Run) -> str | None:

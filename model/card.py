@@ -42,6 +42,7 @@ class ModelCard(BaseModel):
     hyperparameters: Hyperparameters
     classes: list[str] = Field(min_length=10, max_length=10)
     normalisation: Normalisation
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)  # log-probabilities are divided by it
     metrics: dict[str, Any]
     provenance: dict[str, Any]
     sha256: str = Field(pattern="^[0-9a-f]{64}$")

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.calibration import calibrated
 from model.decode import ImageError
 from model.export import Export
 from model.image import load_digit
@@ -115,6 +116,6 @@ def _view(images: Tensor, angle: float, scale: float, slant: float) -> Tensor:
 
 @torch.inference_mode()
 def _probabilities(images: Tensor, export: Export) -> Tensor:
-    """Return the network's probabilities (N, 10) for images (N, 1, 28, 28) in [0, 1]."""
-    probabilities: Tensor = export.net((images - export.mean) / export.std).double().exp()
-    return probabilities
+    """Return the network's calibrated probabilities (N, 10) for images (N, 1, 28, 28) in [0, 1]."""
+    log_probabilities: Tensor = export.net((images - export.mean) / export.std).double()
+    return calibrated(log_probabilities, export.temperature).exp()

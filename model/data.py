@@ -10,6 +10,7 @@ from torch import Tensor
 from model.catalogue import FALLBACK
 from model.source import DataError, Split, data_root, take, torchvision_set, uci_digits
 
+HELD_BACK = 5  # of so many validation images one is not trained on by a refit
 __all__ = ["DataError", "Dataset", "Split", "data_root", "load_dataset", "normalise"]
 
 
@@ -30,14 +31,22 @@ class Dataset:
     test: Split
     rest: Split
 
-    def for_refit(self) -> "Dataset":
-        """Return this data set with every training and validation image in `train`.
+    def for_refit(self, hold_back: bool = True) -> "Dataset":
+        """Return this data set with `rest` and four fifths of the validation images in `train`, the others in `val`.
 
-        `val` stays as it is, though its images are trained on then.
+        Those held back are every fifth image of each class: a refit is checked and calibrated on them. Without
+        `hold_back` there are none, as in refits of earlier versions.
         """
-        parts = (self.train, self.val, self.rest)
-        everything = Split(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
-        return replace(self, train=everything, rest=empty_like(self.rest))
+        held = torch.zeros(len(self.val), dtype=torch.bool)
+        held[self.val.labels.argsort(stable=True)[::HELD_BACK]] = hold_back
+        parts = (self.train, _where(self.val, ~held), self.rest)
+        trained = Split(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
+        return replace(self, train=trained, val=_where(self.val, held), rest=empty_like(self.rest))
+
+
+def _where(split: Split, chosen: Tensor) -> Split:
+    """Return the images of `split` at which `chosen` (N,) is true."""
+    return Split(split.images[chosen], split.labels[chosen])
 
 
 def empty_like(split: Split) -> Split:

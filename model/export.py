@@ -2,8 +2,9 @@
 
 mnist_cnn.pt          the weights, a plain state_dict
 mnist_cnn.py          a standalone module: `Net()` without arguments fits these weights
-model.json            hyperparameters, classes, normalisation, metrics, provenance, SHA-256 of the weights (card.py)
-test_predictions.csv  the network's prediction and probabilities for each test image
+model.json            hyperparameters, classes, normalisation, temperature, metrics, provenance, SHA-256 of the weights
+                      (card.py)
+test_predictions.csv  the network's prediction and calibrated probabilities for each test image
 SHA256SUMS            of these four, for `sha256sum -c SHA256SUMS`
 """
 
@@ -43,6 +44,7 @@ STANDALONE_BEGIN = '''"""The network whose weights are in mnist_cnn.pt. It needs
 net = Net()  # the architecture of the weights, which the last lines of this file give to `Net` as its defaults
 net.load_state_dict(torch.load("mnist_cnn.pt", weights_only=True))
 net.eval()   # then images (N, 1, 28, 28), normalised as model.json says, to log-probabilities (N, 10)
+log_softmax(log_probabilities / temperature)  # calibrated, by the temperature in model.json
 """'''
 STANDALONE_END = """
 
@@ -61,6 +63,7 @@ class Export:
     classes: list[str]
     mean: float
     std: float
+    temperature: float
     metrics: dict[str, Any]
     provenance: dict[str, Any]
 
@@ -73,6 +76,7 @@ def write_export(
     classes: list[str],
     mean: float,
     std: float,
+    temperature: float = 1.0,
     metrics: dict[str, Any],
     provenance: dict[str, Any],
     labels: Tensor,
@@ -81,7 +85,9 @@ def write_export(
     """Write the export `folder`, in place of an older one if there is one.
 
     `state_dict` holds the weights of a network without batch norm (`model.fold`), `hyperparameters` say how it was
-    trained. `labels` (N,) and `probabilities` (N, 10) are those of the test images, in the order of the test set.
+    trained. The weights stay as they were trained: whoever uses them divides log-probabilities by `temperature`
+    (`model.calibration`). `labels` (N,) and `probabilities` (N, 10), at this temperature, are those of the test images,
+    in the order of the test set.
     Raises: ValueError where weights and hyperparameters do not belong together or shapes do not match.
     """
     folder = folder.absolute()
@@ -93,6 +99,7 @@ def write_export(
         hyperparameters=hyperparameters,
         classes=classes,
         normalisation=Normalisation(mean=mean, std=std),
+        temperature=temperature,
         metrics=metrics,
         provenance=provenance,
         sha256=digest(stored.getvalue()),
@@ -127,6 +134,7 @@ def read_export(folder: Path) -> Export:
         classes=card.classes,
         mean=card.normalisation.mean,
         std=card.normalisation.std,
+        temperature=card.temperature,
         metrics=card.metrics,
         provenance=card.provenance,
     )

@@ -49,7 +49,7 @@ def check(plain: Net, trained: Net, images: Tensor, mean: float, std: float) -> 
     difference = float(((predict(plain, images, mean, std) - expected).abs() / scale).max())
     if not difference <= TOLERANCE:  # so that nan is refused too
         raise FoldError(
-            f"the winner's batch norm can't be folded into its weights: of {len(images):,} validation images, one has "
+            f"the winner's batch norm can't be folded into its weights: of {len(images):,} images, one has "
             f"log-probabilities that differ by {difference:.2g} of their size, more than {TOLERANCE:g}; "
             "search with batch_norm = false"
         )

@@ -77,7 +77,7 @@ class Confirm(_Table):
 
 
 class Export(_Table):
-    """The section [export]: whether to train the winner once more, on training and validation images together."""
+    """The section [export]: whether to train the winner once more, on most validation images too."""
 
     refit: bool = False
 

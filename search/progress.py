@@ -62,8 +62,7 @@ class Progress:
     def trial_ended(self, trial: FrozenTrial, best: list[FrozenTrial]) -> None:
         """Print the line of a trial that has ended; `best` holds the best complete trial so far, if any."""
         self._count(trial)
-        refit = "refit" in trial.user_attrs  # trained on its validation images too: its accuracy on them means nothing
-        if best and not refit:
+        if best and "refit" not in trial.user_attrs:  # its accuracy is over other images than that of all others
             self.best = f"best {best[0].value or 0:.2%} ({_name(best[0])}), "
         self._say_trial(trial, ENDED[trial.state])
 
@@ -83,8 +82,7 @@ class Progress:
 
     def _say_trial(self, trial: FrozenTrial, state: str) -> None:
         last = max(trial.intermediate_values, default=0)
-        refit = "refit" in trial.user_attrs
-        accuracy = f"{trial.intermediate_values[last]:7.2%}" if last and not refit else "      -"
+        accuracy = f"{trial.intermediate_values[last]:7.2%}" if last else "      -"
         reason = trial.user_attrs.get("error") or trial.user_attrs.get(BROKEN)
         why = f"  {reason}" if reason else ""
         params = describe(trial.user_attrs.get(OF_RECIPE, trial.params))

@@ -31,7 +31,9 @@ from search.trials import INTERRUPTED, Trials
 from search.winner import Winner, chosen, failures, refusal
 
 SEEDS = {SEARCH: 0, CONFIRM: 1, REFIT: 2, PICKED: 1}  # a picked trial has the fresh seeds of the others
+HELD_BACK = "held_back"  # attribute of a refit: on how many images, new to it, it is checked; earlier versions had none
 OVERTAKEN = "another trial won meanwhile"
+OUTDATED = "it began on all images, before some were held back"
 
 
 class StoppedError(Exception):
@@ -257,9 +259,10 @@ def _unqueued(run: Run) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def _refit(run: Run, engine: Engine, winner: Winner) -> None:
-    """Train the winner once more on all training images. Raises StoppedError; a refit that fails is no error.
+    """Train the winner once more, on the validation images too but for some that are held back.
 
-    Its validation accuracy is over images that it has seen, so no number of it is ever reported as one.
+    Raises StoppedError; a refit that fails is no error. Its accuracy is over the few images that were held back, so it
+    is not compared with that of other trials.
     """
     # One run has the machine to itself: on CPUs it takes all of the largest machine, and has no time limit. Its failure
     # has an answer, the confirmed run.
@@ -268,11 +271,15 @@ def _refit(run: Run, engine: Engine, winner: Winner) -> None:
     for trial in stage.study.trials(TrialState.WAITING):
         if trial.user_attrs["candidate"] != winner.candidate:
             stage.study.finish(trial.number, TrialState.FAIL, OVERTAKEN)
+        elif HELD_BACK not in trial.user_attrs:  # what it has seen already could not be held back any more
+            stage.study.finish(trial.number, TrialState.FAIL, OUTDATED)
+    data = run.dataset.for_refit()
     if not stage.study.audit().to_do:
-        stage.study.enqueue(winner.run.params, candidate=winner.candidate, refit=True)
-    whole = run.dataset.for_refit()
-    run.progress.say(f"refit: trial {winner.candidate} again on all {len(whole.train):,} images")
-    _run_stage(run, engine, stage, whole, f"{run.digest} refit")
+        held_back = {HELD_BACK: len(data.val)}
+        stage.study.enqueue(winner.run.params, candidate=winner.candidate, refit=True, **held_back)
+    images = f"{len(data.train):,} images, {len(data.val):,} held back to check and calibrate it"
+    run.progress.say(f"refit: trial {winner.candidate} again on {images}")
+    _run_stage(run, engine, stage, data, f"{run.digest} refit")
 
 
 def _wants_refit(run: Run, winner: Winner) -> bool:
@@ -288,7 +295,9 @@ def _no_refit(run: Run, winner: Winner) -> str | None:
     refitted = _refit_of(run, winner)
     if refitted is None:
         return None
-    reason = refusal(winner, refitted.value or 0.0, len(run.dataset.val))
+    # A refit of an earlier version was trained on all validation images, and its accuracy is over these.
+    images = refitted.user_attrs.get(HELD_BACK, len(run.dataset.val))
+    reason = refusal(winner, refitted.value or 0.0, images)
     if refitted.state == TrialState.FAIL:
         reason = f"the refit failed ({refitted.user_attrs['error']})"
     return f"{reason}: {winner.exported} is exported instead" if reason else None
@@ -297,7 +306,8 @@ def _no_refit(run: Run, winner: Winner) -> str | None:
 def _refit_of(run: Run, winner: Winner) -> FrozenTrial | None:
     """Return the winner's refit that has ended, well or not."""
     for trial in run.study(REFIT).trials(TrialState.COMPLETE, TrialState.FAIL):
-        if trial.user_attrs["candidate"] == winner.candidate and trial.user_attrs.get("error") != OVERTAKEN:
+        given_up = trial.user_attrs.get("error") in (OVERTAKEN, OUTDATED)
+        if trial.user_attrs["candidate"] == winner.candidate and not given_up:
             return trial
     return None
 
@@ -309,10 +319,16 @@ def _source(winner: Winner, refit: bool) -> dict[str, Any]:
 
 
 def _write_export(run: Run, winner: Winner) -> None:
-    refitted = _refit_of(run, winner) if _wants_refit(run, winner) else None
+    refitted, data = None, run.dataset
+    if _wants_refit(run, winner):
+        refitted = _refit_of(run, winner)
+    if refitted:
+        data = run.dataset.for_refit(hold_back=HELD_BACK in refitted.user_attrs)
+    # Without a refit the export is calibrated on all validation images. Its weights have not seen them, but it was
+    # chosen by its accuracy on them, which leaves a little optimism.
     export_checkpoint(
         run.run_dir,
-        run.dataset.for_refit() if refitted else run.dataset,
+        data,
         complete(run.experiment.space, winner.run.params),
         refitted.user_attrs if refitted else winner.run.attributes,
         metrics={

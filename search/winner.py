@@ -136,23 +136,22 @@ def words_of_mean(seeds: int, trials: int) -> str:
 
 
 def refusal(winner: Winner, accuracy: float, images: int) -> str | None:
-    """Return why a refit of the winner must not be exported; None if it may. `accuracy` is on `images` it has seen.
+    """Return why a refit of the winner must not be exported; None if it may.
 
-    These are the validation images, on which a refit, being trained on them, should do better than the winner's n runs
-    did. It is refused if it lies below their mean p by more than noise: by more than twice the root of
-    s² (1 + 1 / n) + p (1 - p) / images. The first term is the variance between seeds of one run less the mean of n, the
-    second that of an accuracy over so many images. s is 1.4826 times the median absolute deviation of the n runs
-    (Rousseeuw and Croux 1993, "Alternatives to the Median Absolute Deviation"): a standard deviation would let one
-    collapsed seed excuse a collapsed refit. It is 0 for a single run.
+    `accuracy` is over the `images` that were held back from it. It is refused if it lies below that of the run which is
+    exported instead by more than noise: by more than two standard errors of an accuracy p over so many images. The two
+    networks are compared, not their seeds: then no spread between seeds, and no seed that collapsed, can excuse a refit
+    that did. p is that run's accuracy with one image more that is right and one that is wrong, as it may be 1 (Agresti
+    and Coull 1998, "Approximate Is Better than 'Exact'").
     """
-    mean, n = winner.mean, len(winner.accuracies)
-    middle = statistics.median(winner.accuracies)
-    spread = 1.4826 * statistics.median(abs(value - middle) for value in winner.accuracies)
-    noise = 2 * math.sqrt(spread**2 * (1 + 1 / n) + mean * (1 - mean) / images)
-    if accuracy >= mean - noise:
+    instead = winner.run.value or 0.0
+    p = (instead * images + 1) / (images + 2)
+    noise = 2 * math.sqrt(p * (1 - p) / images)
+    if accuracy >= instead - noise:
         return None
-    reached = f"{accuracy:.2%} on the validation images, though it has seen them"
-    return f"the refit is refused ({reached}, is more than {100 * noise:.2f} points below the {mean:.2%} before it)"
+    reached = f"{accuracy:.2%} on {images:,} validation images"
+    below = f"more than {100 * noise:.2f} points below the {instead:.2%} of {winner.exported}"
+    return f"the refit is refused ({reached}, {below})"
 
 
 def failures(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from model.calibration import calibrated, calibration_error, fit_temperature
 from model.card import ExportError, read_card, read_whole, where_it_lies
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.checkpoint import CheckpointError, load
@@ -43,19 +44,21 @@ def export_checkpoint(
     metrics: dict[str, Any],
     provenance: dict[str, Any],
 ) -> None:
-    """Export the newest checkpoint of the trial with these user attributes, scored on the test images.
+    """Export the newest checkpoint of the trial with these user attributes, calibrated, scored on the test images.
 
-    `dataset` holds the images that the trial was trained on; `metrics` are those on the validation images;
-    `provenance` names the trial. The card counts how often the run has scored the test images. Raises ConfigError if
-    the checkpoint can't be read, FoldError if its network can't be folded.
+    `dataset` holds the images that the trial was trained on, and in `val` those that are new to its weights: they
+    calibrate it. `metrics` are those on the validation images; `provenance` names the trial. The card counts how often
+    the run has scored the test images. Raises ConfigError if the checkpoint can't be read, FoldError if its network
+    can't be folded.
     """
     try:
         state = load(Path(checkpoints.paths(run_dir, attributes)[0]), torch.device("cpu"))
     except CheckpointError as error:
         raise ConfigError(f"the winner's checkpoint is lost: {error}; search again under another --name") from None
-    net = fold(state.trained, dataset.val.images, dataset.mean, dataset.std)
-    probabilities = predict(net, dataset.test.images, dataset.mean, dataset.std).exp()
-    correct = (probabilities.argmax(dim=1) == dataset.test.labels).double().mean()
+    net = fold(state.trained, dataset.train.images, dataset.mean, dataset.std)
+    temperature = fit_temperature(predict(net, dataset.val.images, dataset.mean, dataset.std), dataset.val.labels)
+    answers, labels = predict(net, dataset.test.images, dataset.mean, dataset.std), dataset.test.labels
+    probabilities = calibrated(answers, temperature).exp()
     write_export(
         run_dir / "export",
         net.state_dict(),
@@ -63,14 +66,17 @@ def export_checkpoint(
         classes=list(dataset.classes),
         mean=dataset.mean,
         std=dataset.std,
+        temperature=temperature,
         metrics={
             **metrics,
-            "test_accuracy": float(correct),
+            "test_accuracy": float((answers.argmax(dim=1) == labels).double().mean()),
+            "test_ece": calibration_error(probabilities, labels),
+            "test_ece_uncalibrated": calibration_error(answers.exp(), labels),
             "test_images": len(dataset.test),
             "test_scorings": _scorings(run_dir) + 1,
         },
         provenance={**provenance, **_provenance(run_dir, dataset, attributes)},
-        labels=dataset.test.labels,
+        labels=labels,
         probabilities=probabilities,
     )
 
@@ -92,6 +98,7 @@ def _provenance(run_dir: Path, dataset: Dataset, attributes: dict[str, Any]) -> 
         "dataset": dataset.name,
         "note": FALLBACK_NOTE if dataset.name == FALLBACK else "",
         "training_images": len(dataset.train),
+        "calibration_images": len(dataset.val),
         "node": attributes.get("node"),
         "device": attributes.get("device"),
         "versions": environment["versions"],

@@ -119,6 +119,7 @@ class Writer:
             hyperparameters=RECIPE,
             classes=list("0123456789"),
             normalisation=Normalisation(mean=0.13, std=0.31),
+            temperature=1.2,
             metrics=metrics,
             provenance=provenance,
             sha256="0" * 64,

@@ -139,14 +139,31 @@ def test_test_accuracy_comes_from_the_export(halving_run: Path) -> None:
     assert verdict(run)[0].endswith(f"(trial {run.winner}): 99.27 % on 10,000 test images, scored twice by this run.")
 
 
-def test_a_refit_model_has_seen_the_validation_images(new_run: NewRun) -> None:
+@pytest.mark.parametrize(
+    ("images", "trained"),
+    [
+        ({"training_images": 58_000, "calibration_images": 2_000}, "58,000 in all, and 2,000 held back"),
+        ({"training_images": 60_000}, "60,000 in all"),  # by an earlier version
+    ],
+)
+def test_a_refit_model_has_seen_validation_images(new_run: NewRun, images: dict[str, int], trained: str) -> None:
     new = new_run(SPACE)
-    provenance = {"source": {"candidate": 4, "refit": True}, "training_images": 60_000}
-    new.export({"test_accuracy": 0.99, "test_images": 10_000}, provenance)
+    new.export({"test_accuracy": 0.99, "test_images": 10_000}, {"source": {"candidate": 4, "refit": True}, **images})
     assert verdict(read_run(new.run_dir))[0] == (
-        "Test accuracy of the exported model (trial 4, trained on the validation images too: 60,000 in all): "
+        f"Test accuracy of the exported model (trial 4, trained on validation images too: {trained}): "
         "99.00 % on 10,000 test images, scored at least once by this run."
     )
+
+
+def test_calibration_is_told_where_there_is_one(new_run: NewRun, halving_run: Path) -> None:
+    new = new_run(SPACE)
+    new.export({"test_ece": 0.002, "test_ece_uncalibrated": 0.0061}, {"calibration_images": 2_000})
+    told = (
+        "The probabilities of the exported model are calibrated by a temperature of 1.20, fitted on 2,000 images new "
+        "to it; their expected calibration error is 0.20 % on the test images, 0.61 % without it."
+    )
+    assert told in verdict(read_run(new.run_dir))
+    assert not any("calibrat" in sentence for sentence in verdict(read_run(halving_run)))
 
 
 def test_a_broken_model_card_is_named(new_run: NewRun) -> None:

@@ -27,6 +27,7 @@ def write(folder: Path, net: Net, probabilities: Tensor, **changes: Any) -> None
         "classes": [str(digit) for digit in range(10)],
         "mean": 0.1307,
         "std": 0.3081,
+        "temperature": 1.25,
         "metrics": {"val_accuracy": 0.99, "test_accuracy": 0.98},
         "provenance": {"dataset": "mnist", "trial": 7},
         "labels": LABELS,

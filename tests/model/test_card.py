@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from model.card import FILES, ExportError, ModelCard, Normalisation, read_card, read_whole, replace_by_newer, sums
 from model.hyperparameters import RECIPE
@@ -13,6 +14,7 @@ CARD = ModelCard(
     hyperparameters=RECIPE,
     classes=list("0123456789"),
     normalisation=Normalisation(mean=0.1307, std=0.3081),
+    temperature=1.5,
     metrics={"test_accuracy": 0.99},
     provenance={"dataset": "mnist"},
     sha256="0" * 64,
@@ -39,6 +41,18 @@ def refusal(folder: Path) -> str:
 
 def test_a_whole_card_is_read(folder: Path) -> None:
     assert read_card(folder) == read_whole(folder) == CARD
+
+
+def test_a_card_of_an_earlier_version_has_the_temperature_1() -> None:
+    card = CARD.model_dump()
+    del card["temperature"]
+    assert ModelCard(**card).temperature == 1
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, float("nan"), float("inf"), "2"])
+def test_a_temperature_is_a_finite_number_above_0(wrong: object) -> None:
+    with pytest.raises(ValidationError, match="temperature"):
+        ModelCard(**{**CARD.model_dump(), "temperature": wrong})
 
 
 def test_a_plausible_change_is_refused(folder: Path) -> None:

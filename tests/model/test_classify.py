@@ -78,6 +78,19 @@ def test_predictions_are_the_networks_in_order(here: Path, export: Export) -> No
     assert "broken.png: not a readable picture" in str(broken.error)
 
 
+def test_probabilities_are_at_the_temperature_of_the_model(
+    here: Path, export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model.classify, "LIKELY", 0.0)
+    cold = classify(["one.png"], export)[0].probabilities or []
+    warm = classify(["one.png"], replace(export, temperature=2e6))[0].probabilities or []
+    assert warm.index(max(warm)) == cold.index(max(cold))
+    assert max(warm) < 0.999 < max(cold)
+    with torch.inference_mode():
+        answer = export.net((load_digit(Path("one.png")).float()[None, None] / 255 - 0.2) / 0.4).double()
+    assert warm == pytest.approx((answer / 2e6).softmax(dim=1)[0].tolist(), abs=1e-9)
+
+
 def test_pictures_go_through_the_network_together(here: Path, export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     export.net.register_forward_pre_hook(lambda _, images: sizes.append(len(images[0])))

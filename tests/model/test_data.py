@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.data import DataError, data_root, load_dataset, normalise
+from model.data import DataError, Split, data_root, load_dataset, normalise
 from tests.conftest import write_idx
 
 
@@ -43,9 +43,35 @@ def test_a_rest_too_small_to_stratify_is_no_error(tiny_root: Path) -> None:
     assert len(load_dataset("mnist", tiny_root, validation_images=100, train_images=497).rest) == 3
 
 
-def test_refit_has_every_training_image_once(tiny_root: Path) -> None:
-    whole = load_dataset("mnist", tiny_root, validation_images=100, train_images=200).for_refit()
-    assert len({image.numpy().tobytes() for image in whole.train.images}) == len(whole.train) == 600
+def test_a_refit_has_every_image_once_and_a_fifth_of_the_validation_images_of_each_class_is_held_back(
+    tiny_root: Path,
+) -> None:
+    data = load_dataset("mnist", tiny_root, validation_images=100, train_images=200)
+    whole = data.for_refit()
+    trained, held_back, validation = (contents(split) for split in (whole.train, whole.val, data.val))
+    assert (len(whole.train), len(whole.val), len(whole.rest)) == (580, 20, 0)
+    assert len(trained | held_back) == 600
+    assert held_back < validation
+    assert torch.bincount(whole.val.labels).tolist() == [2] * 10
+    assert contents(data.for_refit().val) == held_back
+    assert all(data.val.labels[find(image, data.val)] == label for image, label in zip(*pairs(whole.val), strict=True))
+
+
+def test_a_refit_without_images_held_back_has_all(tiny_root: Path) -> None:
+    whole = load_dataset("mnist", tiny_root, validation_images=100, train_images=200).for_refit(hold_back=False)
+    assert (len(contents(whole.train)), len(whole.val)) == (600, 0)
+
+
+def contents(split: Split) -> set[bytes]:
+    return {image.numpy().tobytes() for image in split.images}
+
+
+def pairs(split: Split) -> tuple[list[torch.Tensor], list[int]]:
+    return list(split.images), split.labels.tolist()
+
+
+def find(image: torch.Tensor, split: Split) -> int:
+    return int((split.images == image).all(dim=2).all(dim=1).nonzero()[0, 0])
 
 
 def test_images_are_normalised_and_left_as_they_were(tiny_root: Path) -> None:

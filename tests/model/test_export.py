@@ -29,6 +29,7 @@ def test_an_export_is_read_back(folder: Path, net: Net) -> None:
     assert export.hyperparameters == WINNER
     assert (export.mean, export.std) == (0.1307, 0.3081)
     assert export.classes == list("0123456789")
+    assert export.temperature == 1.25
     assert export.metrics == {"val_accuracy": 0.99, "test_accuracy": 0.98}
     assert export.provenance == {"dataset": "mnist", "trial": 7}
     assert export.folder == folder

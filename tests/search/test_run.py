@@ -160,14 +160,6 @@ def test_halving_prunes_with_its_curve(go_without: Go) -> None:
     assert all(len(record.epochs) == 3 for record in records if record.state == "complete")
 
 
-def test_refit_uses_all_images_and_claims_no_validation(go_without: Go) -> None:
-    outcome = go_without(experiment(data={"train_images": 200}, export={"refit": True}))
-    card = json.loads((outcome.run_dir / "export" / "model.json").read_text())
-    assert card["provenance"]["training_images"] == 600
-    runs = [record.value for record in read_trials(outcome.run_dir, CONFIRM)]
-    assert card["metrics"]["val_accuracy"] in [pytest.approx(sum(pair) / 2) for pair in (runs[:2], runs[2:])]
-
-
 def test_the_state_of_an_overtaken_refit_stays_as_it_may_be_picked(copied: Path, go_without: Go) -> None:
     place = copied / "ray" / "0000-refit" / "00000-attempt" / "checkpoint_000001"
     place.mkdir(parents=True)

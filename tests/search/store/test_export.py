@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from model.calibration import calibrated
 from model.checkpoint import load
 from model.data import load_dataset
 from model.export import read_export
@@ -44,7 +45,8 @@ def test_a_search_exports_what_it_evaluated_folded_into_plain_weights(
     assert all(torch.equal(weights, expected[name]) for name, weights in export.net.state_dict().items())
     with (outcome.export / "test_predictions.csv").open(newline="") as file:
         found = [[float(row[f"p{digit}"]) for digit in range(10)] for row in csv.DictReader(file)]
-    answers = predict(export.net, data.test.images, data.mean, data.std).exp()
+    answers = predict(export.net, data.test.images, data.mean, data.std)
+    answers = calibrated(answers, export.temperature).exp()
     torch.testing.assert_close(torch.tensor(found), answers, atol=1e-6, rtol=1e-5)
     assert export.metrics["test_accuracy"] == evaluate(export.net, data.test, data.mean, data.std)[1]
     assert alone(outcome.export, SCRIPT).strip() == "['Conv2d', 'Dropout', 'Identity', 'Linear', 'Net']"
