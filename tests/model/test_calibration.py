@@ -39,10 +39,10 @@ def test_without_images_there_is_nothing_to_calibrate() -> None:
 
 def test_the_expected_calibration_error_is_the_one_computed_by_hand() -> None:
     probabilities = torch.full((5, 10), 0.01)
-    for image, probability in enumerate([0.95, 0.97, 0.35, 0.62, 0.65]):
+    for image, probability in enumerate([0.95, 0.97, 0.35, 0.61, 0.69]):
         probabilities[image, image] = probability
-    labels = torch.tensor([0, 1, 9, 3, 9])
-    # Bins of 1/15: two of 0.96 on average are both right; one of 0.35 is wrong; of two of 0.635 one is right.
-    by_hand = (2 * abs(0.96 - 1) + 1 * abs(0.35 - 0) + 2 * abs(0.635 - 0.5)) / 5
+    labels = torch.tensor([0, 9, 9, 3, 9])
+    # Bins of 1/15: of two of 0.96 on average one is right; one of 0.35 is wrong, one of 0.61 right, one of 0.69 wrong.
+    by_hand = (2 * abs(0.96 - 0.5) + abs(0.35 - 0) + abs(0.61 - 1) + abs(0.69 - 0)) / 5
     assert calibration_error(probabilities, labels) == pytest.approx(by_hand, abs=1e-6)
     assert calibration_error(torch.eye(10), torch.arange(10)) == 0
