@@ -10,7 +10,8 @@ from model.errors import InputError
 from model.files import digest, flush_names, read_file
 from model.hyperparameters import Hyperparameters
 
-FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # the files that SHA256SUMS lists
+FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # the files that SHA256SUMS lists,
+NOVELTY = "novelty.pt"  # and this one, where the card has `novelty`
 MAX_SUMS_BYTES, MAX_CARD_BYTES = 10_000, 1_000_000
 MAX_BYTES = 5_000_000_000  # the weights of the largest network that the hyperparameters allow
 REMEDY = "name an export folder that is whole, or write this one again: python -m search confirm RUN_DIR"
@@ -43,6 +44,7 @@ class ModelCard(BaseModel):
     classes: list[str] = Field(min_length=10, max_length=10)
     normalisation: Normalisation
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)  # log-probabilities are divided by it
+    novelty: bool = False
     metrics: dict[str, Any]
     provenance: dict[str, Any]
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -64,9 +66,10 @@ def read_card(folder: Path) -> ModelCard:
 
 def read_whole(folder: Path) -> ModelCard:
     """Return the card of an export after checking every file of it. Raises: ExportError."""
-    for name in FILES:
+    card = read_card(folder)
+    for name in (*FILES, NOVELTY) if card.novelty else FILES:
         read_verified(folder, name)
-    return read_card(folder)
+    return card
 
 
 def read_verified(folder: Path, name: str, limit: int = MAX_BYTES) -> bytes:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from model.calibration import calibrated
@@ -14,12 +13,9 @@ from model.decode import ImageError
 from model.export import Export
 from model.image import load_digit
 from model.marks import REMEDY
+from model.novelty import novelty
 
 BATCH = 1000
-SURE = 0.99  # a less probable answer is asked for again, of the digit turned, scaled and slanted a little
-LIKELY = 0.5  # the least mean probability, over these views, of what is called a digit
-# Of each view: the angle in radians, the scale, the slant.
-VIEWS = ((0, 1, 0), (0.2, 1, 0), (-0.2, 1, 0), (0, 0.88, 0), (0, 1.12, 0), (0, 1, 0.25), (0, 1, -0.25))
 
 
 @dataclass(frozen=True)
@@ -79,43 +75,35 @@ def _answers(
         return predictions
     images = torch.stack(list(digits.values()))[:, None].float() / 255
     probabilities = _probabilities(images, export)
-    likely = _likeliness(images, probabilities, export).tolist()
-    for index, row, mean in zip(digits, probabilities.tolist(), likely, strict=True):
+    for index, row, novel in zip(digits, probabilities.tolist(), _novel(images, export), strict=True):
         name = predictions[index].image
         best = row.index(max(row))
         found = {"digit": best, "probability": row[best], "probabilities": row}
         if not math.isfinite(sum(row)):  # weights or a normalisation that nobody trained
             found = {"error": f"{name}: the model gives no probabilities; export it again"}
-        elif mean < LIKELY:
-            what = f"no digit found, at best something like {export.classes[best]} ({100 * mean:.0f} %)"
+        elif novel:
+            what = f"no digit found, at best something like {export.classes[best]} ({100 * row[best]:.0f} %)"
             found = {"error": f"{name}: {what}; {REMEDY}"}
         predictions[index] = replace(predictions[index], **found)
     return predictions
 
 
-def _likeliness(images: Tensor, probabilities: Tensor, export: Export) -> Tensor:
-    """Return how probable the best class of each image (N, 1, 28, 28) is (N,), where not sure on the mean of VIEWS.
-
-    A digit stays what it is when it is turned or slanted a little; noise and scribble become now this, now that.
-    """
-    likely, best = probabilities.max(dim=1)
-    doubtful = (likely < SURE).nonzero()[:, 0]
-    if len(doubtful):
-        views = [_probabilities(_view(images[doubtful], *view), export) for view in VIEWS]
-        likely[doubtful] = torch.stack(views).mean(dim=0).gather(1, best[doubtful, None])[:, 0]
-    return likely
+def _novel(images: Tensor, export: Export) -> list[bool]:
+    """Return whether each image (N, 1, 28, 28) in [0, 1] looks like no digit; an older export can't tell."""
+    if export.novelty is None:
+        return [False] * len(images)
+    found: list[bool] = (
+        novelty(export.net, _normalised(images, export), export.novelty) > export.novelty.limit
+    ).tolist()
+    return found
 
 
-def _view(images: Tensor, angle: float, scale: float, slant: float) -> Tensor:
-    """Return images (N, 1, 28, 28) turned by `angle` in radians, scaled and slanted about their middle."""
-    cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
-    matrix = torch.tensor([[cos, slant * cos - sin, 0], [sin, slant * sin + cos, 0]])
-    grid = F.affine_grid(matrix.expand(len(images), 2, 3), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, align_corners=False)
+def _normalised(images: Tensor, export: Export) -> Tensor:
+    return (images - export.mean) / export.std
 
 
 @torch.inference_mode()
 def _probabilities(images: Tensor, export: Export) -> Tensor:
     """Return the network's calibrated probabilities (N, 10) for images (N, 1, 28, 28) in [0, 1]."""
-    log_probabilities: Tensor = export.net((images - export.mean) / export.std).double()
+    log_probabilities: Tensor = export.net(_normalised(images, export)).double()
     return calibrated(log_probabilities, export.temperature).exp()

@@ -4,8 +4,9 @@ mnist_cnn.pt          the weights, a plain state_dict
 mnist_cnn.py          a standalone module: `Net()` without arguments fits these weights
 model.json            hyperparameters, classes, normalisation, temperature, metrics, provenance, SHA-256 of the weights
                       (card.py)
+novelty.pt            what tells images that are no digits (model/novelty.py), if there were enough images to find it
 test_predictions.csv  the network's prediction and calibrated probabilities for each test image
-SHA256SUMS            of these four, for `sha256sum -c SHA256SUMS`
+SHA256SUMS            of these, for `sha256sum -c SHA256SUMS`
 """
 
 import csv
@@ -14,7 +15,7 @@ import inspect
 import io
 import shutil
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from model import network
 from model.card import (
+    NOVELTY,
     ExportError,
     ModelCard,
     Normalisation,
@@ -38,6 +40,7 @@ from model.files import digest, flush_names, write_flushed
 from model.hyperparameters import Hyperparameters
 from model.limits import MEMORY, bounded
 from model.network import Net
+from model.novelty import AXES, Novelty
 
 STANDALONE_BEGIN = '''"""The network whose weights are in mnist_cnn.pt. It needs PyTorch and nothing else.
 
@@ -64,6 +67,7 @@ class Export:
     mean: float
     std: float
     temperature: float
+    novelty: Novelty | None
     metrics: dict[str, Any]
     provenance: dict[str, Any]
 
@@ -77,6 +81,7 @@ def write_export(
     mean: float,
     std: float,
     temperature: float = 1.0,
+    novelty: Novelty | None = None,
     metrics: dict[str, Any],
     provenance: dict[str, Any],
     labels: Tensor,
@@ -93,24 +98,26 @@ def write_export(
     folder = folder.absolute()
     weights = {name: _plain(tensor) for name, tensor in state_dict.items()}
     _net(hyperparameters, weights)
-    stored = io.BytesIO()
-    torch.save(weights, stored)
+    stored = _stored(weights)
     card = ModelCard(
         hyperparameters=hyperparameters,
         classes=classes,
         normalisation=Normalisation(mean=mean, std=std),
         temperature=temperature,
+        novelty=novelty is not None,
         metrics=metrics,
         provenance=provenance,
-        sha256=digest(stored.getvalue()),
+        sha256=digest(stored),
         num_parameters=sum(tensor.numel() for tensor in weights.values()),
     )
     files = {
-        "mnist_cnn.pt": stored.getvalue(),
+        "mnist_cnn.pt": stored,
         "mnist_cnn.py": _standalone(hyperparameters).encode(),
         "model.json": (card.model_dump_json(indent=2) + "\n").encode(),
         "test_predictions.csv": _predictions(labels, probabilities).encode(),
     }
+    if novelty is not None:
+        files[NOVELTY] = _stored({name: _plain(tensor) for name, tensor in asdict(novelty).items()})
     _replace(folder, {**files, "SHA256SUMS": sums(files)})
 
 
@@ -135,9 +142,25 @@ def read_export(folder: Path) -> Export:
         mean=card.normalisation.mean,
         std=card.normalisation.std,
         temperature=card.temperature,
+        novelty=_read_novelty(folder, net) if card.novelty else None,
         metrics=card.metrics,
         provenance=card.provenance,
     )
+
+
+def _read_novelty(folder: Path, net: Net) -> Novelty:
+    """Return the contents of novelty.pt. Raises: ExportError where they can't be used with this network."""
+    features = net.fc1.in_features
+    stored = read_verified(folder, NOVELTY, 4 * features * (AXES + 1) + MAX_OVERHEAD)
+    try:
+        found = _load(stored)
+        axes = min(AXES, features // 2)
+        _check(
+            found, {"mean": (features,), "axes": (features, axes), "weight": (1,), "limit": (1,)}, "the network says"
+        )
+    except Exception as error:  # as above
+        raise ExportError(f"{folder / NOVELTY}: unusable ({summary(error)})") from error
+    return Novelty(**found)
 
 
 def newest_export(runs: Path) -> Path:
@@ -172,17 +195,29 @@ def _net(hyperparameters: Hyperparameters, weights: dict[str, Tensor]) -> Net:
     """Return the exported network with these weights, in evaluation mode. Raises: ValueError where they do not fit."""
     net = _blank(hyperparameters)
     expected = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+    _check(weights, expected, "the hyperparameters say")
+    net.load_state_dict(weights, assign=True)
+    return net.eval()
+
+
+def _stored(tensors: dict[str, Tensor]) -> bytes:
+    """Return what torch.save writes for these tensors."""
+    stored = io.BytesIO()
+    torch.save(tensors, stored)
+    return stored.getvalue()
+
+
+def _check(weights: Any, expected: dict[str, tuple[int, ...]], who_says: str) -> None:
+    """Raise ValueError unless `weights` are finite dense float32 tensors of the names and shapes in `expected`."""
     if not isinstance(weights, dict) or weights.keys() != expected.keys():
         raise ValueError(f"names must be {', '.join(expected)}")
     for name, tensor in weights.items():
         if not isinstance(tensor, Tensor) or tensor.dtype != torch.float32 or tensor.layout != torch.strided:
             raise ValueError(f"{name} must be a dense float32 tensor")
         if tuple(tensor.shape) != expected[name]:
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, the hyperparameters say {expected[name]}")
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, {who_says} {expected[name]}")
         if not tensor.isfinite().all():
             raise ValueError(f"{name} holds numbers that are not finite")
-    net.load_state_dict(weights, assign=True)
-    return net.eval()
 
 
 def _standalone(hyperparameters: Hyperparameters) -> str:

@@ -44,11 +44,19 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the log-probabilities (N, 10) of normalised images (N, 1, 28, 28)."""
+        return F.log_softmax(self.logits(self.features(x)), dim=1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the convolutions find in normalised images (N, 1, 28, 28): (N, F)."""
         x = self.norm1(self.conv1(x))
         if self.pool == "early":
             x = F.max_pool2d(x, 2)
         # Pooling before ReLU gives the same numbers as after it, for a quarter of the work.
         x = self.norm2(self.conv2(F.relu(x)))
         x = self.dropout1(F.relu(F.max_pool2d(x, 2)))
-        x = F.relu(self.fc1(torch.flatten(x, 1)))
-        return F.log_softmax(self.fc2(self.dropout2(x)), dim=1)
+        return torch.flatten(x, 1)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (N, 10) of features (N, F)."""
+        logits: Tensor = self.fc2(self.dropout2(F.relu(self.fc1(x))))
+        return logits

@@ -10,11 +10,12 @@ from model.calibration import calibrated, calibration_error, fit_temperature
 from model.card import ExportError, read_card, read_whole, where_it_lies
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.checkpoint import CheckpointError, load
-from model.data import Dataset
+from model.data import Dataset, normalise
 from model.errors import ConfigError
 from model.export import write_export
 from model.fold import fold
 from model.hyperparameters import Hyperparameters
+from model.novelty import FITTED, fit_novelty
 from model.train import predict
 from search.store import checkpoints
 
@@ -57,6 +58,8 @@ def export_checkpoint(
         raise ConfigError(f"the winner's checkpoint is lost: {error}; search again under another --name") from None
     net = fold(state.trained, dataset.train.images, dataset.mean, dataset.std)
     temperature = fit_temperature(predict(net, dataset.val.images, dataset.mean, dataset.std), dataset.val.labels)
+    few = dataset.train.images[:FITTED]
+    trained, unseen = (normalise(images, dataset.mean, dataset.std) for images in (few, dataset.val.images))
     answers, labels = predict(net, dataset.test.images, dataset.mean, dataset.std), dataset.test.labels
     probabilities = calibrated(answers, temperature).exp()
     write_export(
@@ -67,6 +70,7 @@ def export_checkpoint(
         mean=dataset.mean,
         std=dataset.std,
         temperature=temperature,
+        novelty=fit_novelty(net, trained, unseen),
         metrics={
             **metrics,
             "test_accuracy": float((answers.argmax(dim=1) == labels).double().mean()),

@@ -19,19 +19,21 @@ from model.export import Export, read_export, write_export
 from model.hyperparameters import Hyperparameters
 from model.image import load_digit
 from model.network import Net
+from model.novelty import AXES, Novelty, novelty
 
 ROOT = Path(__file__).parents[2]
 SMALL = Hyperparameters(conv1_width=2, conv2_width=2, hidden_width=4, pool="early")
 
 
-def write(folder: Path, dataset: str = "mnist", classes: str = "0123456789", sureness: float = 1e6) -> Path:
+def write(folder: Path, dataset: str = "mnist", classes: str = "0123456789", unlike: Novelty | None = None) -> Path:
     torch.manual_seed(3)
     net = Net(**SMALL.architecture())
     with torch.no_grad():
-        net.fc2.weight *= sureness
+        net.fc2.weight *= 1e6
     write_export(
         folder, net.state_dict(), SMALL, classes=list(classes), mean=0.2, std=0.4,
-        metrics={}, provenance={"dataset": dataset}, labels=torch.tensor([1]), probabilities=torch.eye(10)[:1],
+        novelty=unlike, metrics={}, provenance={"dataset": dataset},
+        labels=torch.tensor([1]), probabilities=torch.eye(10)[:1],
     )  # fmt: skip
     return folder
 
@@ -78,10 +80,7 @@ def test_predictions_are_the_networks_in_order(here: Path, export: Export) -> No
     assert "broken.png: not a readable picture" in str(broken.error)
 
 
-def test_probabilities_are_at_the_temperature_of_the_model(
-    here: Path, export: Export, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(model.classify, "LIKELY", 0.0)
+def test_probabilities_are_at_the_temperature_of_the_model(here: Path, export: Export) -> None:
     cold = classify(["one.png"], export)[0].probabilities or []
     warm = classify(["one.png"], replace(export, temperature=2e6))[0].probabilities or []
     assert warm.index(max(warm)) == cold.index(max(cold))
@@ -202,12 +201,19 @@ def test_a_prediction_is_a_value(here: Path, export: Export) -> None:
         prediction.digit = 3  # type: ignore[misc]
 
 
-def test_what_is_unlikely_to_be_any_digit_is_none(here: Path) -> None:
-    unsure = read_export(write(here / "unsure", sureness=1))
-    prediction = classify(["one.png"], unsure)[0]
+def test_what_is_novel_to_the_network_is_no_digit(here: Path) -> None:
+    net = read_export(write(here / "plain")).net
+    digit = ((load_digit(here / "one.png").float() / 255 - 0.2) / 0.4)[None, None]
+    zero = torch.zeros(net.fc1.in_features)
+    plain = Novelty(zero, torch.zeros(len(zero), min(AXES, len(zero) // 2)), torch.ones(1), torch.ones(1))
+    limit = novelty(net, digit, plain)
+    known = read_export(write(here / "known", unlike=replace(plain, limit=limit + 1)))
+    assert classify(["one.png"], known)[0].digit is not None
+    strange = read_export(write(here / "strange", unlike=replace(plain, limit=limit - 1)))
+    prediction = classify(["one.png"], strange)[0]
     assert (prediction.digit, prediction.probability, prediction.probabilities) == (None, None, None)
     assert (prediction.error or "").startswith("one.png: no digit found, at best something like ")
-    code, out, err = run("one.png", "--model", str(here / "unsure"))
+    code, out, err = run("one.png", "--model", str(here / "strange"))
     assert (code, out, err) == (1, "", f"{prediction.error}\n")
 
 

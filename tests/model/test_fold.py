@@ -67,9 +67,7 @@ def test_a_fold_that_answers_otherwise_is_refused(
         return plain
 
     monkeypatch.setattr("model.fold.folded", wrongly)
-    with pytest.raises(
-        FoldError, match=r"can't be folded .* of 100 validation images.* search with batch_norm = false"
-    ):
+    with pytest.raises(FoldError, match=r"can't be folded .* of 100 images.* search with batch_norm = false"):
         fold(state.trained, data.val.images, data.mean, data.std)
 
 

@@ -95,7 +95,7 @@ def test_where_all_candidates_fail_too_often_the_least_share_of_failures_wins_th
         ((0.98,), 0.9740, 2_000, False),
         ((0.98,), 0.9735, 2_000, True),
         ((0.98, 0.11), 0.11, 2_000, True),  # a collapsed seed excuses no collapsed refit
-        ((0.98, 0.11), 0.50, 2_000, True),
+        ((0.98, 0.11), 0.60, 2_000, True),  # which lies above the mean
         ((0.98, 0.98), 1.0, 2_000, False),
         ((1.0, 1.0), 0.9995, 2_000, False),
         ((1.0, 1.0), 0.997, 2_000, True),

@@ -4,13 +4,15 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from model.calibration import calibrated
 from model.checkpoint import load
-from model.data import load_dataset
+from model.data import load_dataset, normalise
 from model.export import read_export
 from model.fold import folded
+from model.novelty import fit_novelty
 from model.train import evaluate, predict
 from search.store import checkpoints
 from search.store.records import read_trials
@@ -50,6 +52,20 @@ def test_a_search_exports_what_it_evaluated_folded_into_plain_weights(
     torch.testing.assert_close(torch.tensor(found), answers, atol=1e-6, rtol=1e-5)
     assert export.metrics["test_accuracy"] == evaluate(export.net, data.test, data.mean, data.std)[1]
     assert alone(outcome.export, SCRIPT).strip() == "['Conv2d', 'Dropout', 'Identity', 'Linear', 'Net']"
+
+
+def test_novelty_is_found_from_images_that_the_network_has_not_seen(
+    go: Callable[..., Outcome], tiny_root: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.novelty.FEWEST", 100)
+    outcome = go(experiment(search={"trials": 1}, confirm={"top": 0}), connect=without_ray())
+    assert outcome.export
+    export, data = read_export(outcome.export), load_dataset("mnist", tiny_root, validation_images=100)
+    trained, unseen = (normalise(split.images, data.mean, data.std) for split in (data.train, data.val))
+    expected = fit_novelty(export.net, trained, unseen)
+    assert export.novelty is not None
+    assert expected is not None
+    torch.testing.assert_close(export.novelty.limit, expected.limit, rtol=1e-3, atol=1e-3)
 
 
 def test_batch_norm_is_searched_as_true_and_false(go: Callable[..., Outcome], one_thread: None) -> None:
