@@ -16,7 +16,7 @@ from model.files import write_atomically
 from search import stages
 from search.experiment import Experiment
 from search.progress import Progress
-from search.space import recipe_differences
+from search.space import Space, recipe_differences
 from search.stages import Engine, Run, StoppedError
 from search.store import location
 from search.store.database import open_shared, why_lost
@@ -243,9 +243,16 @@ def _announce(run: Run, found: Audit, engine: Engine) -> None:
             f"{found.restarted} restarted, {found.to_do} to do"
         )
     elif run.experiment.search.recipe_first and run.experiment.space.searched:
-        differing = recipe_differences(run.experiment.space)
-        prior = dict.fromkeys(run.experiment.space.priors, " (its prior)")
-        words = ", ".join(
-            f"{name} {value}{prior.get(name, '')} instead of {recipe}" for name, (recipe, value) in differing.items()
-        )
-        say("trial 0 is the article's recipe" + (f", but for {words}" if words else ""))
+        say(_first_trial(run.experiment.space))
+
+
+def _first_trial(space: Space) -> str:
+    """Return what trial 0 is: the article's recipe, as far as the space holds it, and the priors."""
+    differing = recipe_differences(space)
+    if "optimizer" in differing:  # then the recipe is another one in all but the sizes of its layers
+        return "trial 0 is a guess: the priors, or else what is nearest to the article's recipe"
+    prior = dict.fromkeys(space.priors, " (its prior)")
+    words = ", ".join(
+        f"{name} {value}{prior.get(name, '')} instead of {recipe}" for name, (recipe, value) in differing.items()
+    )
+    return "trial 0 is the article's recipe" + (f", but for {words}" if words else "")

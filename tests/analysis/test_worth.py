@@ -7,6 +7,7 @@ import pytest
 from analysis.run import read_run
 from analysis.verdict import verdict
 from analysis.worth import is_worthwhile, worth
+from model.hyperparameters import RECIPE
 from tests.analysis.studies import NewRun, Writer
 
 SPACE = {"learning_rate": {"low": 0.1, "high": 3.0, "log": True}, "epochs": 2}
@@ -72,7 +73,8 @@ def test_a_smaller_network_that_was_preferred_is_named_with_what_it_saves(new_ru
     new.confirm(0, WINNER, POINT)
     new.confirm(1, [*WINNER[::-1][:4], 0.9925], POINT, num_parameters=10)
     found = worth(read_run(new.run_dir))["size"]
-    assert found.startswith("trial 1 was preferred to trial 0: it has 10 parameters instead of 1,004, and their seeds")
+    sizes = f"it has 10 parameters instead of {RECIPE.num_parameters:,}"
+    assert found.startswith(f"trial 1 was preferred to trial 0: {sizes}, and their seeds")
     assert found.endswith(", 5 pairs)")
 
 
