@@ -21,6 +21,7 @@ from analysis.axes import (
     ordered_colours,
 )
 from analysis.pareto import COSTS, with_cost
+from search.store.candidates import THE_RECIPE
 
 LEGEND: dict[str, Any] = {"fontsize": 8, "frameon": True, "framealpha": 0.85, "edgecolor": "none"}
 WIDE_RANGE = 3  # times the least cost, from which on an axis of costs is logarithmic
@@ -114,18 +115,19 @@ def importance_bars(shares: pd.Series | None, ax: Axes, text: str) -> Axes:
 
 
 def confirmation_dots(table: pd.DataFrame, runs: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw the mean and the interval of each candidate, the best on top, and each of its runs as a dot.
+    """Draw the mean and the interval of each candidate, as `table` has them, and each of its runs as a dot.
 
-    `table` comes from `confirmation.confirmation`, `runs` is the table of the runs themselves.
+    `table` comes from `confirmation.confirmation`, `runs` is the table of the runs themselves, of which those of the
+    recipe have no candidate.
     """
     table = table[table.n > 0].reset_index(drop=True)
     if table.empty:
         return missing(ax, "No candidate has been trained again on a fresh seed.")
-    complete = runs[runs.state == "complete"]
+    complete = runs[runs.state == "complete"].fillna({"candidate": THE_RECIPE})
     for place, row in table.iterrows():
         _candidate(row, complete.val_accuracy[complete.candidate == row.candidate], ax, place)
-    names = [f"trial {number} (n = {n})" for number, n in zip(table.candidate, table.n, strict=True)]
-    ax.set_yticks(range(len(table)), names)
+    names = ["recipe" if number == THE_RECIPE else f"trial {number}" for number in table.candidate]
+    ax.set_yticks(range(len(table)), [f"{name} (n = {n})" for name, n in zip(names, table.n, strict=True)])
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.xaxis.set_major_locator(MaxNLocator(6))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.4g}"))
@@ -154,6 +156,8 @@ def pareto_front(trials: pd.DataFrame, best: pd.DataFrame, ax: Axes, cost: str, 
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_minor_locator(NullLocator())
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(5))  # so few that long numbers have room
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     ax.set_xlabel(COSTS[cost])
     ax.set_title(f"Accuracy against {COSTS[cost]}", fontsize=11)

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from analysis import figures
 from analysis.axes import CATEGORIES, Draw, missing, sheet
-from analysis.confirmation import interval_words
+from analysis.confirmation import confirmation, interval_words
 from analysis.importance import importance
 from analysis.panels import value_panel
 from analysis.pareto import costs_of, front
@@ -65,11 +66,12 @@ def _best_so_far(run: Run) -> Picture:
 
 
 def _confirmation(run: Run) -> Picture:
-    table = run.confirmation
-    drawing = partial(figures.confirmation_dots, table, run.confirm)
+    recipe = confirmation([run.recipe] if run.recipe else [])
+    rows = pd.concat([table for table in (run.confirmation, recipe) if len(table)])
+    drawing = partial(figures.confirmation_dots, rows, run.confirm)
     sentence = (
-        f"Bars: {interval_words(len(table))}, over seeds on the same validation images. Where they overlap, these "
-        "seeds do not tell the candidates apart."
+        f"Bars: {interval_words(len(run.confirmation))}, over seeds on the same validation images. Where they overlap, "
+        "these seeds do not tell the candidates apart."
     )
     return Picture("confirmation", sentence, sheet([drawing], size=(WIDE[0], 3.6)))
 

@@ -15,7 +15,7 @@ from analysis.confirmation import confirmation
 from analysis.panels import value_panel
 from analysis.pareto import front
 from analysis.summary import best_so_far, marginal
-from search.store.candidates import candidates_of
+from search.store.candidates import THE_RECIPE, Candidate, candidates_of
 from search.store.records import TrialRecord
 
 RATE = FloatDistribution(0.1, 10.0, log=True)
@@ -161,13 +161,16 @@ def test_confirmation_shows_single_runs_and_means_with_their_interval() -> None:
     ]
     candidates = pd.array([4, 4, 7, None], dtype="Int64")  # the last run is the recipe's
     runs = pd.DataFrame({"candidate": candidates, "state": "complete", "val_accuracy": [0.98, 0.99, 0.97, 0.5]})
+    recipe = Candidate(THE_RECIPE, (TrialRecord(0, "complete", 0.5, {}, [], {}),), 1)
     table = confirmation(candidates_of(records))
-    ax = drawn(partial(figures.confirmation_dots, table, runs))
+    ax = drawn(partial(figures.confirmation_dots, pd.concat([table, confirmation([recipe])]), runs))
     assert ([0.98, 0.99], [0, 0]) in lines(ax)
     assert ([0.97], [1]) in lines(ax)
+    assert ([0.5], [2]) in lines(ax)
     (segment,) = ax.containers[0].lines[2][0].get_segments()
     assert segment[:, 0].tolist() == pytest.approx([table.low[0], table.high[0]])
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["trial 4 (n = 2)", "trial 7 (n = 1)"]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["trial 4 (n = 2)", "trial 7 (n = 1)", "recipe (n = 1)"]
 
 
 NOTHING = epochs()
