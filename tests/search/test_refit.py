@@ -15,8 +15,8 @@ from model.card import ModelCard, read_card
 from model.data import Dataset, load_dataset
 from model.export import read_export
 from model.train import predict
-from search import stages
-from search.stages import OUTDATED
+from search.stages import exporting, refitting
+from search.stages.refitting import OUTDATED
 from search.store import export as store_export
 from search.store.records import read_trials
 from search.store.study import CONFIRM, REFIT
@@ -104,8 +104,8 @@ def begin_as_earlier_versions_did(go: Go, monkeypatch: pytest.MonkeyPatch, conne
     whole = Dataset.for_refit
     with monkeypatch.context() as earlier:
         earlier.setattr(Dataset, "for_refit", lambda data: replace(whole(data, hold_back=False), val=data.val))
-        earlier.setattr(stages, "HELD_BACK", "unknown")
-        earlier.setattr(stages, "_write_export", interrupt)
+        earlier.setattr(refitting, "HELD_BACK", "unknown")
+        earlier.setattr(exporting, "_write_export", interrupt)
         with pytest.raises(KeyboardInterrupt):
             go(WANTED, connect=connect or without_ray())
 

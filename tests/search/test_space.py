@@ -8,16 +8,19 @@ from pydantic import Field
 
 from model.errors import ConfigError
 from model.hyperparameters import RECIPE, Hyperparameters, Role
-from search import space as search_space
 from search.space import (
     complete,
     fits,
     fitted,
     grid,
     guesses,
+    known,
     largest,
     nearest,
+    networks,
     parse_space,
+    parsing,
+    points,
     recipe_differences,
     recipe_point,
     size,
@@ -246,7 +249,8 @@ class Wider(Hyperparameters):
 @pytest.fixture
 def _wider(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"Hyperparameters": Wider, "FIELDS": Wider.model_fields, "RECIPE": Wider()}.items():
-        monkeypatch.setattr(search_space, name, value)
+        for module in (known, networks, parsing, points):
+            monkeypatch.setattr(module, name, value, raising=False)
 
 
 @pytest.mark.usefixtures("_wider")

@@ -14,7 +14,7 @@ from model.data import load_dataset
 from model.errors import ConfigError, is_full
 from search.experiment import parse_experiment
 from search.progress import Progress
-from search.stages import SEEDS, Run
+from search.stages.running import SEEDS, Run
 from search.store import location
 from search.store.database import PATIENCE, open_shared, why_lost
 from search.store.records import read_trials

@@ -1,0 +1,27 @@
+"""The search space: the searched fields as Optuna distributions, its points, and how both are read and told."""
+
+from search.space.known import guesses, recipe_differences, recipe_point
+from search.space.messages import Range, did_you_mean
+from search.space.networks import fitted, largest, smallest
+from search.space.parsing import fixed_values, parse_space
+from search.space.points import Space, complete, fits, grid, nearest, size, widened
+
+__all__ = [
+    "Range",
+    "Space",
+    "complete",
+    "did_you_mean",
+    "fits",
+    "fitted",
+    "fixed_values",
+    "grid",
+    "guesses",
+    "largest",
+    "nearest",
+    "parse_space",
+    "recipe_differences",
+    "recipe_point",
+    "size",
+    "smallest",
+    "widened",
+]

@@ -1,0 +1,136 @@
+"""What all stages share: the run, the engine that runs trials, and how a stage is run to its end."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from model.data import Dataset
+from model.seeds import derive_seed
+from search.experiment import Experiment
+from search.progress import Progress
+from search.space import guesses
+from search.store.stage import Stage
+from search.store.storage import RunStorage
+from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, StoredStudy, open_study
+from search.strategy.promotion import Promotion
+from search.strategy.pruner import PACE, make_pruner
+from search.strategy.sampler import SeededSampler, startup_of
+from search.trials import INTERRUPTED, Trials
+
+SEEDS = {SEARCH: 0, CONFIRM: 1, REFIT: 2, PICKED: 1}  # a picked trial has the fresh seeds of the others
+
+
+class StoppedError(Exception):
+    """Raised by a stage that ended before its time; the text says why. What is unfinished waits to be resumed."""
+
+
+class Engine(Protocol):
+    """What runs trials: Ray Tune (on_ray/engine.py); tests without Ray have a plain loop."""
+
+    @property
+    def machines(self) -> int: ...
+    @property
+    def cpus(self) -> int: ...
+    @property
+    def gpus(self) -> int: ...
+    @property
+    def per_gpu(self) -> int: ...
+    @property
+    def most_cpus(self) -> int: ...  # of the largest machine
+    @property
+    def gone(self) -> threading.Event: ...
+
+    def concurrent(self, trials: int, cpus_per_trial: int) -> int:
+        """Return how many of so many trials run at once. Raises ConfigError where none fits on any machine."""
+
+    def run(self, trials: Trials, dataset: Dataset, token: str) -> None:
+        """Run `trials` until they are finished or stopping. `token` names the images that workers keep."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all stages of one command share."""
+
+    run_dir: Path
+    experiment: Experiment
+    dataset: Dataset
+    digest: str  # SHA-256 of the images
+    storage: RunStorage
+    progress: Progress
+
+    def study(self, name: str) -> StoredStudy:
+        """Return one of the run's studies, by its name in STUDIES."""
+        if name != SEARCH:
+            return open_study(self.storage, name)
+        search = self.experiment.search
+        space, startup = self.experiment.space, startup_of(search.trials)
+        sampler = SeededSampler(search.sampler, search.seed, space.searched, startup, PACE, guesses(space), space=space)
+        pruner = make_pruner(search.pruner, search.grace_epochs, search.reduction_factor)
+        return open_study(self.storage, SEARCH, sampler, pruner)
+
+    @property
+    def promotion(self) -> Promotion | None:
+        """Return how the trials of the search are promoted; None where the pruner is another one."""
+        search, finalists = self.experiment.search, max(self.experiment.confirm.top, 1)
+        if search.pruner != "promote":
+            return None
+        return Promotion(search.grace_epochs, search.reduction_factor, finalists, PACE)
+
+    def stage(self, name: str, **limits: Any) -> Stage:
+        resources = self.experiment.resources
+        default = {"trial_timeout": resources.trial_timeout, "cpus": resources.cpus_per_trial}
+        default["max_consecutive_failures"] = resources.max_consecutive_failures
+        seed = derive_seed(self.experiment.search.seed, SEEDS[name])
+        return Stage(self.run_dir, self.study(name), self.experiment.space, seed, **{**default, **limits})
+
+
+def run_stage(run: Run, engine: Engine, stage: Stage, dataset: Dataset, token: str) -> Trials:
+    """Run `stage` until it is done or its time is up. Raises StoppedError; what is unfinished then waits."""
+    trials = Trials(stage, run.progress, engine.gone)
+    found = stage.audit()
+    run.progress.begin(total=found.kept + found.to_do, done=found.kept)
+    try:
+        with _interruptible(trials), trials.tidily():
+            engine.run(trials, dataset, token)
+    except Exception:
+        if trials.failure is None and trials.stopped in (None, INTERRUPTED):
+            raise  # else it is what the engine trips over on its way out, when a disk is full
+    finally:
+        run.progress.end()
+        with trials.tidily():  # if this can't be written, the resumption does it
+            stage.study.requeue_interrupted()
+    if trials.failure is not None:
+        raise trials.failure
+    if engine.gone.is_set():
+        raise StoppedError("Ray is gone")
+    if trials.stopped:
+        raise StoppedError(trials.stopped)
+    return trials
+
+
+@contextmanager
+def _interruptible(trials: Trials) -> Iterator[None]:
+    """Let Ctrl-C (or SIGTERM) end the stage tidily, and a second one at once. In the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    asked = threading.Event()
+
+    def on_signal(_number: int, _frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+        trials.stop(INTERRUPTED)
+        trials.progress.warn("stopping: no new trials; unfinished ones keep their last checkpoint")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
