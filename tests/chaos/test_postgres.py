@@ -30,7 +30,7 @@ from tests.harness import command, descendants, driver, epochs_lasting, kill, lo
 
 pytestmark = pytest.mark.chaos
 TRIALS, SECONDS = 6, 2  # each trains for so long that the test sees it at work
-OF_TIME = {"s", "images/s", "UTC"}  # units of the columns that may differ between two runs of the same search
+OF_TIME = {"s", "ms", "images/s", "UTC"}  # units of the columns that may differ between two runs of the same search
 
 
 @pytest.fixture(scope="module")
