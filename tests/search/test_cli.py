@@ -104,8 +104,9 @@ def test_output_is_plain_lines_and_says_where_everything_is(here: Path, tiny_roo
     lines = done.stdout.splitlines()
     assert "no GPU: training on the CPU" in lines[0]
     assert sum("  complete  " in line for line in lines) == 2
-    assert lines[-4].endswith("runs/tiny/report/index.html")
-    assert lines[-3].startswith("winner    trial ")
+    assert lines[-5].endswith("runs/tiny/report/index.html")
+    assert lines[-4].startswith("winner    trial ")
+    assert lines[-3].startswith("cost      2 trials, ")
     assert "\x1b" not in done.stdout
     picture = here / "seven.png"
     from PIL import Image, ImageDraw
@@ -124,7 +125,7 @@ def test_offline_fallback_is_told_everywhere(here: Path) -> None:
     unreachable = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     done = command(here, "offline.toml", "--data", str(here / "empty"), "--quiet", **unreachable)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 5  # the note, and where everything is
+    assert len(done.stdout.splitlines()) == 6  # the note, and what it was worth and where everything is
     run_dir = here / "runs" / "offline"
     card = json.loads((run_dir / "export" / "model.json").read_text())
     told = (done.stdout, card["provenance"]["note"], (run_dir / "report" / "index.html").read_text())

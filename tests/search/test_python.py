@@ -57,7 +57,7 @@ def test_a_dict_is_searched_and_nothing_of_this_process_changes(
     assert list(trial_table(outcome.run_dir).state) == ["complete"] * 3
     said = capsys.readouterr()
     assert said.err == ""
-    assert [line.split()[0] for line in said.out.splitlines()[-4:]] == ["report", "winner", "model", "classify"]
+    assert [line.split()[0] for line in said.out.splitlines()[-5:]] == ["report", "winner", "cost", "model", "classify"]
 
     with pytest.raises(ConfigError, match="a search of that name exists"):
         run_search(TINY, trials=3, out=tmp_path, data=tiny_root)
