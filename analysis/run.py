@@ -94,10 +94,11 @@ def _winner(model: dict[str, Any], leading: Winner | None) -> int | None:
 def _saved(run_dir: Path, experiment: Experiment) -> str | None:
     """Return why the search ended before its last trial, and what that saved; None where it did not."""
     stopping = experiment.stopping(experiment.images)
+    if stopping is None:
+        return None  # most searches; the study need not be read again for them
     trials = read_frozen(run_dir, SEARCH)
-    if stopping is None or len(trials) >= experiment.search.trials or not stopping.has_enough(trials):
-        return None
-    return stopping.saved(trials)
+    ended = len(trials) < experiment.search.trials and stopping.has_enough(trials)
+    return stopping.saved(trials) if ended else None
 
 
 def _model(export: Path) -> dict[str, Any]:
