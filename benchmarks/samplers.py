@@ -52,8 +52,8 @@ def _seeded(
 
 def strategies(epochs: int) -> dict[str, Strategy]:
     """Return all strategies by name, random search first."""
-    stopping = partial(AsyncHalvingPruner, 1, 3)
-    promotion = Promotion(1, 3, LEADERS)
+    halving = partial(AsyncHalvingPruner, 1, 2)
+    promotion = Promotion(1, 2, LEADERS)
     one_epoch = Promotion(1, 10**9, LEADERS)
     found = {
         "random": Strategy(lambda seed, _: RandomSampler(seed)),
@@ -63,13 +63,18 @@ def strategies(epochs: int) -> dict[str, Strategy]:
             lambda seed, _: TPESampler(seed=seed), HyperbandPruner(1, epochs, 3)
         ),
     }
-    labels: list[tuple[SamplerName, str]] = [("random", "random"), ("qmc", "Sobol"), ("tpe", "TPE"), ("gp", "GP")]
-    for name, label in labels:
+    names: dict[SamplerName, str] = {"random": "random", "qmc": "Sobol", "tpe": "TPE", "gp": "GP"}
+    for name, label in names.items():
         if name != "random":
             found[label] = Strategy(ours(name))
-        found[f"{label}, halving"] = Strategy(ours(name), stopping())
+        found[f"{label}, halving"] = Strategy(ours(name), halving())
         found[f"{label}, promotion"] = Strategy(ours(name), promotion=promotion)
         found[f"{label}, promotion, stop"] = Strategy(ours(name), promotion=promotion, stop=STOPPING)
+    for label, grace, factor in (("third", 1, 3), ("half after 2 epochs", 2, 2), ("third after 2 epochs", 2, 3)):
+        other = Promotion(grace, factor, LEADERS)
+        found[f"random, promotion of the best {label}"] = Strategy(ours("random"), promotion=other)
+        found[f"TPE, promotion of the best {label}"] = Strategy(ours("tpe"), promotion=other)
+        found[f"TPE, halving to the best {label}"] = Strategy(ours("tpe"), AsyncHalvingPruner(grace, factor))
     for near in sorted({0.0, 0.125, NEAR, 0.5}):
         if near != NEAR:  # which stands above
             found[f"TPE, promotion, near {near}"] = Strategy(ours("tpe", near=near), promotion=promotion)

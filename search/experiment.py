@@ -50,9 +50,9 @@ class Search(_Table):
     seed: int = Field(0, ge=0, lt=2**32)
     sampler: SamplerName = "tpe"
     recipe_first: bool = True
-    pruner: PrunerName = "halving"
+    pruner: PrunerName = "promote"
     grace_epochs: Count = 1
-    reduction_factor: int = Field(3, ge=2, le=1_000_000)
+    reduction_factor: int = Field(2, ge=2, le=1_000_000)
     storage: str | None = None
     start_from: str | None = None
 

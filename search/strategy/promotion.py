@@ -26,7 +26,7 @@ class Promotion:
     """
 
     grace_epochs: int = 1
-    reduction_factor: int = 3
+    reduction_factor: int = 2
     finalists: int = 1
     pace: Sequence[str] = ()
 

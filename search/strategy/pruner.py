@@ -28,7 +28,7 @@ class AsyncHalvingPruner(BasePruner):
     decisions in the study and answers otherwise when it is asked again.
     """
 
-    def __init__(self, grace_epochs: int = 1, reduction_factor: int = 3, pace: Sequence[str] = ()) -> None:
+    def __init__(self, grace_epochs: int = 1, reduction_factor: int = 2, pace: Sequence[str] = ()) -> None:
         if grace_epochs < 1 or reduction_factor < 2:
             raise ValueError(
                 f"grace_epochs = {grace_epochs}, reduction_factor = {reduction_factor}: must be >= 1 and >= 2"
