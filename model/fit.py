@@ -8,6 +8,7 @@ from torch import Tensor
 
 SIDE = 28
 BOX = 20
+WHITE = 254
 FINE = 200  # the longer side of the ink where its strokes are measured and thickened
 MIN_STROKE = 1.4  # of 20; nine MNIST digits of ten have wider strokes, half of them 1.9 or more
 
@@ -15,6 +16,19 @@ MIN_STROKE = 1.4  # of 20; nine MNIST digits of ten have wider strokes, half of 
 def fitted(ink: Tensor) -> Tensor:
     """Return ink (H, W) in [0, 1], without empty edges, as MNIST would show it: uint8 (28, 28) (LeCun et al., 1998)."""
     return _centred(_boxed(_thickened(ink)))
+
+
+def is_fitted(image: Tensor) -> bool:
+    """Return whether an image (H, W), 0 where there is no ink, has the form that MNIST's images have.
+
+    These are of 28x28 pixels; their brightest is 254 or 255, their longer side of ink 20 (in 9,998 of 10,000), and the
+    centre of mass in the middle.
+    """
+    if image.shape != (SIDE, SIDE) or int(image.max()) < WHITE:
+        return False
+    lines = [image.sum(dim=along) for along in (0, 1)]
+    sides = [int(torch.nonzero(line).max() - torch.nonzero(line).min()) + 1 for line in lines]
+    return max(sides) == BOX and all(abs(SIDE / 2 - _centre(line)) <= 0.5 for line in lines)
 
 
 def _widened(ink: Tensor, width: int) -> Tensor:
@@ -29,13 +43,19 @@ def _thickened(ink: Tensor) -> Tensor:
     typical = fine[fine > 0.1 * fine.max()].median()
     if max(ink.shape) > FINE and typical < 0.5:  # lines of one pixel among a thousand are pale by now
         fine = (fine / typical).clamp(max=1)
-    strong = F.pad((fine > min(0.5, 0.9 * float(fine.max()))).float(), (1, 1, 1, 1))  # a lone grey dot counts too
-    inner = 1 - _widened(1 - strong, 3)
-    width = 2 * strong.sum() / (strong - inner).sum()  # a long stroke has area w * l and 2 * l pixels of outline
-    missing = math.ceil((MIN_STROKE * FINE / BOX - float(width)) / 2)
+    strong = F.pad(fine > min(0.5, 0.9 * float(fine.max())), (1, 1, 1, 1))  # a lone grey dot counts too
+    area = int(strong.sum())
+    width = 2 * area / (area - _inner_area(strong))  # a long stroke has area w * l and 2 * l pixels of outline
+    missing = math.ceil((MIN_STROKE * FINE / BOX - width) / 2)
     if missing < 1:
         return ink
     return _widened(F.pad(fine, (missing,) * 4), 2 * missing + 1)
+
+
+def _inner_area(mask: Tensor) -> int:
+    """Return how many pixels of a mask (H, W) have all their eight neighbours in it."""
+    rows = mask[:-2] & mask[1:-1] & mask[2:]
+    return int((rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]).sum())
 
 
 def _boxed(ink: Tensor) -> Tensor:
@@ -65,5 +85,9 @@ def _centred(ink: Tensor) -> Tensor:
 
 def _start(mass: Tensor) -> int:
     """Return where a line of pixels (N,) must begin so that its centre of mass falls on the middle of SIDE."""
-    centre = float((mass * torch.arange(len(mass))).sum() / mass.sum())
-    return min(max(round(SIDE / 2 - centre), 0), SIDE - len(mass))
+    return min(max(round(SIDE / 2 - _centre(mass)), 0), SIDE - len(mass))
+
+
+def _centre(mass: Tensor) -> float:
+    """Return the centre of mass of a line of pixels (N,), 0 for its first."""
+    return float((mass * torch.arange(len(mass))).sum() / mass.sum())

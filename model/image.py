@@ -3,7 +3,7 @@
 A network knows its training images and little else, so a picture is prepared as they were. The steps, in order:
 decode.py reads the file; paper.py takes off frames and uneven light; ink.py tells ink from paper and from printed
 lines; marks.py finds the connected marks, looks inside a sheet or a panel, and chooses those that are the digit;
-fit.py scales and centres them.
+fit.py scales and centres them. A picture that is as MNIST's images are already is left as it is.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from model.decode import ImageError, decode
-from model.fit import fitted
+from model.fit import fitted, is_fitted
 from model.ink import NoDigitError, contrast, flattened, is_soft, strong_part
 from model.marks import Marks, check_shape, digit_among, find_marks, sheet
 from model.paper import Mask, Values, box_of, without_frame, without_shade
@@ -37,6 +37,8 @@ def load_digit(path: Path) -> Tensor:
 def prepared(pixels: Values) -> Tensor:
     """Return the digit in RGBA pixels (H, W, 4), in [0, 1], as uint8 (28, 28). Raises: NoDigitError."""
     colours = flattened(pixels)
+    if (image := _grey(colours)) is not None and is_fitted(image):
+        return image
     for _ in range(DEEPEST):
         colours = without_frame(colours)
         ink, noise = contrast(colours)
@@ -53,6 +55,14 @@ def prepared(pixels: Values) -> Tensor:
     digit = fitted(torch.from_numpy(_alone(ink, noise, marks, digit_among(marks))))
     check_shape(digit.numpy() > 110)
     return digit
+
+
+def _grey(colours: Values) -> Tensor | None:
+    """Return colours (H, W, 3) as grey levels, uint8 (H, W), white paper made black; None where they are not grey."""
+    if np.ptp(colours, axis=2).any():
+        return None
+    levels = torch.from_numpy((255 * colours[..., 0]).round().astype(np.uint8))
+    return 255 - levels if levels[0, 0] == 255 else levels
 
 
 def _within(colours: Values, inside: Mask) -> Values:

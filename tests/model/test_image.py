@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 from torch import Tensor
 
+from model.data import load_dataset
 from model.decode import ImageError
 from model.image import load_digit
 from tests.model.drawings import Save, assert_alike, assert_as_mnist, noisy, seven
@@ -73,6 +74,23 @@ def test_grain_artefacts_and_uneven_light_are_no_ink(save: Save, plain: Tensor) 
     shade = Image.linear_gradient("L").resize((200, 200)).point(lambda value: 255 - value // 2)
     lit = Image.composite(shade, Image.new("L", (200, 200), 20), seven())
     assert_alike(load_digit(save(lit)), plain)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_an_image_of_the_form_of_mnist_keeps_its_pixels(save: Save, plain: Tensor, inverted: bool) -> None:
+    thin = (255 * (plain / 255) ** 2).to(torch.uint8)
+    image = Image.fromarray((255 - thin if inverted else thin).numpy())
+    assert torch.equal(load_digit(save(image)), thin)
+    moved = load_digit(save(ImageChops.offset(image, 3, 0)))
+    assert not torch.equal(moved, thin)  # prepared like any other
+    assert_as_mnist(moved)
+
+
+@needs_data
+def test_images_of_mnist_come_out_as_they_are(save: Save) -> None:
+    images = load_dataset("mnist", Path(str(DATA)), validation_images=10_000).val.images[:200]
+    same = [torch.equal(load_digit(save(Image.fromarray(image.numpy()))), image) for image in images]
+    assert sum(same) >= 199  # two of 10,000 have ink of 19 pixels
 
 
 def test_normal_strokes_are_not_thickened(save: Save, plain: Tensor) -> None:
