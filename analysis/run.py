@@ -41,7 +41,7 @@ class Run:
     failures: list[str]  # a sentence for each candidate of which confirmation runs failed
     winner: int | None  # number of the trial that is exported or, before there is an export, that leads
     leading: Winner | None  # the winner by the stored trials alone
-    saved: str | None  # why the search ended before its last trial, where search.stop ended it
+    early_end: str | None  # why the search ended before its last trial, where search.stop ended it
     model: dict[str, Any]
     environment: dict[str, Any]
 
@@ -71,7 +71,7 @@ def read_run(run_dir: Path) -> Run:
         failures=failures(records, confirmed),
         winner=_winner(model, leading),
         leading=leading,
-        saved=_saved(run_dir, experiment),
+        early_end=_early_end(run_dir, experiment),
         model=model,
         environment=_json(run_dir / "environment.json"),
     )
@@ -91,14 +91,14 @@ def _winner(model: dict[str, Any], leading: Winner | None) -> int | None:
     return leading.candidate if leading else None
 
 
-def _saved(run_dir: Path, experiment: Experiment) -> str | None:
+def _early_end(run_dir: Path, experiment: Experiment) -> str | None:
     """Return why the search ended before its last trial, and what that saved; None where it did not."""
     stopping = experiment.stopping(experiment.images)
     if stopping is None:
         return None  # most searches; the study need not be read again for them
     trials = read_frozen(run_dir, SEARCH)
     ended = len(trials) < experiment.search.trials and stopping.has_enough(trials)
-    return stopping.saved(trials) if ended else None
+    return stopping.reason(trials) if ended else None
 
 
 def _model(export: Path) -> dict[str, Any]:

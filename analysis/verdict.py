@@ -38,7 +38,7 @@ def verdict(run: Run) -> list[str]:
     worthy = {label: f"{label.capitalize()}: {words}." for label, words in worth(run).items()}
     found += [worthy.pop(label, None) for label in ("picked", "size", "gain")]
     found += run.failures
-    found += [part(run) for part in (_best, _counts, _too_slow, _saved, _unfinished, _noise)]
+    found += [part(run) for part in (_best, _counts, _too_slow, _early_end, _unfinished, _noise)]
     found += worthy.values()
     return [sentence for sentence in found if sentence] + edges(run.trials, run.experiment.space)
 
@@ -148,11 +148,11 @@ def _counts(run: Run) -> str:
 
 def _planned(run: Run) -> int:
     """Return how many trials the search is to have."""
-    return len(run.trials) if run.saved else run.experiment.search.trials
+    return len(run.trials) if run.early_end else run.experiment.search.trials
 
 
-def _saved(run: Run) -> str | None:
-    return f"{run.saved[0].upper()}{run.saved[1:]}." if run.saved else None
+def _early_end(run: Run) -> str | None:
+    return f"{run.early_end[0].upper()}{run.early_end[1:]}." if run.early_end else None
 
 
 def _too_slow(run: Run) -> str | None:

@@ -84,9 +84,7 @@ def go(tiny_root: Path, tmp_path: Path) -> "Callable[..., Outcome]":
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """Pictures are small: on a busy machine threads would wait for each other longer than they work."""
-    import torch
+    from tests.harness import torch_threads  # which imports torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(1):
+        yield

@@ -54,11 +54,18 @@ def epochs_lasting(seconds: float, data: Path, tmp_path: Path) -> int:
     hyperparameters = complete(space, {"dropout1": 0.1})
     state = start(hyperparameters, seed=0, number=0, device=torch.device("cpu"))
     images = load_dataset("mnist", data, validation_images=100)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    fastest = min(metrics.seconds for metrics in fit(state, images))
-    torch.set_num_threads(threads)
+    with torch_threads(1):
+        fastest = min(metrics.seconds for metrics in fit(state, images))
     return math.ceil(seconds / fastest)
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch use so many threads in the body."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
 
 
 def environment(**more: str) -> dict[str, str]:

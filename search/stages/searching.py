@@ -30,4 +30,4 @@ def search(run: Run, engine: Engine) -> None:
         minutes = run.experiment.resources.max_minutes
         run.progress.result(f"time is up: resources.max_minutes = {minutes:g}; raise it to go on")
     elif stage.stop and stage.planned < stage.trials:
-        run.progress.result(stage.stop.saved(stage.study.trials()))
+        run.progress.result(stage.stop.reason(stage.study.trials()))

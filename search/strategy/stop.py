@@ -38,7 +38,7 @@ class Stopping:
         """Return the standard error of an accuracy over the images."""
         return math.sqrt(accuracy * (1 - accuracy) / self.images)
 
-    def saved(self, trials: list[FrozenTrial]) -> str:
+    def reason(self, trials: list[FrozenTrial]) -> str:
         """Return, in a line, why a search of these trials ended, and what that saved at the epochs they took."""
         spent = sum(len(trial.intermediate_values) for trial in trials)
         best = max(outlook(trials, StudyDirection.MAXIMIZE, self.pace).values())

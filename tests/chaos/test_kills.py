@@ -26,7 +26,19 @@ from search.store.records import TrialRecord
 from search.store.resolved import load_resolved
 from search.store.study import SEARCH, open_study
 from search.trials import RETRIES
-from tests.harness import descendants, driver, environment, epochs_lasting, kill, log_of, records, tiny, title, until
+from tests.harness import (
+    descendants,
+    driver,
+    environment,
+    epochs_lasting,
+    kill,
+    log_of,
+    records,
+    tiny,
+    title,
+    torch_threads,
+    until,
+)
 
 pytestmark = pytest.mark.chaos
 KINDS = ("worker", "worker", "worker", "driver", "worker", "raylet", "driver", "worker", "GCS", "driver", "all of Ray")
@@ -193,16 +205,14 @@ def _equals_training_without_interruption(seen: Campaign, found: list[TrialRecor
     """Train two trials again without a break, those with most deaths first; every number must be equal bit for bit."""
     experiment = load_resolved(seen.run_dir)
     data = load_dataset("mnist", seen.data, validation_images=100, seed=experiment.search.seed)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     battered = sorted(found, key=lambda record: (-record.attributes.get("retries", 0), dice.random()))
     for record in battered[:2]:
         hyperparameters = complete(experiment.space, record.params)
         state = start(hyperparameters, seed=record.attributes["seed"], number=record.number, device=torch.device("cpu"))
-        expected = [(epoch.train_loss, epoch.val_loss, epoch.val_accuracy) for epoch in fit(state, data)]
+        with torch_threads(1):
+            expected = [(epoch.train_loss, epoch.val_loss, epoch.val_accuracy) for epoch in fit(state, data)]
         numbers = [(epoch["train_loss"], epoch["val_loss"], epoch["val_accuracy"]) for epoch in record.epochs]
         assert numbers == expected
-    torch.set_num_threads(threads)
 
 
 def _bare_ray() -> float:

@@ -1,6 +1,5 @@
 """The time for one image is measured on the exported network, one thread, one image, and changes nothing else."""
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import pytest
@@ -10,6 +9,7 @@ from torch import Tensor
 from model.hyperparameters import Hyperparameters
 from model.latency import REPETITIONS, WARM_UP, milliseconds_per_image
 from model.network import Net
+from tests.harness import torch_threads
 
 SMALL = Hyperparameters(conv1_width=2, conv2_width=2, hidden_width=4, pool="early", batch_norm=True)
 
@@ -25,20 +25,12 @@ class Watched(Net):
         return super().forward(x)
 
 
-@pytest.fixture
-def _two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("_two_threads")
 def test_one_image_passes_alone_on_one_thread_through_the_folded_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.latency.Net", Watched)
     monkeypatch.setattr("model.latency.MOST_SECONDS", 1e9)
     monkeypatch.setattr(Watched, "seen", [])
-    milliseconds_per_image(SMALL)
+    with torch_threads(2):
+        milliseconds_per_image(SMALL)
     assert Watched.seen == [((1, 1, 28, 28), False, False, 1)] * (WARM_UP + REPETITIONS)
 
 
@@ -60,9 +52,9 @@ def test_a_slow_network_is_timed_once_after_one_pass_to_warm_up(monkeypatch: pyt
     assert len(Watched.seen) == 2
 
 
-@pytest.mark.usefixtures("_two_threads")
 def test_random_numbers_and_threads_are_left_as_they_were() -> None:
     before = torch.get_rng_state()
-    milliseconds_per_image(SMALL)
-    assert torch.get_num_threads() == 2
+    with torch_threads(2):
+        milliseconds_per_image(SMALL)
+        assert torch.get_num_threads() == 2
     assert torch.equal(torch.get_rng_state(), before)

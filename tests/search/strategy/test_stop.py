@@ -46,7 +46,7 @@ def test_trials_without_a_value_count_for_nothing() -> None:
 
 
 def test_what_was_saved_is_said_in_one_line() -> None:
-    assert RULE.saved(trials_of(*[0.9] * 20)) == (
+    assert RULE.reason(trials_of(*[0.9] * 20)) == (
         "the search ends after 20 of 30 trials, as its last 10 gained no more than the noise of one accuracy, "
         "1.00 points: 10 trials, about 10 epochs, are saved (raise --trials or drop search.stop to go on)"
     )
