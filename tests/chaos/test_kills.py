@@ -21,7 +21,7 @@ import torch
 from model.data import load_dataset
 from model.train import fit, start
 from search.space import complete
-from search.store import location
+from search.store import checkpoints, location
 from search.store.records import TrialRecord
 from search.store.resolved import load_resolved
 from search.store.study import SEARCH, open_study
@@ -43,7 +43,7 @@ from tests.harness import (
 pytestmark = pytest.mark.chaos
 KINDS = ("worker", "worker", "worker", "driver", "worker", "raylet", "driver", "worker", "GCS", "driver", "all of Ray")
 WORDS = {"worker": "ray::ImplicitFunc", "raylet": "raylet/raylet", "GCS": "gcs_server", "all of Ray": ""}
-SHORT, SECONDS = (20, 40), 12  # epochs of a short trial; seconds of a long one, whose first checkpoint takes ten
+SHORT, SECONDS = (20, 40), 15  # epochs of a short trial; seconds of a long one, whose first checkpoint takes ten
 POINT = "[[points]]\nepochs = {epochs}\ndropout1 = {dropout}\n"
 
 
@@ -88,7 +88,7 @@ class Campaign:
         """Note the seconds that each unfinished trial will have to train again."""
         for record in found:
             if record.state not in ("complete", "waiting") and record.epochs:
-                saved = (record.attributes.get("saved_state") or {"epoch": 0})["epoch"]
+                saved = checkpoints.epoch_of(record.attributes)
                 self.with_checkpoint += saved > 0
                 lost = sum(epoch["seconds"] for epoch in record.epochs if epoch["epoch"] > saved)
                 self.lost.append(lost)
@@ -144,7 +144,10 @@ def _session(seen: Campaign, kinds: list[str], dice: random.Random) -> None:
             until(lambda: process.poll() is not None or last_clock(records(seen.run_dir)) > before)
             if process.poll() is None:
                 seen.until_training.append(time.monotonic() - began)
-            time.sleep(dice.uniform(0, 2))
+            if seen.done:
+                time.sleep(dice.uniform(0, 2))
+            else:  # the first kill falls when there is a checkpoint to go on from, whatever chance makes of the others
+                until(lambda: process.poll() is not None or _saved(seen))
         while kinds and process.poll() is None:
             if kinds[0] == "worker" and _tired(seen):
                 kinds.append(kinds.pop(0))  # one more death might rightly end a trial
@@ -157,6 +160,12 @@ def _session(seen: Campaign, kinds: list[str], dice: random.Random) -> None:
         seen.look()
         if all(record.state == "complete" for record in records(seen.run_dir)):
             seen.trials += 2
+
+
+def _saved(seen: Campaign) -> bool:
+    """Return whether a trial that is not yet complete has a checkpoint."""
+    unfinished = [record for record in records(seen.run_dir) if record.state != "complete"]
+    return any(checkpoints.epoch_of(record.attributes) for record in unfinished)
 
 
 def _strike(seen: Campaign, process: "subprocess.Popen[str]", kind: str) -> bool:
