@@ -43,7 +43,7 @@ from tests.harness import (
 pytestmark = pytest.mark.chaos
 KINDS = ("worker", "worker", "worker", "driver", "worker", "raylet", "driver", "worker", "GCS", "driver", "all of Ray")
 WORDS = {"worker": "ray::ImplicitFunc", "raylet": "raylet/raylet", "GCS": "gcs_server", "all of Ray": ""}
-SHORT, SECONDS = (20, 40), 15  # epochs of a short trial; seconds of a long one, whose first checkpoint takes ten
+SHORT, SECONDS = (20, 40), 12  # epochs of a short trial; seconds of a long one, whose first checkpoint takes ten
 POINT = "[[points]]\nepochs = {epochs}\ndropout1 = {dropout}\n"
 
 
