@@ -19,12 +19,12 @@ def fitted(ink: Tensor) -> Tensor:
 
 
 def is_fitted(image: Tensor) -> bool:
-    """Return whether an image (H, W), 0 where there is no ink, has the form that MNIST's images have.
+    """Return whether an image (28, 28), 0 where there is no ink, has the form that MNIST's images have.
 
-    These are of 28x28 pixels; their brightest is 254 or 255, their longer side of ink 20 (in 9,998 of 10,000), and the
+    Their brightest pixel is 254 or 255, their longer side of ink 20 (in 9,998 of 10,000), and the
     centre of mass in the middle.
     """
-    if image.shape != (SIDE, SIDE) or int(image.max()) < WHITE:
+    if int(image.max()) < WHITE:
         return False
     lines = [image.sum(dim=along) for along in (0, 1)]
     sides = [int(torch.nonzero(line).max() - torch.nonzero(line).min()) + 1 for line in lines]

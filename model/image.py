@@ -14,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from model.decode import ImageError, decode
-from model.fit import fitted, is_fitted
+from model.fit import SIDE, fitted, is_fitted
 from model.ink import NoDigitError, contrast, flattened, is_soft, strong_part
 from model.marks import Marks, check_shape, digit_among, find_marks, sheet
 from model.paper import Mask, Values, box_of, without_frame, without_shade
@@ -37,7 +37,7 @@ def load_digit(path: Path) -> Tensor:
 def prepared(pixels: Values) -> Tensor:
     """Return the digit in RGBA pixels (H, W, 4), in [0, 1], as uint8 (28, 28). Raises: NoDigitError."""
     colours = flattened(pixels)
-    if (image := _grey(colours)) is not None and is_fitted(image):
+    if colours.shape[:2] == (SIDE, SIDE) and (image := _grey(colours)) is not None and is_fitted(image):
         return image
     for _ in range(DEEPEST):
         colours = without_frame(colours)

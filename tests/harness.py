@@ -64,8 +64,10 @@ def torch_threads(count: int) -> Iterator[None]:
     """Let torch use so many threads in the body."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def environment(**more: str) -> dict[str, str]:
