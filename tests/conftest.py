@@ -82,6 +82,14 @@ def go(tiny_root: Path, tmp_path: Path) -> "Callable[..., Outcome]":
 
 
 @pytest.fixture
+def go_without(go: "Callable[..., Outcome]") -> "Callable[..., Outcome]":
+    """Run (or resume) a search of this test without Ray."""
+    from tests.without_ray import without_ray
+
+    return lambda *words, **named: go(*words, **{"connect": without_ray(), **named})
+
+
+@pytest.fixture
 def one_thread() -> Iterator[None]:
     """Pictures are small: on a busy machine threads would wait for each other longer than they work."""
     from tests.harness import torch_threads  # which imports torch

@@ -12,6 +12,9 @@ import pytest
 from search.experiment import Experiment, parse_experiment
 from search.store.records import read_trials
 from search.store.study import SEARCH
+from search.winner import Outcome
+
+Go = Callable[..., Outcome]  # the fixtures `go` and `go_without`
 
 TINY = {
     "data": {"validation_images": 100},

@@ -1,6 +1,5 @@
 """Whole searches within constraints, without Ray: which networks are trained, which end early, which may win."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,9 @@ from search.space import complete
 from search.store.records import TrialRecord, read_trials
 from search.store.study import CONFIRM
 from search.trials import Trials
-from search.winner import Outcome
-from tests.searches import experiment
+from tests.searches import Go, experiment
 from tests.without_ray import without_ray
 
-Go = Callable[..., Outcome]
 pytestmark = pytest.mark.usefixtures("one_thread")
 SIZES = {"batch_size": 100, "conv2_width": {"low": 2, "high": 12}}
 LIMIT = 2_000

@@ -1,7 +1,6 @@
 """The confirmation as a race beside the recipe, and the export of a trial that a person picks, without Ray."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,10 @@ from search.store import checkpoints
 from search.store.records import TrialRecord, read_trials
 from search.store.study import CONFIRM, PICKED
 from search.trials import Trials
-from search.winner import Outcome, winner_of
-from tests.searches import experiment, numbers
+from search.winner import winner_of
+from tests.searches import Go, experiment, numbers
 from tests.without_ray import OnResult, without_ray
 
-Go = Callable[..., Outcome]
 pytestmark = pytest.mark.usefixtures("one_thread")
 POINT = {"epochs": 2, "conv1_width": 2, "conv2_width": 2, "hidden_width": 16, "pool": "early", "batch_size": 100}
 

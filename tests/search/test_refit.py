@@ -1,6 +1,5 @@
 """A refit learns from all images but a few that are held back: these check and calibrate what is exported."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from search.store.records import read_trials
 from search.store.study import CONFIRM, REFIT
 from search.trials import Trials
 from search.winner import Outcome
-from tests.searches import experiment
+from tests.searches import Go, experiment
 from tests.without_ray import OneByOne, without_ray
 
-Go = Callable[..., Outcome]
 pytestmark = pytest.mark.usefixtures("one_thread")
 WANTED = experiment(
     data={"train_images": 200},

@@ -18,10 +18,9 @@ from search.store.records import read_trials
 from search.store.study import REFIT, SEARCH
 from search.trials import Trials
 from search.winner import Outcome
-from tests.searches import experiment
+from tests.searches import Go, experiment
 from tests.without_ray import OnResult, without_ray
 
-Go = Callable[..., Outcome]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
