@@ -67,14 +67,16 @@ def run(
         _end_with(parent)
     with one_line_errors():
         from search.experiment import check_cpus, load_experiment, with_trials
-        from search.progress import Progress
-        from search.run import correctable, over_ray, run_search
         from search.store.folder import folder_of
 
         run_dir = folder_of(out, name or config.stem)
         experiment = with_trials(load_experiment(config), trials)
         if address is None:
             check_cpus(experiment, str(config))
+
+        from search.progress import Progress  # torch comes with these: what was typed wrong is said before it
+        from search.run import correctable, over_ray, run_search
+
         progress, again = Progress(quiet), _command([] if resume else ["--resume"])
         if parent is not None:
             progress, again = _events_to_parent(quiet), "the same call with resume=True"
@@ -95,13 +97,16 @@ def confirm(
 ) -> None:
     """Train the best trials of RUN_DIR again on fresh seeds, export the winner or --pick, write a report."""
     with one_line_errors():
-        from search.progress import Progress
-        from search.run import correctable, over_ray, run_search
         from search.store.location import check_run
         from search.store.resolved import load_resolved
 
         check_run(run_dir)
-        experiment, progress, again = load_resolved(run_dir), Progress(quiet), _command([])
+        experiment = load_resolved(run_dir)
+
+        from search.progress import Progress
+        from search.run import correctable, over_ray, run_search
+
+        progress, again = Progress(quiet), _command([])
         ray = over_ray(_last_words(run_dir, progress, again))
         options: dict[str, Any] = {"resume": True, "searching": False, "pick": pick}
         with correctable(), _reported(run_dir, progress, again):

@@ -153,12 +153,24 @@ COMMANDS = [["-m", "search"], ["-m", "search", "run"], ["-m", "search", "confirm
 
 @pytest.mark.parametrize("command", [*COMMANDS, ["classify_image.py"]], ids=" ".join)
 def test_help_imports_nothing_heavy(command: list[str]) -> None:
-    run = subprocess.run(
-        [sys.executable, "-X", "importtime", *command, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert "Usage" in run.stdout
-    loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if "|" in line}
+    output, loaded = output_and_imports([*command, "--help"])
+    assert "Usage" in output
     assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("words", [["run", "none.toml"], ["confirm", "none"]], ids=" ".join)
+def test_a_mistake_is_said_before_anything_slow_is_imported(words: list[str]) -> None:
+    output, loaded = output_and_imports(["-m", "search", *words])
+    assert "none" in output
+    assert not loaded & {"torch", "ray", "scipy.stats", "pandas", "matplotlib"}
+
+
+def output_and_imports(command: list[str]) -> tuple[str, set[str]]:
+    """Run Python with these words; return what it prints and the modules that it imports."""
+    run = subprocess.run([sys.executable, "-X", "importtime", *command], cwd=ROOT, capture_output=True, text=True)
+    timed = [line for line in run.stderr.splitlines() if line.startswith("import time:")]
+    said = [line for line in run.stderr.splitlines() if line not in timed]
+    return "\n".join([run.stdout, *said]), {line.rpartition("|")[2].strip() for line in timed}
 
 
 def test_every_import_is_declared_and_every_dependency_is_used() -> None:

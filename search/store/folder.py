@@ -2,15 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from model.data import Dataset
 from model.errors import ConfigError
 from model.files import write_atomically
 from search.experiment import Experiment
 from search.store import location
 from search.store.records import read_trials
 from search.store.resolved import differences, load_resolved, resolved
+
+if TYPE_CHECKING:  # it brings torch
+    from model.data import Dataset
 
 LEFT_BY_TRIALS = ("export", "ray/*/*/checkpoint_*")
 
@@ -26,7 +28,7 @@ def folder_of(out: Path, name: str) -> Path:
 
 
 def write_resolved(
-    run_dir: Path, experiment: Experiment, data: Dataset, digest: str, chosen: dict[str, Any] | None = None
+    run_dir: Path, experiment: Experiment, data: "Dataset", digest: str, chosen: dict[str, Any] | None = None
 ) -> None:
     """Write a run's experiment.toml: the configuration, facts about the images, and the engine's choices."""
     shared = {"study": location.name_in_shared(run_dir)} if experiment.search.storage else {}
@@ -70,7 +72,7 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> bool
     return True
 
 
-def check_data(run_dir: Path, dataset: Dataset, digest: str) -> None:
+def check_data(run_dir: Path, dataset: "Dataset", digest: str) -> None:
     """Raise ConfigError if the search in a run's folder began with other images than those in `dataset`."""
     if not (run_dir / "experiment.toml").exists():
         return

@@ -5,8 +5,6 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy import stats
-
 LEVEL = 0.95
 FEWEST_PAIRS = 5  # with fewer the interval is so wide that it holds 0 for candidates that are far from equal
 Scores = Mapping[int, float]  # the values of one candidate, by seed
@@ -31,6 +29,8 @@ def difference(ours: Scores, theirs: Scores, level: float = LEVEL) -> Difference
     if len(found) < 2:
         return None
     mean, n = statistics.fmean(found), len(found)
+    from scipy import stats  # not at the top: it takes a second to import
+
     half = float(stats.t.ppf((1 + level) / 2, n - 1)) * statistics.stdev(found) / math.sqrt(n)
     return Difference(mean, mean - half, mean + half, n)
 

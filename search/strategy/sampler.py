@@ -11,7 +11,6 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
 
 from model.seeds import derive_seed
 from search.space import Space, fits, fitted, grid
@@ -144,6 +143,8 @@ class SeededSampler(BaseSampler):
 
     def _sobol(self, number: int) -> list[float]:
         """Return the place `number` of the one sequence that the whole study has."""
+        from scipy.stats import qmc  # not at the top: it takes a second, which a mistake in a file need not wait for
+
         sequence = qmc.Sobol(len(self.searched), rng=self.seed)
         if number:
             sequence.fast_forward(number)
