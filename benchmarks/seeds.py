@@ -1,13 +1,15 @@
-"""Train a configuration again on fresh seeds, scored on the test images: python -m benchmarks.seeds OUT.csv EXPORT [N]
+"""Train a configuration again on fresh seeds: python -m benchmarks.seeds OUT.csv CONFIGURATION [N] [test | val]
 
-EXPORT is the export folder of a run, whose hyperparameters are taken, or `recipe` for the article's. Each training is a
-refit: on all training images but those that a refit keeps back. It prints the mean with its 95 % interval. What OUT.csv
-holds already is not trained again.
+CONFIGURATION is the export folder of a run, whose hyperparameters are taken, a TOML file in which nothing is searched,
+or `recipe` for the article's. With `test`, each training is a refit, on all training images but those that a refit
+keeps back, scored on the test images; with `val` it has 50,000 training images and is scored on the 10,000 others, as
+comes before a choice. It prints the mean with its 95 % interval. What OUT.csv holds already is not trained again.
 """
 
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -18,40 +20,50 @@ from model.card import read_card
 from model.data import Dataset, load_dataset
 from model.hyperparameters import RECIPE, Hyperparameters
 from model.train import evaluate, fit, start
+from search.experiment import load_experiment
+from search.space import complete
 
 FIRST = 1000  # seeds that no search has used
-COLUMNS = ["export", "seed", "epochs", "val_accuracy", "test_accuracy", "seconds"]
+COLUMNS = ["configuration", "part", "seed", "epochs", "val_accuracy", "test_accuracy", "seconds"]
 
 
-def main(out: str, export: str, seeds: str = "5") -> None:
-    train_all(Path(out), COLUMNS, [(export, FIRST + index) for index in range(int(seeds))], _train)
+def main(out: str, configuration: str, seeds: str = "5", part: str = "test") -> None:
+    tasks = [(configuration, part, FIRST + index) for index in range(int(seeds))]
+    train_all(Path(out), COLUMNS, tasks, _train)
     table = pd.read_csv(out)
-    accuracy = table.test_accuracy[table.export == export]
+    table = table[(table.configuration == configuration) & (table.part == part)]
+    accuracy = table[f"{part}_accuracy"]
     half = stats.sem(accuracy) * stats.t.ppf(0.975, len(accuracy) - 1)
-    print(f"{export}: test {accuracy.mean():.2%} ± {100 * half:.2f} (95 % interval, n = {len(accuracy)}), "
-          f"{table.seconds[table.export == export].mean():.0f} s each on one thread")  # fmt: skip
-
-
-@cache
-def _data() -> Dataset:
-    """Return the images of a refit, loaded once per process."""
-    return load_dataset("mnist").for_refit()
+    print(f"{configuration}: {part} {accuracy.mean():.2%} ± {100 * half:.2f} (95 % interval, n = {len(accuracy)}), "
+          f"{table.seconds.mean():.0f} s each on one thread")  # fmt: skip
 
 
 def _train(task: Task) -> Rows:
     """Return the row of one training."""
-    export, seed = task
-    hyperparameters = RECIPE if export == "recipe" else read_card(Path(export)).hyperparameters
-    return [[export, seed, *_trained(hyperparameters, seed)]]
-
-
-def _trained(hyperparameters: Hyperparameters, seed: int) -> tuple[int, float, float, float]:
-    """Return epochs, accuracies on validation and test images, and seconds of one training."""
-    data = _data()
-    state = start(hyperparameters, seed=seed, number=0, device=torch.device("cpu"))
+    configuration, part, seed = task
+    data = _data(part)
+    state = start(_hyperparameters(configuration), seed=seed, number=0, device=torch.device("cpu"))
     epochs = list(fit(state, data))
-    _, test_accuracy = evaluate(state.trained, data.test, data.mean, data.std)
-    return len(epochs), epochs[-1].val_accuracy, test_accuracy, round(sum(metrics.seconds for metrics in epochs), 1)
+    test: Any = evaluate(state.trained, data.test, data.mean, data.std)[1] if part == "test" else ""
+    seconds = round(sum(metrics.seconds for metrics in epochs), 1)
+    return [[configuration, part, seed, len(epochs), epochs[-1].val_accuracy, test, seconds]]
+
+
+@cache
+def _data(part: str) -> Dataset:
+    """Return the images of a refit, or with `val` those of a search; loaded once per process."""
+    return load_dataset("mnist").for_refit() if part == "test" else load_dataset("mnist", validation_images=10_000)
+
+
+def _hyperparameters(configuration: str) -> Hyperparameters:
+    """Return the hyperparameters that a configuration names."""
+    if configuration == "recipe":
+        return RECIPE
+    if configuration.endswith(".toml"):
+        space = load_experiment(Path(configuration)).space
+        assert not space.searched, f"{configuration} searches {list(space.searched)}; fix them"
+        return complete(space, {})
+    return read_card(Path(configuration)).hyperparameters
 
 
 if __name__ == "__main__":
