@@ -90,7 +90,9 @@ class Campaign:
             if record.state not in ("complete", "waiting") and record.epochs:
                 saved = checkpoints.epoch_of(record.attributes)
                 self.with_checkpoint += saved > 0
-                lost = sum(epoch["seconds"] for epoch in record.epochs if epoch["epoch"] > saved)
+                newest = max(record.epochs, key=lambda epoch: epoch["clock"])["epoch"]
+                # Epochs beyond the newest are of an attempt before this one, whose loss was charged then.
+                lost = sum(epoch["seconds"] for epoch in record.epochs if saved < epoch["epoch"] <= newest)
                 self.lost.append(lost)
                 assert lost <= max(10.0, *(epoch["seconds"] for epoch in record.epochs)), record.number
 
