@@ -154,9 +154,9 @@ def test_configurations_that_come_along(path: Path) -> None:
     assert ("fallback" in text) == (path.stem == "quick")
 
 
-def test_the_four_configurations_are_what_they_say() -> None:
+def test_the_configurations_are_what_they_say() -> None:
     found = {path.stem: load_experiment(path) for path in CONFIGS}
-    assert set(found) == {"quick", "mnist", "article", "parameter_study"}
+    assert set(found) == {"quick", "best", "mnist", "article", "parameter_study"}
     assert found["mnist"].search.trials == 100
     article = found["article"]
     assert article.search.trials == 1
@@ -166,6 +166,7 @@ def test_the_four_configurations_are_what_they_say() -> None:
     assert quick.search.trials >= 12
     names = {"dropout1", "dropout2", "learning_rate", "conv1_width", "conv2_width", "kernel_size"}
     assert names <= set(quick.space.searched)
+    assert set(found["best"].space.fixed) | set(found["best"].space.searched) >= {"rotation", "shift", "elastic"}
     study = found["parameter_study"]
     baseline = study.first_points[0]
     assert study.search.trials == len(study.first_points)
