@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from model.paper import SAMPLES, Mask, Values, border, box_of, paper_of
+from model.paper import SAMPLES, Mask, Values, border, box_of, farthest, paper_of
 
 MIN_CONTRAST = 0.06  # of the way from black to white
 RULE_SHARE = 0.03  # of the picture's side: a thicker line may be a stroke
@@ -74,7 +74,7 @@ def _without_rules(difference: Values, distance: Values, noise: float) -> Values
     candidates[[0, -1]] = False
     if not candidates.any():
         return distance
-    alike = np.abs(difference - typical[:, None]).max(axis=2) < np.minimum(level + 0.05, strength / 2)[:, None]
+    alike = farthest(difference, typical[:, None]) < np.minimum(level + 0.05, strength / 2)[:, None]
     rules = candidates & alike[:, 0] & alike[:, -1] & (alike.mean(axis=1) > 0.55)
     result = distance.copy()
     for run in ndimage.find_objects(ndimage.label(rules)[0]):

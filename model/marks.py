@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from model.ink import NoDigitError
-from model.paper import Mask, Values, box_of
+from model.paper import Mask, Values, box_of, farthest
 
 TOGETHER = np.ones((3, 3))  # pixels that meet at a corner belong together
 SPECK = 0.03  # of the largest mark's area
@@ -75,7 +75,7 @@ def sheet(marks: Marks, colours: Values) -> Mask | None:
         inside = ndimage.binary_erosion(filled if solid else filled & ~mark, iterations=3)
         if not inside.any():
             continue
-        distance = np.abs(colours - np.median(colours[inside], axis=0)).max(axis=2)
+        distance = farthest(colours, np.median(colours[inside], axis=0))
         content, count = ndimage.label(inside & (distance > 0.15), TOGETHER)
         if count and _longest_side(content == np.bincount(content.ravel())[1:].argmax() + 1) > 0.15 * max(
             marks.height[index], marks.width[index]
