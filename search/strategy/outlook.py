@@ -43,10 +43,14 @@ def outlook(trials: list[FrozenTrial], direction: StudyDirection, pace: Sequence
 
     A complete trial has its value. Any other has its last value and the mean gain, from that step to the end, of the
     complete trials of its pace: of equal parameters in `pace`. Where none is complete yet, those of another pace must
-    do; where no trial is complete at all, every trial has its first value, since all have one there. A failed trial
-    counts as the worst of all, and so does one that exceeds a limit: a sampler is to keep away from where they are.
+    do; where no trial is complete at all, every trial has its first value, since all have one there. None is expected
+    to end better than the best complete trial: those that gain most begin low, and what begins high can't gain as much.
+    A failed trial counts as the worst of all, and so does one that exceeds a limit: a sampler is to keep away from
+    where they are.
     """
     gains = _gains(trials, pace)
+    sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
+    complete = [sign * float(trial.value or 0.0) for trial in trials if trial.state == TrialState.COMPLETE]
     found, bad = {}, []
     for trial in trials:
         if trial.state == TrialState.FAIL or is_broken(trial.user_attrs):
@@ -58,9 +62,10 @@ def outlook(trials: list[FrozenTrial], direction: StudyDirection, pace: Sequence
         elif values:
             step = max(values) if gains else min(values)
             of_pace = gains.get((_pace(trial, pace), step)) or gains.get((None, step)) or [0.0]
-            found[trial.number] = values[step] + fmean(of_pace)
+            most = max([*complete, sign * values[step]]) if gains else math.inf
+            found[trial.number] = sign * min(sign * (values[step] + fmean(of_pace)), most)
     if found:
-        worst = min(found.values()) if direction == StudyDirection.MAXIMIZE else max(found.values())
+        worst = sign * min(sign * value for value in found.values())
         found |= dict.fromkeys(bad, worst)
     return found
 

@@ -52,6 +52,14 @@ def test_before_any_trial_is_complete_all_are_compared_at_their_first_epoch() ->
     assert outlook([trial(0, 0.5, 0.9), trial(1, 0.6)], UP) == {0: 0.5, 1: 0.6}
 
 
+@pytest.mark.parametrize(("direction", "sign"), [("MAXIMIZE", 1), ("MINIMIZE", -1)])
+def test_no_stopped_trial_is_expected_to_beat_the_best_complete_one(direction: str, sign: int) -> None:
+    values = [[0.3, 0.9], [0.8], [0.95]]  # the mean gain of 0.6 would put the others beyond 1
+    complete, *stopped = [[sign * value for value in of_one] for of_one in values]
+    trials = [trial(0, *complete, state="COMPLETE"), *(trial(n, *found) for n, found in enumerate(stopped, 1))]
+    assert outlook(trials, StudyDirection[direction]) == {0: sign * 0.9, 1: sign * 0.9, 2: sign * 0.95}
+
+
 @pytest.mark.parametrize(("direction", "worst"), [("MAXIMIZE", 0.5), ("MINIMIZE", 0.6)])
 def test_a_failed_trial_counts_as_the_worst(direction: str, worst: float) -> None:
     trials = [trial(0, 0.5), trial(1, 0.6), trial(2, 0.9, float("nan"), state="FAIL")]

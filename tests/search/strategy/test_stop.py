@@ -40,6 +40,15 @@ def test_many_small_gains_are_one_great_gain() -> None:
     assert not RULE.has_enough(trials_of(*[0.9] * 4, *(0.9 + 0.002 * step for step in range(10))))
 
 
+def test_trials_that_gain_much_after_the_epoch_of_a_stop_do_not_stop_the_rule() -> None:
+    late = create_trial(value=0.99, intermediate_values={1: 0.7, 2: 0.99})
+    trials = [late, *trials_of(*[0.9] * 14)]
+    for number, trial in enumerate(trials):
+        trial.number = number
+    assert RULE.has_enough(trials)  # 0.9 and a gain of 0.29 is no accuracy
+    assert "0.33 points" in RULE.reason(trials)
+
+
 def test_trials_without_a_value_count_for_nothing() -> None:
     assert not RULE.has_enough(trials_of(*[0.9] * 13, None))
     assert not RULE.has_enough([])
