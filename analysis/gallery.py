@@ -52,7 +52,7 @@ def _curves(run: Run) -> Picture:
         "that end below it."
     )
     if (run.trials.state == "pruned").any():
-        sentence += " Grey curves were stopped early because others did better at the same epoch."
+        sentence += " Grey curves are of trials that did not train to their end."
     return Picture("accuracy_curves", sentence, sheet([partial(figures.accuracy_curves, run.epochs)], size=WIDE))
 
 

@@ -71,6 +71,10 @@ class Progress:
         self._count(trial)
         self._say_trial(trial, "paused")
 
+    def trials_settled(self, trials: list[FrozenTrial]) -> None:
+        """Say that paused trials have ended with the search, as pruned."""
+        self.say(f"{len(trials)} paused trials end here, as pruned: others did better")
+
     def _count(self, trial: FrozenTrial) -> None:
         """Count a trial that has ended or paused, once, and foretell the end of the stage."""
         if trial.number not in self.counted:
@@ -140,6 +144,11 @@ class EventProgress(Progress):
     def trial_ended(self, trial: FrozenTrial, best: list[FrozenTrial]) -> None:
         super().trial_ended(trial, best)
         self.emit(trial=asdict(record_of(trial, live=True)))
+
+    def trials_settled(self, trials: list[FrozenTrial]) -> None:
+        super().trials_settled(trials)
+        for trial in trials:
+            self.emit(trial=asdict(record_of(trial, live=True)))
 
     def ended(self, stopped: str | None, export: Path | None) -> None:
         self.emit(outcome={"stopped": stopped, "export": export and str(export)})

@@ -62,7 +62,8 @@ def run_search(
         if not (searching and found.to_do) and stages.is_settled(run, pick):
             remedy = "raise search.trials (or --trials)" + " or drop search.stop" * bool(experiment.search.stop)
             more = f"{found.to_do} are still to do" if found.to_do else f"{remedy} to search on"
-            progress.result(f"all is confirmed and exported of {found.kept} finished trials; {more}")
+            done = "all is confirmed and exported" if exported(run_dir) else "nothing is there to export"
+            progress.result(f"{done} of {found.kept} finished trials; {more}")
             return _outcome(run)
         with (connect or over_ray())(run, address) as engine:
             _note_engine(run, engine, found.to_do if searching else 0)

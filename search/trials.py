@@ -177,7 +177,7 @@ class Trials:
                     study.finish(trial.number, TrialState.PRUNED)
             for folder in unneeded:
                 rmtree(folder, ignore_errors=True)
-            self.progress.say(f"{len(paused)} paused trials end here, as pruned: others did better")
+            self.progress.trials_settled([study.trial(trial.number) for trial in paused])
 
     @contextmanager
     def tidily(self) -> Iterator[None]:

@@ -57,7 +57,11 @@ def _most_seeds(run: Run) -> int:
 
 
 def _unqueued(run: Run) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return parameters and attributes of the runs that the confirmation should begin with and that are not queued."""
-    plan = run.experiment.confirm
-    best = run.study(SEARCH).best(plan.top)
+    """Return parameters and attributes of the runs that the confirmation should begin with and that are not queued.
+
+    Where time was up before any trial was complete, the trials that came furthest are confirmed: all its runs train to
+    their end.
+    """
+    plan, searched = run.experiment.confirm, run.study(SEARCH)
+    best = searched.best(plan.top) or searched.furthest(plan.top)
     return unqueued(run.study(CONFIRM).trials(), best, plan.seeds, run.experiment.recipe_differences)

@@ -1,5 +1,6 @@
 """The first stage: the trials of the search."""
 
+from search.decisions import anything_to_hand_out
 from search.stages.running import Engine, Run, run_stage
 from search.store.stage import Stage
 from search.store.study import SEARCH
@@ -20,14 +21,18 @@ def search_stage(run: Run) -> Stage:
 
 
 def search(run: Run, engine: Engine) -> None:
-    """Run the trials that are still to do. Raises StoppedError."""
+    """Run the trials that are still to do. Raises StoppedError.
+
+    When time is up, paused trials go on waiting: nobody knows yet that others do better.
+    """
     stage = search_stage(run)
     if not stage.audit().to_do:
         return
     trials = run_stage(run, engine, stage, run.dataset, run.digest)
-    trials.settle()
-    if trials.out_of_time:
+    if trials.out_of_time and anything_to_hand_out(stage):
         minutes = run.experiment.resources.max_minutes
         run.progress.result(f"time is up: resources.max_minutes = {minutes:g}; raise it to go on")
-    elif stage.stop and stage.planned < stage.trials:
+        return
+    trials.settle()
+    if stage.stop and stage.planned < stage.trials:
         run.progress.result(stage.stop.reason(stage.study.trials()))

@@ -101,16 +101,20 @@ def next_round(candidates: list[Candidate], most: int) -> list[Candidate]:
     """Return the candidates of a race that get one more seed; none where it is over, or a run has not ended.
 
     These are the leader and those that their seeds so far do not show to be worse, as long as there are such, up to
-    `most` seeds. Who has fewer seeds than others has left the race before. A function of stored values alone, so a
-    killed confirmation goes on with the same runs.
+    `most` seeds. First come those with fewer seeds than the leader that are not behind on the seeds that both have:
+    failed runs of theirs, which were tried again, had taken them out of the race. A function of stored values alone,
+    so a killed confirmation goes on with the same runs.
     """
-    reached = max((candidate.planned for candidate in candidates), default=0)
-    if reached >= most or not all(candidate.ended for candidate in candidates):
+    if not candidates or not all(candidate.ended for candidate in candidates):
         return []
-    racing = [candidate for candidate in sorted(candidates, key=standing) if candidate.planned == reached]
-    racing = [candidate for candidate in racing if candidate.complete and may_win(candidate)]
-    still = [candidate for candidate in racing if not is_behind(candidate.scores, racing[0].scores)]
-    return sorted(still, key=lambda candidate: candidate.number) if len(still) > 1 else []
+    reached = max(candidate.planned for candidate in candidates)
+    eligible = [candidate for candidate in sorted(candidates, key=standing) if candidate.complete]
+    eligible = [candidate for candidate in eligible if may_win(candidate)]
+    still = [candidate for candidate in eligible if not is_behind(candidate.scores, eligible[0].scores)]
+    still.sort(key=lambda candidate: candidate.number)
+    if late := [candidate for candidate in still if candidate.planned < reached]:
+        return late
+    return still if len(still) > 1 and reached < most else []
 
 
 def standing(candidate: Candidate) -> tuple[bool, float, int, float, int]:

@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from search.store.storage import RunStorage
+from search.strategy.constraint import within
 from search.strategy.given import quiet_optuna
 from search.strategy.promotion import PAUSED, is_paused, is_under_way
 
@@ -120,6 +121,13 @@ class StoredStudy:
         """Return the `count` best complete trials, or all, best first; of equals the lower number comes first."""
         complete = self.trials(TrialState.COMPLETE)
         return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))[:count]
+
+    def furthest(self, count: int) -> list[FrozenTrial]:
+        """Return the `count` trials that were trained longest, without failed and excluded ones, the best first."""
+        begun = [trial for trial in within(self.trials()) if trial.state != TrialState.FAIL]
+        reached = [(trial.last_step, trial) for trial in begun if trial.last_step is not None]
+        reached.sort(key=lambda pair: (-pair[0], -pair[1].intermediate_values[pair[0]], pair[1].number))
+        return [trial for _, trial in reached[:count]]
 
     def audit(self, trials: int = 0) -> Audit:
         """Return the numbers of trials that are kept, paused, continued, restarted and still to do.

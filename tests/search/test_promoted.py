@@ -1,5 +1,7 @@
 """A search that promotes: trials pause, go on from their checkpoints, and end; interrupted or extended at any point."""
 
+import json
+import os
 import uuid
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 from optuna.pruners import NopPruner
 from optuna.trial import TrialState
 
-from search.progress import Progress
+from search.progress import EventProgress, Progress
 from search.space import parse_space
 from search.store.records import read_trials
 from search.store.stage import Stage
@@ -76,6 +78,21 @@ def test_the_best_go_on_from_where_they_paused(tmp_path: Path, capsys: pytest.Ca
     assert "5 paused trials end here, as pruned: others did better" in said
     assert trials.progress.done == 6
     assert len(list(tmp_path.glob("ray/*/checkpoint_*"))) == 2  # the two of the best
+
+
+def test_a_program_that_follows_a_search_is_told_of_each_trial_that_ends(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    trials = begun(tmp_path)
+    trials.progress = EventProgress(writing, quiet=True)
+    run_all(trials, tmp_path)
+    trials.settle()
+    os.close(writing)
+    with os.fdopen(reading) as events:
+        ended = [event["trial"] for event in map(json.loads, events) if "trial" in event]
+    assert [(trial["number"], trial["state"]) for trial in ended] == [
+        (1, "complete"),
+        *((n, "pruned") for n in (0, 2, 3, 4, 5)),
+    ]
 
 
 @pytest.mark.parametrize("after", range(len(ORDER)))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from optuna.trial import TrialState
 
+from analysis.report import write_report
 from model.errors import ConfigError
 from search.progress import Progress
 from search.run import run_search
@@ -124,16 +125,8 @@ def test_the_state_of_an_overtaken_refit_stays_as_it_may_be_picked(copied: Path,
 
 def test_time_budget_ends_the_search_and_can_be_raised(go: Go) -> None:
     small = {"confirm": {"top": 1, "seeds": 1}}
-    reports = []
-
-    def an_hour_later(trials: Trials, *report: Any) -> bool:
-        reports.append(report)
-        if len(reports) == 5:
-            trials.began -= 3600
-        return trials.on_result(*report)
-
     limited = experiment(search={"trials": 500}, resources={"max_minutes": 50}, **small)
-    outcome = go(limited, connect=without_ray(an_hour_later))
+    outcome = go(limited, connect=without_ray(hour_passes_at(5)))
     states = [record.state for record in read_trials(outcome.run_dir)]
     assert states == ["complete", "complete", "interrupted"]
     assert outcome.stopped is None
@@ -143,6 +136,51 @@ def test_time_budget_ends_the_search_and_can_be_raised(go: Go) -> None:
     records = read_trials(outcome.run_dir)
     assert [record.state for record in records] == ["complete"] * 4
     assert records[:2] == ended
+
+
+def hour_passes_at(reports: int) -> OnResult:
+    """Let an hour pass before a search's report of that number."""
+    seen = []
+
+    def on_result(trials: Trials, *report: Any) -> bool:
+        seen.append(report)
+        if len(seen) == reports:
+            trials.began -= 3600
+        return trials.on_result(*report)
+
+    return on_result
+
+
+def test_paused_trials_outlast_a_time_budget_and_the_furthest_are_confirmed(go: Go) -> None:
+    promoting = {"search": {"trials": 6, "pruner": "promote"}, "hyperparameters": {"epochs": 4}}
+    limited = experiment(**promoting, resources={"max_minutes": 50}, confirm={"top": 1, "seeds": 1})
+    outcome = go(limited, connect=without_ray(hour_passes_at(4)))
+    cut = read_trials(outcome.run_dir)
+    assert {record.state for record in cut} <= {"paused", "interrupted"}
+    assert outcome.stopped is None
+    furthest = min(cut, key=lambda record: (-len(record.epochs), -record.epochs[-1]["val_accuracy"], record.number))
+    assert [(r.attributes["candidate"], len(r.epochs)) for r in read_trials(outcome.run_dir, CONFIRM)] == [
+        (furthest.number, 4)
+    ]
+    assert outcome.export
+    assert write_report([outcome.run_dir]).exists()
+    raised = experiment(**promoting, resources={"max_minutes": 100}, confirm={"top": 1, "seeds": 1})
+    go(raised, connect=without_ray())
+    records = read_trials(outcome.run_dir)
+    assert [record.epochs[: len(before.epochs)] for record, before in zip(records, cut, strict=False)] == [
+        before.epochs for before in cut
+    ]
+    assert {record.state for record in records} == {"complete", "pruned"}
+
+
+def test_a_search_without_a_complete_trial_does_not_claim_an_export(
+    go_without: Go, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wild = {"optimizer": "sgd", "learning_rate": 100.0, "weight_decay": 10.0, "schedule": "constant"}
+    failing = experiment(search={"trials": 2}, hyperparameters=wild)
+    assert go_without(failing).export is None
+    assert go_without(failing).export is None
+    assert "nothing is there to export of 2 finished trials" in capsys.readouterr().out
 
 
 def interrupted_at(reports: int) -> OnResult:

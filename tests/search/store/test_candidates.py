@@ -64,6 +64,14 @@ def test_who_is_out_stays_out_though_its_mean_is_the_best() -> None:
     assert order(runs(1, *leader), out, runs(3, *leader[::-1]))[-1] == 2
 
 
+def test_whose_failed_runs_were_tried_again_with_success_catches_up() -> None:
+    others = runs(2, *around(0.98, 8)), runs(3, *around(0.98, 8)[::-1])
+    for seeds in (3, 7):
+        assert round_of(runs(1, *around(0.99, seeds)), *others) == [1]
+    assert order(runs(1, *around(0.99, 8)), *others)[0] == 1
+    assert round_of(runs(1, *around(0.97, 3)), *others) == []  # behind on the seeds that both have: it is out
+
+
 def test_who_fails_too_often_races_no_more_and_a_race_of_failures_ends() -> None:
     near, failing = runs(1, *around(0.99, 5)), runs(2, *around(0.991, 3)[::-1], "failed", "failed")
     assert round_of(near, failing, runs(3, *around(0.99, 5)[::-1])) == [1, 3]
