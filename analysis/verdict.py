@@ -5,10 +5,11 @@ import pandas as pd
 from analysis.confirmation import interval_words, seed_noise
 from analysis.run import Run, repeats_of
 from analysis.summary import ENDED, edges, finished, searched_fields
-from analysis.wording import count, format_value, listed, percent, scored
+from analysis.wording import count, format_value, listed, percent, points, scored
 from analysis.worth import worth
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from search.store.candidates import next_round
+from search.strategy.racing import difference
 from search.winner import COMPARED, words_of_mean
 
 STATES = (*ENDED, "paused", "running", "interrupted")
@@ -115,17 +116,19 @@ def _confirmed(run: Run) -> str | None:
     if first.n == 1:
         return f"{leader}; one run gives no interval."
     leader += f" ({interval_words(len(table))}: {100 * first.low:.2f} to {percent(first.high)})"
-    return f"{leader}; {_runner_up(first, others.iloc[0])}." if len(others) else f"{leader}."
+    return f"{leader}; {_runner_up(run, int(first.candidate), others.iloc[0])}." if len(others) else f"{leader}."
 
 
-def _runner_up(first: pd.Series, second: pd.Series) -> str:
-    trial = f"trial {int(second.candidate)}"
-    if second.n == 1:
-        return f"the runner-up, {trial}, has one run and no interval to compare"
-    if first.low > second.high:
-        return f"its interval lies above that of the runner-up, {trial}: a clear winner"
-    overlap = f"its interval overlaps that of the runner-up, {trial} ({percent(second['mean'])})"
-    return f"{overlap}: these seeds do not tell the two apart"
+def _runner_up(run: Run, first: int, second: pd.Series) -> str:
+    """Return whether the runner-up can be told from the first: by pairs of one seed, as in the race."""
+    trial = f"trial {int(second.candidate)} ({percent(second['mean'])})"
+    ours, theirs = (repeats_of(run, number) for number in (first, int(second.candidate)))
+    found = difference(ours.scores, theirs.scores) if ours and theirs else None
+    if found is None:
+        return f"the runner-up, {trial}, has no two seeds in common with it"
+    interval = f"95 % interval, {found.pairs} pairs: {points(found.low)} to {points(found.high)}"
+    gained = f"{points(found.mean)} points over the runner-up, {trial} ({interval})"
+    return gained if found.low > 0 or found.high < 0 else f"{gained}: these seeds do not tell the two apart"
 
 
 def _best(run: Run) -> str | None:

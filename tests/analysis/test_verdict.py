@@ -104,15 +104,25 @@ def test_the_confirmed_winner_may_differ_from_the_best_trial_and_is_compared_wit
     assert headline(run) == "run: trial 1 reaches 98.20 % validation accuracy, mean of 3 fresh seeds"
     assert verdict(run)[0] == (
         "Trained again on 3 fresh seeds, trial 1 has a mean of 98.20 % (95 % interval, simultaneous for 2 candidates: "
-        "97.84 to 98.56 %); its interval lies above that of the runner-up, trial 0: a clear winner."
+        "97.84 to 98.56 %); +1.10 points over the runner-up, trial 0 (97.10 %) (95 % interval, 3 pairs: +1.10 to "
+        "+1.10)."
     )
 
 
 @pytest.mark.parametrize(
     ("second", "expected"),
     [
-        ([0.9816, 0.982], "overlaps that of the runner-up, trial 1 (98.18 %): these seeds do not tell the two apart."),
-        ([0.97], "the runner-up, trial 1, has one run and no interval to compare."),
+        (
+            [0.9816, 0.982],
+            "-0.03 points over the runner-up, trial 1 (98.18 %) (95 % interval, 2 pairs: -0.41 to +0.35): these seeds "
+            "do not tell the two apart.",
+        ),
+        # The intervals of the two means overlap; by pairs of one seed they can be told apart.
+        (
+            [0.9809, 0.9818, 0.9828],
+            "+0.02 points over the runner-up, trial 1 (98.18 %) (95 % interval, 3 pairs: +0.00 to +0.03).",
+        ),
+        ([0.97], "the runner-up, trial 1 (97.00 %), has no two seeds in common with it."),
         ([], "(95 % interval: 97.95 to 98.45 %)."),
     ],
 )
