@@ -91,6 +91,7 @@ def run(
 def confirm(
     run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or interrupted.", readable=False)],
     pick: Annotated[int | None, typer.Option(help="Export this complete trial. Default: the winner.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="What failed again.")] = False,
     address: Address = None,
     data: Data = None,
     quiet: Quiet = False,
@@ -108,7 +109,7 @@ def confirm(
 
         progress, again = Progress(quiet), _command([])
         ray = over_ray(_last_words(run_dir, progress, again))
-        options: dict[str, Any] = {"resume": True, "searching": False, "pick": pick}
+        options: dict[str, Any] = {"resume": True, "searching": False, "pick": pick, "retry_failed": retry_failed}
         with correctable(), _reported(run_dir, progress, again):
             outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
         raise typer.Exit(_conclude(outcome, progress, again))

@@ -24,7 +24,7 @@ from search.store.export import exported
 from search.store.folder import check_data, check_folder, owner_warning, write_resolved
 from search.store.lock import run_lock
 from search.store.provenance import data_digest, environment
-from search.store.study import CONFIRM, SEARCH, STUDIES, Audit
+from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, STUDIES, Audit
 from search.strategy.given import quiet_optuna
 from search.winner import Outcome, best_points, winner_so_far
 
@@ -48,14 +48,13 @@ def run_search(
     """Search the hyperparameters that `experiment` names, confirm the best, export the winner, all into `run_dir`.
 
     With `searching` false the trials that are there are confirmed and exported, and no others run. With `retry_failed`
-    trials and confirmation runs that failed before are tried again. With `pick` that trial is exported in place of the
-    winner. `connect` opens what runs the trials, by default Ray; it sets this process's environment for good, and ends
-    the process should Ray die.
+    what failed before is tried again. With `pick` that trial is exported in place of the winner. `connect` opens what
+    runs the trials, by default Ray; it sets this process's environment for good, and ends the process should Ray die.
     Nothing of Ray starts when all is done already. Raises ConfigError for what a user can correct.
     """
     with _opened(experiment, run_dir, progress, resume, address, data) as run:
         if retry_failed:
-            _retry_failed(run)
+            _retry_failed(run, searching)
         found = _prepare(run, searching)
         if pick is not None:
             _check_pick(run, pick)
@@ -184,11 +183,12 @@ def _earlier_points(run: Run) -> list[dict[str, Any]]:
     return points
 
 
-def _retry_failed(run: Run) -> None:
-    """Put failed trials and confirmation runs back in line."""
-    for name, what in ((SEARCH, "trials"), (CONFIRM, "confirmation runs")):
-        if count := run.study(name).retry_failed():
-            run.progress.say(f"{count} failed {what} are tried again")
+def _retry_failed(run: Run, searching: bool) -> None:
+    """Put what failed back in line, in each stage that is to run."""
+    words = {SEARCH: "trials", CONFIRM: "confirmation runs", REFIT: "refits", PICKED: "runs of picked trials"}
+    for name in STUDIES if searching else STUDIES[1:]:
+        if count := run.study(name).retry_failed(stages.GIVEN_UP):
+            run.progress.say(f"{count} failed {words[name]} are tried again")
 
 
 def _check_pick(run: Run, number: int) -> None:

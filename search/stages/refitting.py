@@ -9,6 +9,7 @@ from search.winner import Winner, refusal
 HELD_BACK = "held_back"  # attribute of a refit: on how many images, new to it, it is checked; earlier versions had none
 OVERTAKEN = "another trial won meanwhile"
 OUTDATED = "it began on all images, before some were held back"
+GIVEN_UP = (OVERTAKEN, OUTDATED)  # errors of refits that nobody needs any more
 
 
 def refit(run: Run, engine: Engine, winner: Winner) -> None:
@@ -59,7 +60,7 @@ def no_refit(run: Run, winner: Winner) -> str | None:
 def refit_of(run: Run, winner: Winner) -> FrozenTrial | None:
     """Return the winner's refit that has ended, well or not."""
     for trial in run.study(REFIT).trials(TrialState.COMPLETE, TrialState.FAIL):
-        given_up = trial.user_attrs.get("error") in (OVERTAKEN, OUTDATED)
+        given_up = trial.user_attrs.get("error") in GIVEN_UP
         if trial.user_attrs["candidate"] == winner.candidate and not given_up:
             return trial
     return None

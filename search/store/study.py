@@ -1,6 +1,7 @@
 """One Optuna study of a run, which is the truth about its trials: how it is opened, written to and counted."""
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -101,10 +102,13 @@ class StoredStudy:
                 if not is_paused(trial):
                     self.requeue(trial.number)
 
-    def retry_failed(self) -> int:
-        """Put all failed trials back in line, as if no worker of theirs had died yet; return how many there are."""
+    def retry_failed(self, given_up: Sequence[str] = ()) -> int:
+        """Put all failed trials back in line, as if no worker of theirs had died yet; return how many there are.
+
+        Those whose error is one of `given_up` stay as they are: nobody needs them any more.
+        """
         with self.event():
-            failed = self.trials(TrialState.FAIL)
+            failed = [trial for trial in self.trials(TrialState.FAIL) if trial.user_attrs.get("error") not in given_up]
             for trial in failed:
                 self.storage.reopen(self._id(trial.number))
                 # Its checkpoints were deleted when it failed: it begins again.

@@ -149,3 +149,17 @@ def test_a_refit_that_was_cut_goes_on_with_the_same_images_held_back(go: Go, tmp
     again = go(WANTED, "cut", connect=without_ray())
     assert [trial.state for trial in read_trials(again.run_dir, REFIT)] == ["complete"]
     assert (card_of(again).sha256, card_of(again).temperature) == (straight.sha256, straight.temperature)
+
+
+def test_a_refit_that_failed_is_tried_again_when_asked_for(go: Go) -> None:
+    def fail(trials: Trials, ray_trial_id: str, result: dict[str, Any], checkpoint: Path | None) -> bool:
+        result = {"error": "boom"} if trials.stage.study.name == REFIT else result
+        return trials.on_result(ray_trial_id, result, checkpoint)
+
+    outcome = go(WANTED, connect=without_ray(fail))
+    assert "the refit failed (boom)" in card_of(outcome).provenance["no_refit"]
+    go(WANTED, connect=without_ray())
+    assert not card_of(outcome).provenance["source"]["refit"]  # nobody asked for another try
+    go(WANTED, connect=without_ray(), retry_failed=True)
+    assert card_of(outcome).provenance["source"]["refit"]
+    assert [record.state for record in read_trials(outcome.run_dir, REFIT)] == ["complete"]
