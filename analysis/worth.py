@@ -104,10 +104,11 @@ def _outlook(run: Run) -> str | None:
 
 
 def is_worthwhile(risen: float, noise: float) -> bool:
-    """Return whether the best single run rose beyond chance while the number of trials doubled.
+    """Return whether the best single run rose by more than the noise of a run while the number of trials doubled.
 
-    Among equal trials it rises too, by a third of the standard deviation `noise` between seeds (from 12 to 24 normal
-    values). What the last doubling brought is more than the next one will: gains shrink as the best is approached.
+    Among equal trials it rises too: by a third of the standard deviation `noise` between seeds on average, and by more
+    than all of it in 16, 12 and 11 of 100 searches of 8, 16 and 24 trials (simulated normal values). What the last
+    doubling brought is more than the next one will: gains shrink as the best is approached.
     """
     return risen > noise
 

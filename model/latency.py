@@ -8,8 +8,8 @@ import torch
 from model.hyperparameters import Hyperparameters
 from model.network import Net
 
-WARM_UP, REPETITIONS = 5, 30  # passes before the timed ones, and timed ones
-MOST_SECONDS = 0.1  # for all of them; a network that is slower has fewer, but one of each
+WARM_UP, FEWEST, MOST = 5, 5, 30  # passes before the timed ones; the fewest and the most timed ones
+MOST_SECONDS = 0.1  # for all of them, where there may be fewer
 
 
 def milliseconds_per_image(hyperparameters: Hyperparameters) -> float:
@@ -31,8 +31,8 @@ def milliseconds_per_image(hyperparameters: Hyperparameters) -> float:
 def _seconds(net: Net, image: torch.Tensor) -> list[float]:
     """Return the times of passes of one image (1, 1, 28, 28), those of the warm-up left out."""
     times: list[float] = []
-    while len(times) < 2 or (len(times) < WARM_UP + REPETITIONS and sum(times) < MOST_SECONDS):
+    while len(times) < WARM_UP + FEWEST or (len(times) < WARM_UP + MOST and sum(times) < MOST_SECONDS):
         began = time.perf_counter()
         net(image)
         times.append(time.perf_counter() - began)
-    return times[min(WARM_UP, len(times) - 1) :]
+    return times[WARM_UP:]

@@ -113,14 +113,17 @@ def as_winner(candidate: Candidate, study: str, searched: list[TrialRecord], *, 
 def best_points(run_dir: Path, space: Space) -> list[dict[str, Any]]:
     """Return the points of the best trials of an earlier run that `space` holds, the winner's first.
 
-    Raises ConfigError where `run_dir` is not a run, or holds no such trial.
+    A learning rate means other things to each optimizer, so that of another one is left out. Raises ConfigError where
+    `run_dir` is not a run, or holds no such trial.
     """
     earlier, searched, winner = load_resolved(run_dir).space, read_trials(run_dir, SEARCH), winner_of(run_dir)
     points: list[dict[str, Any]] = []
+    same_optimizer = earlier.fixed["optimizer"] == space.fixed["optimizer"]
+    names = [name for name in space.searched if same_optimizer or name != "learning_rate"]
     for trial in sorted(best_first(searched), key=lambda trial: trial.number != (winner and winner.candidate)):
         values = complete(earlier, trial.params).model_dump()
         with suppress(ConfigError):  # it lies outside this space
-            point = recipe_point(space, {name: values[name] for name in space.searched})
+            point = recipe_point(space, {name: values[name] for name in names})
             if point not in points:
                 points.append(point)
     if not points:

@@ -90,6 +90,16 @@ def test_a_search_starts_from_the_best_of_an_earlier_run(copied: Path, go_withou
         go_without(experiment(search=start, hyperparameters={"dropout1": {"low": 0.8, "high": 0.9}}), "narrow")
 
 
+def test_a_learning_rate_of_another_optimizer_is_no_start(go_without: Go) -> None:
+    rates = {"learning_rate": {"low": 0.001, "high": 2.0, "log": True}}
+    earlier = go_without(experiment(search={"trials": 1}, hyperparameters=rates), "earlier")
+    start = {"trials": 2, "start_from": str(earlier.run_dir)}
+    for optimizer, kept in (("adadelta", True), ("adamw", False)):
+        wanted = experiment(search=start, hyperparameters={**rates, "optimizer": optimizer})
+        points = [record.params for record in read_trials(go_without(wanted, optimizer).run_dir)]
+        assert (1.0 in [point["learning_rate"] for point in points]) == kept
+
+
 def test_other_images_are_refused(copied: Path, go: Go, tiny_root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "data"
     shutil.copytree(tiny_root, copy)
