@@ -17,7 +17,7 @@ from search.store.candidates import Candidate, candidates_of, ranked, recipe_of
 from search.store.location import is_driven, is_run
 from search.store.records import read_frozen, read_trials
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, PICKED, SEARCH
+from search.store.study import CONFIRM, PICKED, REFIT, SEARCH
 from search.winner import Winner, failures, find_winner
 
 
@@ -34,6 +34,7 @@ class Run:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     confirm: pd.DataFrame
+    refits: pd.DataFrame
     candidates: list[Candidate]  # that were trained again, the winner first
     recipe: Candidate | None  # the article's recipe beside them
     picked: list[Candidate]  # trials that were trained again because a person picked them
@@ -64,6 +65,7 @@ def read_run(run_dir: Path) -> Run:
         trials=trials_of(records, experiment),
         epochs=epochs_of(records),
         confirm=trials_of(confirmed, experiment, CONFIRM),
+        refits=trials_of(read_trials(run_dir, REFIT), experiment),
         candidates=candidates,
         recipe=recipe_of(confirmed),
         picked=candidates_of(read_trials(run_dir, PICKED)),

@@ -1,5 +1,7 @@
 """What a search was worth, in words: its gain over the article's recipe, its cost, what it saved, whether to go on."""
 
+import pandas as pd
+
 from analysis.confirmation import interval_words, level, seed_noise
 from analysis.run import Run, repeats_of
 from analysis.summary import finished
@@ -70,15 +72,17 @@ def _interval(found: Difference, candidates: int) -> str:
 def _cost(run: Run) -> str | None:
     if run.trials.empty:
         return None
-    search = f"{count(len(run.trials), 'trial')}, {_spent(run.trials.epochs_run.sum(), run.trials.seconds.sum())}"
-    if run.confirm.empty:
-        return search
-    repeats = f"{count(len(run.confirm), 'run')}, {_spent(run.confirm.epochs_run.sum(), run.confirm.seconds.sum())}"
-    return f"{search}; confirmation: {repeats}"
+    parts = [f"{count(len(run.trials), 'trial')}, {_spent(run.trials)}"]
+    if len(run.confirm):
+        parts.append(f"confirmation: {count(len(run.confirm), 'run')}, {_spent(run.confirm)}")
+    if len(run.refits):
+        parts.append(f"refit: {_spent(run.refits)}")
+    return "; ".join(parts)
 
 
-def _spent(epochs: int, seconds: float) -> str:
-    return f"{count(int(epochs), 'epoch')}, {duration(float(seconds))} of training"
+def _spent(trials: pd.DataFrame) -> str:
+    """Return what trials took; an epoch that was trained again, as after a kill, counts once."""
+    return f"{count(int(trials.epochs_run.sum()), 'epoch')}, {duration(float(trials.seconds.sum()))} of training"
 
 
 def _saved(run: Run) -> str | None:

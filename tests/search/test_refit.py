@@ -9,6 +9,7 @@ import torch
 
 from analysis.run import read_run
 from analysis.verdict import verdict
+from analysis.worth import worth
 from model.calibration import calibrated, fit_temperature
 from model.card import ModelCard, read_card
 from model.data import Dataset, load_dataset
@@ -45,6 +46,7 @@ def test_a_refit_uses_all_images_but_some_and_claims_no_validation(go: Go) -> No
     assert (card.provenance["training_images"], card.provenance["calibration_images"]) == (580, 20)
     runs = [record.value or 0 for record in read_trials(outcome.run_dir, CONFIRM)]
     assert card.metrics["val_accuracy"] == pytest.approx(sum(runs) / 2)
+    assert "; refit: 2 epochs, " in worth(read_run(outcome.run_dir))["cost"]
 
 
 def test_what_is_held_back_is_never_trained_on_and_is_what_the_refit_is_judged_and_calibrated_by(
