@@ -1,5 +1,6 @@
 """Promotion: every trial trains to its first rung; then the best go on from their checkpoints, as capacity frees up."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ class Promotion:
     """Asynchronous successive halving that promotes (ASHA: Li et al. 2020, arXiv:1810.05934), maximising.
 
     At each rung, step `grace_epochs * reduction_factor**k`, a trial pauses. It is promoted once it is among the best
-    1/reduction_factor of its peers at that rung; and once no more peers can come to the rung, at least `finalists` of
-    them go on, so that some train to their end. Peers are trials of equal parameters in `pace`. Unlike halving that
-    stops trials, nobody is judged against two others for good, and the first to arrive is not kept for that alone.
+    1/reduction_factor of its peers at that rung; and once no more peers can come to the rung, at least as many of them
+    go on as is their share of `finalists`, so that some train to their end. Peers are trials of equal parameters in
+    `pace`; the share of a few among many is one. Unlike halving that stops trials, nobody is judged against two others
+    for good, and the first to arrive is not kept for that alone.
     All answers are functions of stored values, the same before and after a restart.
     """
 
@@ -43,10 +45,13 @@ class Promotion:
         for trial in within(trials):
             if trial.state != TrialState.FAIL:
                 by_pace[tuple(trial.params.get(name) for name in self.pace)].append(trial)
-        found = [candidate for peers in by_pace.values() for candidate in self._candidates(peers, more)]
+        total = sum(map(len, by_pace.values()))
+        found = []
+        for peers in by_pace.values():
+            found += self._candidates(peers, more, math.ceil(self.finalists * len(peers) / total))
         return max(found, key=lambda candidate: (candidate[0], -candidate[1]))[1] if found else None
 
-    def _candidates(self, peers: list[FrozenTrial], more: bool) -> list[tuple[int, int]]:
+    def _candidates(self, peers: list[FrozenTrial], more: bool, finalists: int) -> list[tuple[int, int]]:
         """Return (rung, number) of the best trial to promote at each rung that has one."""
         found = []
         paused_at = [trial.user_attrs.get(PAUSED) or 0 for trial in peers]
@@ -55,7 +60,7 @@ class Promotion:
             more = more or any(is_under_way(trial) and rung not in trial.intermediate_values for trial in peers)
             promoted = len(reached) // self.reduction_factor
             if not more:
-                promoted = max(promoted, self.finalists)
+                promoted = max(promoted, finalists)
             ranking = sorted(reached, key=lambda trial: (-trial.intermediate_values[rung], trial.number))
             candidates = [trial for trial in ranking[:promoted] if trial.user_attrs.get(PAUSED) == rung]
             if candidates:

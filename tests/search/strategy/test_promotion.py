@@ -63,6 +63,14 @@ def test_only_peers_are_compared() -> None:
     assert rule.next_of(found, more=True) == 4
 
 
+def test_groups_of_peers_share_the_finalists() -> None:
+    rule = Promotion(grace_epochs=1, reduction_factor=30, finalists=3, pace=["schedule"])
+    many = trials_of(({1: 0.5, 2: 0.9}, None), ({1: 0.4, 2: 0.9}, None), ({1: 0.3}, 1), ({1: 0.2}, 1))
+    few = trials_of(({1: 0.9, 2: 0.95}, None), ({1: 0.8}, 1), schedule="one-cycle", first=4)
+    assert rule.next_of([*many, *few], more=False) is None  # two of four and one of two go on already
+    assert rule.next_of(many, more=False) == 2  # without the others all three are theirs
+
+
 def test_a_failed_trial_makes_room_and_a_pruned_one_may_still_go_on() -> None:
     found = trials_of(({1: 0.9}, None), ({1: 0.5}, 1), ({1: 0.4}, 1), ({1: 0.3}, 1))
     found[0].state = TrialState.FAIL
