@@ -6,6 +6,7 @@ import pandas as pd
 from scipy import stats
 
 from search.store.candidates import Candidate, value_of
+from search.strategy.racing import half_interval
 
 TOGETHER = 0.95  # probability with which all intervals of a table cover
 COLUMNS = ["candidate", "n", "mean", "std", "low", "high", "num_failed", "num_unfinished"]
@@ -70,7 +71,5 @@ def _interval(accuracy: pd.Series, level: float) -> tuple[float, float]:
     """Return the limits of the mean's interval, clipped to [0, 1]; both are NaN for fewer than two values."""
     if len(accuracy) < 2:
         return math.nan, math.nan
-    mean, error = accuracy.mean(), accuracy.sem()
-    # scipy returns NaN for a standard error of 0.
-    low, high = stats.t.interval(level, len(accuracy) - 1, loc=mean, scale=error) if error else (mean, mean)
-    return max(low, 0.0), min(high, 1.0)
+    mean, half = float(accuracy.mean()), half_interval(accuracy.tolist(), level)
+    return max(mean - half, 0.0), min(mean + half, 1.0)

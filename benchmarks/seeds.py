@@ -13,7 +13,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from scipy import stats
 
 from benchmarks.trainings import Rows, Task, train_all
 from model.card import read_card
@@ -22,6 +21,7 @@ from model.hyperparameters import RECIPE, Hyperparameters
 from model.train import evaluate, fit, start
 from search.experiment import load_experiment
 from search.space import complete
+from search.strategy.racing import half_interval
 
 FIRST = 1000  # seeds that no search has used
 COLUMNS = ["configuration", "part", "seed", "epochs", "val_accuracy", "test_accuracy", "seconds"]
@@ -33,7 +33,7 @@ def main(out: str, configuration: str, seeds: str = "5", part: str = "test") -> 
     table = pd.read_csv(out)
     table = table[(table.configuration == configuration) & (table.part == part)]
     accuracy = table[f"{part}_accuracy"]
-    half = stats.sem(accuracy) * stats.t.ppf(0.975, len(accuracy) - 1)
+    half = half_interval(accuracy.tolist())
     print(f"{configuration}: {part} {accuracy.mean():.2%} ± {100 * half:.2f} (95 % interval, n = {len(accuracy)}), "
           f"{table.seconds.mean():.0f} s each on one thread")  # fmt: skip
 

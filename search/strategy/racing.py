@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LEVEL = 0.95
@@ -28,11 +28,16 @@ def difference(ours: Scores, theirs: Scores, level: float = LEVEL) -> Difference
     found = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
     if len(found) < 2:
         return None
-    mean, n = statistics.fmean(found), len(found)
+    mean, half = statistics.fmean(found), half_interval(found, level)
+    return Difference(mean, mean - half, mean + half, len(found))
+
+
+def half_interval(values: Sequence[float], level: float = LEVEL) -> float:
+    """Return half the width of the interval of a mean of two or more values, by Student's t."""
     from scipy import stats  # not at the top: it takes a second to import
 
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * statistics.stdev(found) / math.sqrt(n)
-    return Difference(mean, mean - half, mean + half, n)
+    n = len(values)
+    return float(stats.t.ppf((1 + level) / 2, n - 1)) * statistics.stdev(values) / math.sqrt(n)
 
 
 def is_behind(ours: Scores, leader: Scores) -> bool:
