@@ -54,18 +54,19 @@ class Promotion:
     def _candidates(self, peers: list[FrozenTrial], more: bool, finalists: int) -> list[tuple[int, int]]:
         """Return (rung, number) of the best trial to promote at each rung that has one."""
         found = []
+        may_come = more  # whether a peer may still come to the rung in hand
         paused_at = [trial.user_attrs.get(PAUSED) or 0 for trial in peers]
         for rung in self.rungs(max(paused_at, default=0) + 1):
             reached = [trial for trial in peers if rung in trial.intermediate_values]
-            more = more or any(is_under_way(trial) and rung not in trial.intermediate_values for trial in peers)
+            may_come = may_come or any(is_under_way(trial) and rung not in trial.intermediate_values for trial in peers)
             promoted = len(reached) // self.reduction_factor
-            if not more:
+            if not may_come:
                 promoted = max(promoted, finalists)
             ranking = sorted(reached, key=lambda trial: (-trial.intermediate_values[rung], trial.number))
             candidates = [trial for trial in ranking[:promoted] if trial.user_attrs.get(PAUSED) == rung]
             if candidates:
                 found.append((rung, candidates[0].number))
-                more = True  # it may come to the next rung
+                may_come = True  # this one, to the next rung
         return found
 
 
