@@ -71,7 +71,7 @@ def _confirmation(run: Run) -> Picture:
     drawing = partial(figures.confirmation_dots, rows, run.confirm)
     sentence = (
         f"Bars: {interval_words(len(run.confirmation))}, over seeds on the same validation images. Where they overlap, "
-        "these seeds do not tell the candidates apart."
+        "pairs of one seed, as in the race, may still tell two candidates apart."
     )
     return Picture("confirmation", sentence, sheet([drawing], size=(WIDE[0], 3.6)))
 
