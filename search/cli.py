@@ -56,7 +56,7 @@ def run(
     name: Annotated[str | None, typer.Option(help="Name of the run. Default: the configuration's file name.")] = None,
     trials: Annotated[int | None, typer.Option(help="Number of trials, instead of search.trials.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Begin the run of that name, or go on with it.")] = False,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="With --resume: failed trials again.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="With --resume: try again what failed.")] = False,
     address: Address = None,
     data: Data = None,
     quiet: Quiet = False,
@@ -91,7 +91,7 @@ def run(
 def confirm(
     run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or interrupted.", readable=False)],
     pick: Annotated[int | None, typer.Option(help="Export this complete trial. Default: the winner.")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="What failed again.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed.")] = False,
     address: Address = None,
     data: Data = None,
     quiet: Quiet = False,
