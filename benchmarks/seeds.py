@@ -28,6 +28,7 @@ COLUMNS = ["configuration", "part", "seed", "epochs", "val_accuracy", "test_accu
 
 
 def main(out: str, configuration: str, seeds: str = "5", part: str = "test") -> None:
+    assert int(seeds) > 1, f"{seeds} seed has no interval; train two or more"
     tasks = [(configuration, part, FIRST + index) for index in range(int(seeds))]
     train_all(Path(out), COLUMNS, tasks, _train)
     table = pd.read_csv(out)

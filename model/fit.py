@@ -21,8 +21,8 @@ def fitted(ink: Tensor) -> Tensor:
 def is_fitted(image: Tensor) -> bool:
     """Return whether an image (28, 28), 0 where there is no ink, has the form that MNIST's images have.
 
-    Their brightest pixel is 254 or 255, their longer side of ink 20 (in 9,998 of 10,000), and the
-    centre of mass in the middle.
+    Their brightest pixel is 254 or 255, their longer side of ink 20 (in 9,998 of 10,000), and the centre of mass is in
+    the middle.
     """
     if int(image.max()) < WHITE:
         return False

@@ -24,7 +24,8 @@ def confirm(run: Run, engine: Engine) -> None:
     if to_do := stage.study.audit().to_do:
         beside = "" if plan.recipe is None else " beside the article's recipe"
         up_to = f", and up to {_most_seeds(run)} seeds for those that lead" if _most_seeds(run) > plan.seeds else ""
-        run.progress.say(f"confirmation: the best trials again on fresh seeds{beside}, {to_do} runs{up_to}")
+        which = "the best trials" if run.study(SEARCH).best(1) else "as none is complete, the trials trained longest,"
+        run.progress.say(f"confirmation: {which} again on fresh seeds{beside}, {to_do} runs{up_to}")
         run_stage(run, engine, stage, run.dataset, run.digest)
     for sentence in failures(read_trials(run.run_dir, SEARCH), read_trials(run.run_dir, CONFIRM)):
         run.progress.warn(sentence)
@@ -59,8 +60,8 @@ def _most_seeds(run: Run) -> int:
 def _unqueued(run: Run) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Return parameters and attributes of the runs that the confirmation should begin with and that are not queued.
 
-    Where time was up before any trial was complete, the trials that came furthest are confirmed: all its runs train to
-    their end.
+    Where time was up before any trial was complete, those that were trained longest are confirmed: a confirmation's
+    runs train to their end.
     """
     plan, searched = run.experiment.confirm, run.study(SEARCH)
     best = searched.best(plan.top) or searched.furthest(plan.top)

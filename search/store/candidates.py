@@ -101,9 +101,9 @@ def next_round(candidates: list[Candidate], most: int) -> list[Candidate]:
     """Return the candidates of a race that get one more seed; none where it is over, or a run has not ended.
 
     These are the leader and those that their seeds so far do not show to be worse, as long as there are such, up to
-    `most` seeds. First come those with fewer seeds than the leader that are not behind on the seeds that both have:
-    failed runs of theirs, which were tried again, had taken them out of the race. A function of stored values alone,
-    so a killed confirmation goes on with the same runs.
+    `most` seeds. First come those with fewer seeds than others that are not behind the leader on the seeds that both
+    have: they had left the race for failed runs, which were tried again since, or behind a leader that fell back. A
+    function of stored values alone, so a killed confirmation goes on with the same runs.
     """
     if not candidates or not all(candidate.ended for candidate in candidates):
         return []

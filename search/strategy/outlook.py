@@ -50,7 +50,8 @@ def outlook(trials: list[FrozenTrial], direction: StudyDirection, pace: Sequence
     """
     gains = _gains(trials, pace)
     sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
-    complete = [sign * float(trial.value or 0.0) for trial in trials if trial.state == TrialState.COMPLETE]
+    complete = (sign * float(trial.value or 0.0) for trial in trials if trial.state == TrialState.COMPLETE)
+    best = max(complete, default=-math.inf)
     found, bad = {}, []
     for trial in trials:
         if trial.state == TrialState.FAIL or is_broken(trial.user_attrs):
@@ -62,8 +63,8 @@ def outlook(trials: list[FrozenTrial], direction: StudyDirection, pace: Sequence
         elif values:
             step = max(values) if gains else min(values)
             of_pace = gains.get((_pace(trial, pace), step)) or gains.get((None, step)) or [0.0]
-            most = max([*complete, sign * values[step]]) if gains else math.inf
-            found[trial.number] = sign * min(sign * (values[step] + fmean(of_pace)), most)
+            expected = sign * (values[step] + fmean(of_pace))
+            found[trial.number] = sign * min(expected, max(best, sign * values[step]))
     if found:
         worst = sign * min(sign * value for value in found.values())
         found |= dict.fromkeys(bad, worst)

@@ -47,7 +47,7 @@ def is_behind(ours: Scores, leader: Scores) -> bool:
     by paired t): a candidate is out once the 95 % interval of its difference to the leader lies below 0. A single look
     is wrong about a candidate as good as the leader in at most 2.5 of 100 cases. Looks are not corrected for, so over a
     whole race it is more: what is promised is not that no equal is lost, which costs nothing, but that a better one
-    rarely is. Of 600 simulated races of three over 5 to 10 seeds, the best was lost in 1 % where it led by half the
+    rarely is. Of 600 simulated races of three over 5 to 10 seeds, the best was lost in 0.5 % where it led by half the
     standard deviation of a run, and in 0.2 % where it led by a whole one; intervals corrected for candidates and looks
     (Bonferroni) took up to half as many runs more, for no better winner.
     """
