@@ -24,8 +24,8 @@ def train_all(path: Path, columns: list[str], tasks: Iterable[Task], train: Call
         with path.open(newline="") as file:
             done = {tuple(row[name] for name in columns[:size]) for row in csv.DictReader(file)}
     left = [task for task in tasks if tuple(map(str, task)) not in done]
-    context = multiprocessing.get_context("spawn")
-    with path.open("a", newline="") as file, context.Pool(os.cpu_count(), torch.set_num_threads, (1,)) as pool:
+    context, processes = multiprocessing.get_context("spawn"), max(1, min(os.cpu_count() or 1, len(left)))
+    with path.open("a", newline="") as file, context.Pool(processes, torch.set_num_threads, (1,)) as pool:
         writer = csv.writer(file)
         if not done:
             writer.writerow(columns)
