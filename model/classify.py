@@ -1,7 +1,8 @@
-"""Classification of pictures: paths in, digits and probabilities out."""
+"""Classification of pictures: pictures in, digits and probabilities out."""
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import torch
 from torch import Tensor
 
 from model.calibration import calibrated
-from model.decode import ImageError
 from model.export import Export
-from model.image import load_digit
+from model.image import digit_of
 from model.marks import REMEDY
 from model.novelty import novelty
+from model.picture import ImageError, Picture, name_of, pictures_of, source_of
 
 BATCH = 1000
 
@@ -29,48 +30,49 @@ class Prediction:
     error: str | None = None
 
 
-def classify(paths: list[Path | str], export: Export, show: Path | None = None) -> list[Prediction]:
-    """Return one prediction for each path, in order; a picture that cannot be used has an `error` in it.
+def classify(pictures: Picture | Iterable[Picture], export: Export, show: Path | str | None = None) -> list[Prediction]:
+    """Return one prediction for each picture, in order; a picture that cannot be used has an `error` in it.
 
-    What the network saw of each picture is written to the folder `show`, if given. Raises: OSError, there only.
+    `pictures` is one picture or many: each a path, bytes, an open file, an array or an image of Pillow's; those without
+    a name are called by their number, from 1. What the network saw of each is written to the folder `show`, if given.
+    Raises: TypeError for what is no picture; OSError for `show` alone.
     """
-    predictions = []
-    for start in range(0, len(paths), BATCH):
-        batch = paths[start : start + BATCH]
-        digits, errors = _load(batch)
+    many, predictions = pictures_of(pictures), list[Prediction]()
+    for start in range(0, len(many), BATCH):
+        names, digits, errors = _load(many[start : start + BATCH], start)
         if show:
-            _write(show, {start + index: (batch[index], digit) for index, digit in digits.items()})
-        predictions += _answers(batch, digits, errors, export)
+            _write(Path(show), {start + index: (names[index], digit) for index, digit in digits.items()})
+        predictions += _answers(names, digits, errors, export)
     return predictions
 
 
-def _load(paths: list[Path | str]) -> tuple[dict[int, Tensor], dict[int, str]]:
-    """Return the digits, uint8 (28, 28), and the errors in their place, by the index of the picture."""
+def _load(pictures: list[Picture], start: int) -> tuple[list[str], dict[int, Tensor], dict[int, str]]:
+    """Return the names of pictures, and by their index the digits, uint8 (28, 28), and the errors in their place."""
+    names: list[str] = []
     digits: dict[int, Tensor] = {}
     errors: dict[int, str] = {}
-    for index, path in enumerate(paths):
+    for index, picture in enumerate(pictures):
+        names.append(name_of(picture, f"picture {start + index + 1}"))
         try:
-            digits[index] = load_digit(Path(path))
+            digits[index] = digit_of(source_of(picture, names[index]))
         except ImageError as error:
             errors[index] = str(error)
-    return digits, errors
+    return names, digits, errors
 
 
-def _write(folder: Path, digits: dict[int, tuple[Path | str, Tensor]]) -> None:
+def _write(folder: Path, digits: dict[int, tuple[str, Tensor]]) -> None:
     """Write digits, uint8 (28, 28), as PNG files with the number and the name of their picture. Raises: OSError."""
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
-    for index, (path, digit) in digits.items():
-        name = re.sub(r"[^\w.-]", "_", Path(path).stem, flags=re.ASCII)[:60]
+    for index, (called, digit) in digits.items():
+        name = re.sub(r"[^\w.-]", "_", Path(called).stem, flags=re.ASCII)[:60]
         Image.fromarray(digit.numpy()).save(folder / f"{index + 1:04d}_{name}.png")
 
 
-def _answers(
-    paths: list[Path | str], digits: dict[int, Tensor], errors: dict[int, str], export: Export
-) -> list[Prediction]:
+def _answers(names: list[str], digits: dict[int, Tensor], errors: dict[int, str], export: Export) -> list[Prediction]:
     """Return the predictions for pictures whose digits go through the network together."""
-    predictions = [Prediction(image=str(path), error=errors.get(index)) for index, path in enumerate(paths)]
+    predictions = [Prediction(image=name, error=errors.get(index)) for index, name in enumerate(names)]
     if not digits:
         return predictions
     images = torch.stack(list(digits.values()))[:, None].float() / 255

@@ -5,19 +5,16 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from model.errors import InputError
-from model.files import check_file
 from model.limits import LimitError, bounded
+from model.picture import ImageError, Source
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "ICO")
-MAX_BYTES = 50_000_000
 MAX_PIXELS = 50_000_000
 WORKING_PIXELS, WORKING_SIDE = 1_000_000, 10_000  # a larger picture shows no more in 20x20 and takes memory
 MOST_FRAMES = 100  # of an animation, in which the first with ink is looked for
@@ -25,41 +22,23 @@ BLANK = 15  # of 255: a frame whose pixels differ by no more holds no ink
 BITE = 4096  # bytes decoded at once: the time limit is checked between two bites
 
 
-class ImageError(InputError):
-    """Raised for a file that shows no digit; the text is one line that names the file, what is wrong and the remedy."""
-
-
-def decode(path: Path) -> NDArray[np.float32]:
-    """Return the picture at `path`, upright, as RGBA (H, W, 4) in [0, 1], scaled to about WORKING_PIXELS at most.
+def decode(source: Source) -> NDArray[np.float32]:
+    """Return a picture, upright, as RGBA (H, W, 4) in [0, 1], scaled to about WORKING_PIXELS at most.
 
     Raises: ImageError.
     """
-    _check_file(path)
     try:
         with bounded(), _silence():
-            return _decoded(path)
+            return _decoded(source)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{path}: has far more than {MAX_PIXELS:,} pixels; save a smaller picture") from error
+        raise ImageError(f"{source.name}: has far more than {MAX_PIXELS:,} pixels; save a smaller picture") from error
     except LimitError as error:
-        raise ImageError(f"{path}: {error}; save a smaller or simpler picture") from error
+        raise ImageError(f"{source.name}: {error}; save a smaller or simpler picture") from error
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"{path}: not a readable picture ({reason}); use {', '.join(FORMATS)}") from error
-
-
-def _check_file(path: Path) -> None:
-    """Raise ImageError unless `path` is a readable file of at most MAX_BYTES that is not empty."""
-    try:
-        check_file(path, MAX_BYTES)
-        empty = path.stat().st_size == 0
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        remedy = "name the pictures in it" if isinstance(error, IsADirectoryError) else "name a picture in a file"
-        raise ImageError(f"{path}: {reason}; {remedy}") from error
-    if empty:
-        raise ImageError(f"{path}: is empty (0 bytes); save the picture again")
+        raise ImageError(f"{source.name}: not a readable picture ({reason}); use {', '.join(FORMATS)}") from error
 
 
 @contextmanager
@@ -76,22 +55,36 @@ def _silence() -> Iterator[None]:
         os.close(nothing)
 
 
-def _decoded(path: Path) -> NDArray[np.float32]:
-    """Decode the picture at `path`, without limits. Raises ImageError, or whatever Pillow does on a damaged file."""
+def _decoded(source: Source) -> NDArray[np.float32]:
+    """Decode a picture, without limits. Raises ImageError, or whatever Pillow does on a damaged file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata does not concern the person who asks for the digit
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=FORMATS) as image:
+        with _opened(source) as image:
             pixels = image.width * image.height
             if pixels > MAX_PIXELS:
-                raise ImageError(f"{path}: has {pixels:,} pixels, more than {MAX_PIXELS:,}; save a smaller picture")
-            image.decodermaxblock = BITE
+                raise ImageError(
+                    f"{source.name}: has {pixels:,} pixels, more than {MAX_PIXELS:,}; save a smaller picture"
+                )
             factor = _factor(image)
             image.draft(None, (image.width // factor, image.height // factor))  # JPEG can decode at a smaller scale
             frames = (_rgba(ImageOps.exif_transpose(_reduced(frame))) for frame in _frames(image))
             first = next(frames)
             upright = first if _varied(first) else next(filter(_varied, frames), first)
     return np.asarray(upright).astype(np.float32) / np.float32(255)
+
+
+def _opened(source: Source) -> Image.Image:
+    """Return the image of a source; one of Pillow's own is copied as it is shown, its other frames left alone."""
+    match source.contents:
+        case Image.Image() as image:
+            return image.copy()
+        case np.ndarray() as numbers:
+            return Image.fromarray(_stretched(numbers))
+        case file:
+            image = Image.open(file, formats=FORMATS)
+            image.decodermaxblock = BITE
+            return image
 
 
 def _frames(image: Image.Image) -> Iterator[Image.Image]:

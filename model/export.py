@@ -121,9 +121,9 @@ def write_export(
     _replace(folder, {**files, "SHA256SUMS": sums(files)})
 
 
-def read_export(folder: Path) -> Export:
+def read_export(folder: Path | str) -> Export:
     """Read an export folder; nothing in it is ever executed. Raises: ExportError for a missing or damaged one."""
-    folder = where_it_lies(folder)
+    folder = where_it_lies(Path(folder))
     card, path = read_card(folder), folder / "mnist_cnn.pt"
     numbers = sum(tensor.numel() for tensor in _blank(card.hyperparameters).state_dict().values())
     stored = read_verified(folder, "mnist_cnn.pt", 4 * numbers + MAX_OVERHEAD)
@@ -163,9 +163,9 @@ def _read_novelty(folder: Path, net: Net) -> Novelty:
     return Novelty(**found)
 
 
-def newest_export(runs: Path) -> Path:
+def newest_export(runs: Path | str) -> Path:
     """Return the export folder below `runs` that was written last. Raises: ExportError where there is none."""
-    found = [where_it_lies(run / "export") / "model.json" for run in runs.glob("*")]
+    found = [where_it_lies(run / "export") / "model.json" for run in Path(runs).glob("*")]
     found = [path for path in found if path.is_file()]
     if not found:
         raise ExportError(f"no export below {str(runs)!r}", "run `make search` or name one with --model DIR")
@@ -174,10 +174,10 @@ def newest_export(runs: Path) -> Path:
 
 def _load(stored: bytes) -> Any:
     """Return the weights that torch.save stored, loaded within limits of time and memory. Raises: anything."""
-    with warnings.catch_warnings():
+    # It is a ZIP file: zeros could be packed a thousandfold.
+    with bounded(memory=2 * len(stored) + MEMORY), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a strange file gets one line, ours
-        with bounded(memory=2 * len(stored) + MEMORY):  # it is a ZIP file: zeros could be packed a thousandfold
-            return torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
+        return torch.load(io.BytesIO(stored), map_location="cpu", weights_only=True)
 
 
 def _plain(tensor: Tensor) -> Tensor:

@@ -1,37 +1,43 @@
 """Preparation of pictures: any picture of one digit becomes the 28x28 image that MNIST would have made of it.
 
 A network knows its training images and little else, so a picture is prepared as they were. The steps, in order:
-decode.py reads the file; paper.py takes off frames and uneven light; ink.py tells ink from paper and from printed
-lines; marks.py finds the connected marks, looks inside a sheet or a panel, and chooses those that are the digit;
-fit.py scales and centres them. A picture that is as MNIST's images are already is left as it is.
+picture.py takes what shows it, a path or an array, say; decode.py reads it; paper.py takes off frames and uneven light;
+ink.py tells ink from paper and from printed lines; marks.py finds the connected marks, looks inside a sheet or a panel,
+and chooses those that are the digit; fit.py scales and centres them. A picture that is as MNIST's images are already is
+left as it is.
 """
-
-from pathlib import Path
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
 
-from model.decode import ImageError, decode
+from model.decode import decode
 from model.fit import SIDE, fitted, is_fitted
 from model.ink import NoDigitError, contrast, flattened, is_soft, strong_part
 from model.marks import Marks, check_shape, digit_among, find_marks, sheet
 from model.paper import Mask, Values, box_of, without_frame, without_shade
+from model.picture import ImageError, Picture, Source, source_of
 
 DEEPEST = 3  # a digit on a sheet on a table, and one more
 
 
-def load_digit(path: Path) -> Tensor:
-    """Return the digit in the picture at `path`, white on black as in MNIST: uint8 (28, 28).
+def load_digit(picture: Picture) -> Tensor:
+    """Return the digit in a picture, white on black as in MNIST: uint8 (28, 28).
 
-    Raises: ImageError, and nothing else, for a file that cannot be read or that does not show one digit.
+    A picture is a path, bytes, an open file, an array or an image of Pillow's. Raises: ImageError for one that can't be
+    read or that does not show one digit; TypeError for what is no picture.
     """
-    pixels = decode(path)
+    return digit_of(source_of(picture))
+
+
+def digit_of(source: Source) -> Tensor:
+    """Return what `load_digit` does. Raises: ImageError, and nothing else."""
+    pixels = decode(source)
     try:
         return prepared(pixels)
     except NoDigitError as reason:
-        raise ImageError(f"{path}: {reason}") from reason
+        raise ImageError(f"{source.name}: {reason}") from reason
 
 
 def prepared(pixels: Values) -> Tensor:

@@ -1,7 +1,8 @@
 """Limits of time and memory for reading one file, so that a harmful one ends in an error and not in a stalled machine.
 
 A few kilobytes can ask for hours or for all memory: a picture of 60,000 x 60,000, a JPEG of a thousand passes, a ZIP
-of zeros. Sizes and kinds are checked first; these limits catch all the rest.
+of zeros. Sizes and kinds are checked first; these limits catch all the rest. They are limits of the whole process, so
+threads that read files take turns, and each leaves everything as it was.
 """
 
 import os
@@ -15,6 +16,7 @@ from types import FrameType
 
 SECONDS = 4.0  # of this process's CPU time, so that a busy machine refuses nothing; a large photograph takes 1
 MEMORY = 2**30  # bytes beyond what the process holds already; a large photograph takes half of it
+_TURN = threading.RLock()
 
 
 class LimitError(Exception):
@@ -25,10 +27,10 @@ class LimitError(Exception):
 def bounded(seconds: float = SECONDS, memory: int = MEMORY) -> Iterator[None]:
     """Raise LimitError where the body takes more CPU seconds or more bytes of memory.
 
-    Time is limited in the main thread only, memory on Linux only.
+    Time is limited in the main thread only, memory on Linux only. Bodies in several threads run one after the other.
     """
     try:
-        with _cpu_time(seconds), _memory(memory):
+        with _TURN, _cpu_time(seconds), _memory(memory):
             yield
     except MemoryError as error:
         raise LimitError(f"takes more than {memory // 2**20:,} MiB of memory to read") from error
@@ -45,12 +47,13 @@ def _cpu_time(seconds: float) -> Iterator[None]:
         raise LimitError(f"takes more than {seconds:g} s to read")
 
     before = signal.signal(signal.SIGPROF, interrupt)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    timer = signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before or signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, *timer)  # a profiler's, say
 
 
 @contextmanager

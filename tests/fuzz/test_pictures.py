@@ -15,9 +15,10 @@ from hypothesis.strategies import DrawFn
 from PIL import Image
 
 from model.classify import classify
-from model.decode import FORMATS, ImageError
+from model.decode import FORMATS
 from model.export import read_export
 from model.image import load_digit
+from model.picture import ImageError
 from tests.fuzz.mutation import INPUTS, every_input, mutated_bytes
 from tests.fuzz.survival import assert_clear, survived
 

@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from model.decode import MAX_BYTES, ImageError
 from model.errors import one_line
 from model.image import load_digit
+from model.picture import MAX_BYTES, ImageError
 from tests.model.drawings import Save, assert_alike, noisy, seven
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -11,8 +11,8 @@ from PIL import Image, ImageChops, ImageDraw
 from torch import Tensor
 
 from model.data import load_dataset
-from model.decode import ImageError
 from model.image import load_digit
+from model.picture import ImageError
 from tests.model.drawings import Save, assert_alike, assert_as_mnist, noisy, seven
 
 DATA = os.environ.get("DIGIT_SEARCH_DATA")

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from torch import Tensor
 
-from model.decode import ImageError
 from model.image import load_digit
+from model.picture import ImageError
 from tests.model.drawings import Save, assert_alike, noisy, seven
 
 pytestmark = pytest.mark.usefixtures("one_thread")
