@@ -231,8 +231,8 @@ def _announce(run: Run, found: Audit, engine: Engine) -> None:
     say, data = run.progress.say, run.dataset
     where = "no GPU: training on the CPU"
     if engine.gpus:
-        where = f"{engine.gpus} GPUs, up to {engine.per_gpu} trials on each"
-    say(f"{engine.machines} machine{'s' * (engine.machines > 1)}, {engine.cpus} CPUs, {where}")
+        where = f"{engine.gpus} GPU{_s(engine.gpus)}, up to {engine.per_gpu} trials on each"
+    say(f"{engine.machines} machine{_s(engine.machines)}, {engine.cpus} CPU{_s(engine.cpus)}, {where}")
     if data.name == FALLBACK:
         run.progress.result(f"NOTE: {run.experiment.data.dataset} is unavailable: {FALLBACK_NOTE}.")
     say(
@@ -245,6 +245,11 @@ def _announce(run: Run, found: Audit, engine: Engine) -> None:
         )
     elif run.experiment.search.recipe_first and run.experiment.space.searched:
         say(_first_trial(run.experiment.space))
+
+
+def _s(number: int) -> str:
+    """Return the ending of a noun's plural, "" for one."""
+    return "s" * (number != 1)
 
 
 def _first_trial(space: Space) -> str:
