@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.canvas import default_look  # before all that imports matplotlib
 from analysis.gallery import Picture, comparison, pictures
 from analysis.interactive import parallel_coordinates
 from analysis.page import Image, page
@@ -30,8 +31,9 @@ def write_report(run_dirs: list[Path], out: Path | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "trials.csv", _csv(runs, [run.trials for run in runs]))
     write_atomically(folder / "epochs.csv", _csv(runs, [run.epochs for run in runs]))
-    images = {run.name: [_image(picture) for picture in pictures(run)] for run in runs}
-    compared = _image(comparison(runs)) if len(runs) > 1 else None
+    with default_look():
+        images = {run.name: [_image(picture) for picture in pictures(run)] for run in runs}
+        compared = _image(comparison(runs)) if len(runs) > 1 else None
     _write_images(folder, images, compared)
     # The page comes last, so that it is never newer than the files it refers to.
     index = folder / "index.html"

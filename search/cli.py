@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from model.errors import one_line_errors
+from model.errors import one_line_errors, summary
 
 if TYPE_CHECKING:  # torch, Optuna and their like take seconds to import: --help does not wait for them
     from search.progress import Progress
@@ -173,10 +173,10 @@ def _conclude(outcome: "Outcome", progress: "Progress", again: str) -> int:
 
 def _say_worth(run_dir: Path, progress: "Progress") -> None:
     """Say what the search was worth, in the words of the report."""
-    from analysis.run import read_run
-    from analysis.worth import worth
-
     with suppress(Exception):  # that the run can't be read was said of the report
+        from analysis.run import read_run
+        from analysis.worth import worth
+
         for label, words in worth(read_run(run_dir)).items():
             progress.result(f"{label:9} {words}")
 
@@ -200,14 +200,15 @@ def _command(more: list[str]) -> str:
 
 def _report(run_dir: Path, progress: "Progress") -> None:
     """Write the report; a report that can't be written must not hide how the search ended."""
-    from analysis.report import write_report
     from search.store.location import is_run
 
     try:
         if is_run(run_dir):
+            from analysis.report import write_report  # imports matplotlib, which may fail too
+
             progress.result(f"report    {write_report([run_dir])}")
     except Exception as error:
-        progress.warn(f"no report: {error}; try: python -m analysis {run_dir}")
+        progress.warn(f"no report: {summary(error)}; try: python -m analysis {shlex.quote(str(run_dir))}")
 
 
 def scores(export: Path) -> str:

@@ -1,0 +1,20 @@
+"""Matplotlib for the report, whatever the person's own settings are: no backend, and its default look."""
+
+import os
+from contextlib import AbstractContextManager, suppress
+
+# Inherited from a notebook, it may name a backend that is not here, and then matplotlib can't even be imported.
+inherited = os.environ.pop("MPLBACKEND", None)
+try:
+    import matplotlib.style
+finally:
+    if inherited is not None:
+        os.environ["MPLBACKEND"] = inherited
+if inherited is not None:
+    with suppress(ValueError):
+        matplotlib.rcParams["backend"] = inherited  # for the figures of others in this process
+
+
+def default_look() -> AbstractContextManager[None]:
+    """Draw and write figures as matplotlib would without any matplotlibrc, while the body runs."""
+    return matplotlib.style.context("default")
