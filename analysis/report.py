@@ -11,6 +11,7 @@ from analysis.gallery import Picture, comparison, pictures
 from analysis.interactive import parallel_coordinates
 from analysis.page import Image, page
 from analysis.run import Run, read_run
+from model.errors import ConfigError
 from model.files import write_atomically
 
 DPI = 110
@@ -23,12 +24,15 @@ def write_report(run_dirs: list[Path], out: Path | None = None) -> Path:
     `out` or, by default, to report/ in the folder of the first run.
 
     Raises:
-        ConfigError: a folder is not a run.
+        ConfigError: a folder is not a run, or there can be no folder for the report.
         OSError: the report can't be written.
     """
     runs = _named_apart([read_run(path) for path in {path.resolve(): path for path in run_dirs}.values()])
     folder = out or runs[0].path / "report"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}; name another folder with --out") from error
     write_atomically(folder / "trials.csv", _csv(runs, [run.trials for run in runs]))
     write_atomically(folder / "epochs.csv", _csv(runs, [run.epochs for run in runs]))
     with default_look():

@@ -1,11 +1,12 @@
 """The database that holds the studies: an SQLite file in the run's folder, or a PostgreSQL that many runs share."""
 
 import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from shutil import disk_usage
 from typing import Any
 
 import sqlalchemy
@@ -27,16 +28,31 @@ def file_url(path: Path) -> str:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    """Return a connection to the SQLite file `path` that can only read.
+    """Return a connection to the SQLite file `path` that only reads. Neither it nor its folder need be writable.
 
-    On a full disk SQLite has no room for the index of a log. Where there is no log either, nobody is writing, and
-    nobody can begin to: the file may be opened as immutable, which needs no index.
+    To read a log (WAL) beside the file, SQLite needs an index of it in the folder. Where it can't make one, on a full
+    disk or in a folder of others, nobody is writing: without a log the file may be opened as immutable, which needs no
+    index, and a log is read from a copy.
     """
+    log, index = path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")
+    may_index = os.access(path.parent, os.W_OK) and shutil.disk_usage(path.parent).free >= INDEX_BYTES
     mode = "mode=ro"
-    has_log = path.with_name(f"{path.name}-wal").exists()
-    if not has_log and disk_usage(path.parent).free < INDEX_BYTES:
+    if not (may_index or index.exists()):
+        if log.exists() and log.stat().st_size > 0:
+            return _copied(path, log)
         mode += "&immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", timeout=30, uri=True)
+
+
+def _copied(path: Path, log: Path) -> sqlite3.Connection:
+    """Return a connection to a copy, in memory, of the SQLite file `path` and its log."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in (path, log):
+            shutil.copyfile(file, Path(folder) / file.name)
+        with closing(sqlite3.connect(Path(folder) / path.name)) as on_disk:
+            in_memory = sqlite3.connect(":memory:", check_same_thread=False)
+            on_disk.backup(in_memory)
+    return in_memory
 
 
 def open_file(path: Path) -> RDBStorage:

@@ -1,6 +1,5 @@
 """Commands answer any name, of a pipe, a folder, a loop or nothing, with one line and exit code 1 or 2."""
 
-import ctypes
 import json
 import os
 import shutil
@@ -19,6 +18,7 @@ import classify_image
 import search.cli
 from tests.conftest import write_idx
 from tests.fuzz.survival import assert_clear, assert_refused, within_time
+from tests.permissions import obey_permissions
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "[data]\nvalidation_images = 100\n[search]\ntrials = 1\npruner = 'none'\n"
@@ -132,14 +132,6 @@ for folder, words in json.load(sys.stdin):
     result = invoke(words)
     print(json.dumps([result.exit_code, result.stdout, result.stderr, repr(result.exception)]))
 """
-
-
-def obey_permissions() -> None:
-    """Give up root's right to read everything, for programs started later too."""
-    if os.geteuid() == 0:
-        for right in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-            if ctypes.CDLL(None).prctl(24, right, 0, 0, 0):  # PR_CAPBSET_DROP
-                raise OSError("can't give up root's rights")
 
 
 def test_files_without_read_permission(here: Path) -> None:
