@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from model.errors import one_line, one_line_errors
+from model.files import path_argument
 
 if TYPE_CHECKING:  # torch takes a second to import, and --help must not wait for it
     from model.classify import Prediction
@@ -25,14 +26,16 @@ def classify_image(
             metavar="DIR",
             help="An export folder. [default: the newest below runs/]",
             show_default=False,
-            readable=False,
+            parser=path_argument,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, with an object per picture.")] = False,
     top: Annotated[int, typer.Option(min=1, max=10, metavar="K", help="Show the K most probable digits.")] = 1,
     show: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write what the network saw of each picture, 28x28 pixels.", readable=False),
+        typer.Option(
+            metavar="DIR", help="Write what the network saw of each picture, 28x28 pixels.", parser=path_argument
+        ),
     ] = None,
 ) -> None:
     """Say which digit is in each picture, and how probable that is.

@@ -1,11 +1,17 @@
 """The command `python -m analysis RUN_DIR...`, which writes tables, figures and a page of what was learned."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+if __name__ == "__main__":
+    # Not the working directory, which -m puts there: a model.py of the user's would take the place of ours.
+    sys.path[0] = str(Path(__file__).parents[1])
+
 from model.errors import one_line_errors
+from model.files import path_argument
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -13,10 +19,16 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions
 @app.command()
 def report(
     run_dirs: Annotated[
-        list[Path], typer.Argument(help="Folders of runs, such as runs/quick; several are compared.", readable=False)
+        list[Path],
+        typer.Argument(
+            help="Folders of runs, such as runs/quick; several are compared.", parser=path_argument, metavar="RUN_DIR"
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the report. Default: report/ in the first run.", readable=False)
+        Path | None,
+        typer.Option(
+            help="Folder of the report. Default: report/ in the first run.", parser=path_argument, metavar="DIR"
+        ),
     ] = None,
 ) -> None:
     """Write a report of RUN_DIRS: index.html, trials.csv, epochs.csv and figures."""

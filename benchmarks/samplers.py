@@ -7,7 +7,6 @@ and the share of random search's epochs with which it reaches what random search
 """
 
 import multiprocessing
-import os
 import sys
 from functools import cache, partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from scipy import stats
 from benchmarks.grid import SEARCHED, VALIDATION_IMAGES
 from benchmarks.replay import Strategy, load_grid, replay
 from model.errors import one_line_errors
+from model.machine import usable_cpus
 from search.strategy.promotion import Promotion
 from search.strategy.pruner import AsyncHalvingPruner
 from search.strategy.sampler import NEAR, SamplerName, SeededSampler, startup_of
@@ -127,7 +127,7 @@ def main(path: str = str(GRID), *words: str) -> None:
     best = max(grid.quality(point) for point in grid.curves)
     print(f"{len(grid.curves)} points, {grid.epochs} epochs; the best point has {best:.4f}; "
           f"{TRIALS} trials, {REPETITIONS} repetitions")  # fmt: skip
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+    with multiprocessing.get_context("spawn").Pool(usable_cpus()) as pool:
         for place, name in enumerate(strategies(grid.epochs)):
             if place and words and not any(word in name for word in words):
                 continue

@@ -2,12 +2,13 @@
 
 import csv
 import multiprocessing
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from model.machine import usable_cpus
 
 Task = tuple[Any, ...]
 Rows = list[list[Any]]
@@ -24,7 +25,7 @@ def train_all(path: Path, columns: list[str], tasks: Iterable[Task], train: Call
         with path.open(newline="") as file:
             done = {tuple(row[name] for name in columns[:size]) for row in csv.DictReader(file)}
     left = [task for task in tasks if tuple(map(str, task)) not in done]
-    context, processes = multiprocessing.get_context("spawn"), max(1, min(os.cpu_count() or 1, len(left)))
+    context, processes = multiprocessing.get_context("spawn"), max(1, min(usable_cpus(), len(left)))
     with path.open("a", newline="") as file, context.Pool(processes, torch.set_num_threads, (1,)) as pool:
         writer = csv.writer(file)
         if not done:

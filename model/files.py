@@ -1,10 +1,26 @@
-"""Files on disk: bounded reading, atomic writing, digests."""
+"""Files on disk: their paths, bounded reading, atomic writing, digests."""
 
 import errno
 import os
 import stat
 from hashlib import sha256
 from pathlib import Path
+
+from model.errors import ConfigError, one_line_errors
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path as a person wrote it, with ~ and ~somebody as the folders they stand for. Raises ConfigError."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{path}: no such person's home folder; write the folder's path in full") from error
+
+
+def path_argument(path: str | Path) -> Path:
+    """Return `expanded(path)` for the command line, where an error ends the command in one line."""
+    with one_line_errors():
+        return expanded(path)
 
 
 def digest(content: bytes | memoryview) -> str:

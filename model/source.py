@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model.catalogue import FALLBACK
 from model.errors import ConfigError, summary
-from model.files import check_file
+from model.files import check_file, expanded
 from model.limits import bounded
 
 CONNECT_TIMEOUT = 10.0  # seconds; torchvision itself would wait forever behind a firewall
@@ -38,10 +38,7 @@ class Split:
 def data_root(folder: str | Path | None = None) -> Path:
     """Return the folder of the data sets: `folder`, else DIGIT_SEARCH_DATA, else the user's cache directory."""
     if chosen := folder or os.environ.get("DIGIT_SEARCH_DATA"):
-        try:
-            return Path(chosen).expanduser().absolute()
-        except RuntimeError as error:  # for ~somebody
-            raise DataError(f"{chosen}: no such person's home folder; write the folder's path in full") from error
+        return expanded(chosen).absolute()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("digit-search"))

@@ -41,12 +41,13 @@ def run_search(
     kernel's interrupt, ends it tidily (`Outcome.stopped` is "interrupted"), a second one at once; the same call with
     `resume=True` goes on. Raises ConfigError for what the caller can correct, RayGoneError should Ray die.
     """
+    from model.files import expanded
     from search.store.folder import folder_of
     from search.winner import Outcome, winner_so_far
 
     with tempfile.TemporaryDirectory() as folder:
         path = _as_file(config, Path(folder))
-        run_dir = folder_of(Path(out), name or path.stem)
+        run_dir = folder_of(expanded(out), name or path.stem)
         options = {"--out": out, "--name": run_dir.name, "--trials": trials, "--data": data}
         options["--address"] = address or _address_of_own_ray()
         # -P: a model.py or search.py in the working directory is not ours.
@@ -60,7 +61,9 @@ def run_search(
 def _as_file(config: "str | Path | dict[str, Any] | Experiment", folder: Path) -> Path:
     """Return the configuration as a TOML file, written into `folder` if it is none yet. Raises ConfigError."""
     if isinstance(config, str | Path):
-        return Path(config)
+        from model.files import expanded
+
+        return expanded(config)
     import tomli_w
 
     from search.experiment import parse_experiment

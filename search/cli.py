@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from model.errors import one_line_errors, summary
+from model.files import path_argument
 
 if TYPE_CHECKING:  # torch, Optuna and their like take seconds to import: --help does not wait for them
     from search.progress import Progress
@@ -40,19 +41,27 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Search the hyperparameters of a digit classifier. `search CONFIG` is short for `search run CONFIG`.",
 )
-# readable=False: what may not be read is refused in one line of ours, not in typer's four.
+PATH: dict[str, Any] = {"parser": path_argument}  # what may not be read is refused in one line, not in typer's four
+FOLDER = {**PATH, "metavar": "DIR"}
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster, as HOST:PORT. Default: this machine alone.")]
 Data = Annotated[
     Path | None,
-    typer.Option(help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.", readable=False),
+    typer.Option(
+        help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.",
+        parser=path_argument,
+        metavar="DIR",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only warnings and the last lines.")]
 
 
 @app.command("run", short_help="Search, confirm the best, export the winner, write a report.")
 def run(
-    config: Annotated[Path, typer.Argument(help="A TOML file; those in configs/ are commented.", readable=False)],
-    out: Annotated[Path, typer.Option(help="Folder that holds the runs.", readable=False)] = Path("runs"),
+    config: Annotated[
+        Path,
+        typer.Argument(help="A TOML file; those in configs/ are commented.", **PATH, metavar="CONFIG"),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder that holds the runs.", **FOLDER)] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run. Default: the configuration's file name.")] = None,
     trials: Annotated[int | None, typer.Option(help="Number of trials, instead of search.trials.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Begin the run of that name, or go on with it.")] = False,
@@ -89,7 +98,10 @@ def run(
 
 @app.command("confirm", short_help="Confirm and export what an interrupted run has found so far.")
 def confirm(
-    run_dir: Annotated[Path, typer.Argument(help="The folder of a run, finished or interrupted.", readable=False)],
+    run_dir: Annotated[
+        Path,
+        typer.Argument(help="The folder of a run, finished or interrupted.", **PATH, metavar="RUN_DIR"),
+    ],
     pick: Annotated[int | None, typer.Option(help="Export this complete trial. Default: the winner.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed.")] = False,
     address: Address = None,

@@ -15,9 +15,40 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from model.errors import summary
 from search.store.records import ENDED, record_of
 from search.store.study import OF_RECIPE
 from search.strategy.constraint import BROKEN
+
+
+class Output(Console):
+    """Standard output. Whoever reads it may close it (`| head`): then the search goes on without it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False, **options)
+
+    def write_line(self, text: str) -> None:
+        """Print a line. What can't be written, on a full disk, say, is lost with all that follows."""
+        try:
+            self.print(text)
+        except OSError as error:
+            self._give_up(summary(error))
+
+    def on_broken_pipe(self) -> None:  # rich would end the process
+        self._give_up("nobody reads it any more")
+
+    def _give_up(self, reason: str) -> None:
+        self.quiet = True
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)  # Python writes what is left when it ends
+        os.close(null)
+        complain(f"standard output is lost ({reason}): the search goes on without it")
+
+
+def complain(line: str) -> None:
+    """Print a line on stderr, if that is open."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 class Progress:
@@ -25,7 +56,7 @@ class Progress:
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.console = Output()
         self.live: Live | None = None
         self.total = self.done = self.already = 0
         self.counted: set[int] = set()  # the trials that this stage has counted as done
@@ -35,13 +66,13 @@ class Progress:
 
     def say(self, line: str) -> None:
         if not self.quiet:
-            self.console.print(line)
+            self.console.write_line(line)
 
     def result(self, line: str) -> None:
-        self.console.print(line)
+        self.console.write_line(line)
 
     def warn(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        complain(line)
 
     def begin(self, total: int, done: int) -> None:
         """Start the display of a stage of `total` trials, of which `done` are finished already."""
@@ -121,7 +152,7 @@ class EventProgress(Progress):
 
     def __init__(self, pipe: int, quiet: bool) -> None:
         super().__init__(quiet)
-        self.console = Console(file=io.StringIO(), force_terminal=False)  # no live line
+        self.console = Output(file=io.StringIO(), force_terminal=False)  # no live line
         self.pipe = pipe
 
     def emit(self, **event: Any) -> None:

@@ -12,7 +12,7 @@ from model.card import replace_by_newer
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from model.errors import ConfigError, causes, is_full, of_file, summary
-from model.files import write_atomically
+from model.files import expanded, write_atomically
 from search import stages
 from search.experiment import Experiment
 from search.progress import Progress
@@ -177,7 +177,7 @@ def _earlier_points(run: Run) -> list[dict[str, Any]]:
     search, first = run.experiment.search, run.experiment.first_points
     if search.start_from is None:
         return []
-    points = best_points(Path(search.start_from), run.experiment.space)
+    points = best_points(expanded(search.start_from), run.experiment.space)
     points = [point for point in points if point not in first][: min(STARTERS, search.trials - len(first))]
     run.progress.say(f"{len(points)} of the best trials of {search.start_from} come first")
     return points

@@ -1,6 +1,5 @@
 """Reading a configuration: from a file, a text or a table, checked before anything starts."""
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from model.errors import ConfigError
 from model.files import read_file
 from model.hyperparameters import Hyperparameters
+from model.machine import usable_cpus
 from model.validation import message
 from search.experiment.rules import check
 from search.experiment.sections import Confirm, Constraints, Data, Experiment, Export, Resources, Search
@@ -69,10 +69,10 @@ def with_trials(experiment: Experiment, trials: int | None) -> Experiment:
 
 
 def check_cpus(experiment: Experiment, source: str) -> None:
-    """Raise ConfigError, beginning with `source`, if a trial needs more CPUs than this machine has."""
-    wanted, present = experiment.resources.cpus_per_trial, os.cpu_count() or 1
+    """Raise ConfigError, beginning with `source`, if a trial needs more CPUs than may be used of this machine."""
+    wanted, present = experiment.resources.cpus_per_trial, usable_cpus()
     if wanted > present:
-        rule = f"this machine has {present}"
+        rule = f"of this machine {present} may be used"
         raise ConfigError(f"{source}: resources.cpus_per_trial = {wanted}: {rule}; use at most {present}")
 
 

@@ -7,14 +7,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray.exceptions import RayError
 
 from model.errors import ConfigError, is_full, summary
+from model.machine import usable_cpus
 from search.on_ray import ray_internals
 from search.on_ray.address import START, check_token
 from search.on_ray.processes import Listener, end_descendants, listeners
@@ -23,6 +25,9 @@ from search.store.lock import is_live, run_lock
 
 PREFIX = "ds-"
 OBJECT_STORE_BYTES = 400 * 2**20  # holds the images of two data sets with room to spare
+# Ray puts the driver's working directory first on its workers' path, and a model.py of the user's there would take the
+# place of ours. So Ray starts where our packages are.
+HOME = Path(__file__).parents[2]
 LAST_WORDS = 20  # seconds that a driver has for its report once Ray is gone
 OnGone = Callable[[str], None]
 
@@ -60,13 +65,12 @@ def _start(temporary: str) -> None:
     os.environ |= {"RAY_TMPDIR": temporary, "TMPDIR": temporary}
     try:
         # Without "local" Ray would join the cluster that RAY_ADDRESS names.
-        ray.init("local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **_quiet())
+        with chdir(HOME):
+            ray.init("local", **_resources(), include_dashboard=False, **_quiet())
     except Exception as error:  # a dozen types if one of its processes is killed or finds the disk full
         if is_full(error):
             raise
-        raise ConfigError(
-            f"Ray did not start ({summary(error, 160)}); type the same command again, with --resume"
-        ) from error
+        raise ConfigError(f"Ray did not start ({summary(error, 1000)}); {_remedy(error)}") from error
     finally:
         os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
     check_loopback(listeners() - open_before)
@@ -90,9 +94,31 @@ def _join(address: str) -> None:
     check_token(address)
     ray_internals.silence_stdout()
     try:
-        ray.init(address=address, **_quiet())
+        with chdir(HOME):
+            ray.init(address=address, **_quiet())
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ConfigError(f"--address {address}: no Ray cluster answers ({summary(error, 160)}); {START}") from None
+
+
+def _resources() -> dict[str, int]:
+    """Return what a private Ray may use of this machine. It would count CPUs and GPUs by itself, but too many.
+
+    A CPU counts where affinity and quotas allot it, a GPU where CUDA sees it: an id of -1 ends the list of the visible.
+    """
+    return {
+        "num_cpus": usable_cpus(),
+        "num_gpus": torch.cuda.device_count(),
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+
+
+def _remedy(error: Exception) -> str:
+    """Return what helps against an error of Ray's start, which says itself what is wrong where it knows."""
+    if isinstance(error, PermissionError | FileNotFoundError | FileExistsError):
+        return "see to the permissions of /tmp, where Ray keeps its files, then go on with --resume"
+    if isinstance(error, ValueError | ImportError):  # a setting (RAY_...) or an installation that Ray refuses
+        return "correct that, then go on with --resume"
+    return "the machine may be too busy: type the same command again, with --resume"
 
 
 def _quiet() -> dict[str, Any]:

@@ -10,16 +10,25 @@ import ray
 from ray.util import remove_placement_group
 
 from model.errors import ConfigError
+from model.machine import usable_memory
 from search.on_ray import ray_internals
+
+# What a worker holds with PyTorch, the images and a network of the recipe's size: 0.8 to 1 GB, measured.
+WORKER_BYTES = 2**30
 
 
 @dataclass(frozen=True)
 class Node:
-    """One machine of the cluster, with its Ray id and the CPUs and GPUs that it declares."""
+    """One machine of the cluster, with its Ray id and the CPUs, GPUs and bytes of memory that trials may use."""
 
     id: str
     cpus: int
     gpus: int
+    memory: int = 2**62  # as good as no limit
+
+    def trials(self, cpus_per_trial: int) -> int:
+        """Return how many trials its CPUs and its memory allow at once; one is tried even where memory is short."""
+        return min(self.cpus // cpus_per_trial, max(1, self.memory // WORKER_BYTES))
 
 
 @dataclass(frozen=True)
@@ -41,12 +50,15 @@ class Slots:
 
 
 def cluster_nodes() -> list[Node]:
-    """Return the living machines of the connected cluster."""
-    return [
-        Node(node["NodeID"], int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
+    """Return the living machines of the connected cluster. A limit on this process's memory holds for its machine."""
+    here = ray.get_runtime_context().get_node_id()
+    nodes = []
+    for node in ray.nodes():
+        if node["Alive"]:
+            cpus, gpus, memory = (int(node["Resources"].get(name, 0)) for name in ("CPU", "GPU", "memory"))
+            memory = min(memory, usable_memory()) if node["NodeID"] == here else memory
+            nodes.append(Node(node["NodeID"], cpus, gpus, memory))
+    return nodes
 
 
 def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -> Slots:
@@ -60,7 +72,7 @@ def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -
         return _plan_cpus(nodes, cpus_per_trial, trials)
 
     def room(node: Node, k: int) -> int:
-        return min(node.gpus * k, node.cpus // cpus_per_trial)
+        return min(node.gpus * k, node.trials(cpus_per_trial))
 
     concurrent = max(1, min(sum(room(node, per_gpu) for node in with_gpu), trials))
     k = next(k for k in range(1, per_gpu + 1) if sum(room(node, k) for node in with_gpu) >= concurrent)
@@ -109,7 +121,7 @@ def _plan_cpus(nodes: list[Node], cpus_per_trial: int, trials: int) -> Slots:
     key = f"resources.cpus_per_trial = {cpus_per_trial}"
     if any(node.gpus for node in nodes):
         raise ConfigError(f"{key}: no machine with a GPU has as many; lower it")
-    slots = sum(node.cpus // cpus_per_trial for node in nodes)
+    slots = sum(node.trials(cpus_per_trial) for node in nodes)
     if not slots:
         most = max((node.cpus for node in nodes), default=0)
         raise ConfigError(f"{key}: no machine has more than {most}; lower it")

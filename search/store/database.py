@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
@@ -64,7 +65,10 @@ def open_file(path: Path) -> RDBStorage:
         _check_whole(path)
     else:
         _create(path)
-    storage = RDBStorage(file_url(path), engine_kwargs={"connect_args": {"timeout": 30}})
+    try:
+        storage = RDBStorage(file_url(path), engine_kwargs={"connect_args": {"timeout": 30}})
+    except RuntimeError as error:  # tables of another Optuna
+        raise ConfigError(f"{path}: {_of_another_optuna(path, error)}") from error
 
     def on_connect(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
@@ -73,6 +77,16 @@ def open_file(path: Path) -> RDBStorage:
     storage.engine.dispose()
     sqlalchemy.event.listen(storage.engine, "connect", on_connect)
     return storage
+
+
+def _of_another_optuna(path: Path, error: RuntimeError) -> str:
+    """Return what is wrong with tables that this Optuna refuses, and the remedy."""
+    with closing(_open(path)) as connection:
+        [(theirs,)] = connection.execute("SELECT library_version FROM version_info")
+    remedy = f"install that one (pip install optuna=={theirs})"
+    if "storage upgrade" in str(error):  # they are older
+        remedy += f", or bring them up to date: optuna storage upgrade --storage {file_url(path)}"
+    return f"Optuna {theirs} wrote its tables, and Optuna {optuna.__version__} can't use them; {remedy}"
 
 
 def open_shared(url: str) -> RDBStorage:

@@ -14,6 +14,7 @@ from search.store.resolved import differences, load_resolved, resolved
 if TYPE_CHECKING:  # it brings torch
     from model.data import Dataset
 
+LONGEST_NAME = 200  # bytes; a file system allows 255, and the files of a comparison begin with the runs' names
 LEFT_BY_TRIALS = ("export", "ray/*/*/checkpoint_*")
 
 
@@ -21,6 +22,8 @@ def folder_of(out: Path, name: str) -> Path:
     """Return the folder of the run `name` below `out`. Raises ConfigError if the name or path can't be a folder's."""
     if not name or name in (".", "..") or "/" in name or "\0" in name:
         raise ConfigError(f"--name {name}: must be the name of one folder, without '/'")
+    if (size := len(name.encode("utf-8", "surrogateescape"))) > LONGEST_NAME:
+        raise ConfigError(f"--name {name[:30]}...: takes {size} bytes, more than {LONGEST_NAME}; choose a shorter one")
     path = str((out / name).absolute())
     if "\n" in path or path.encode("utf-8", "replace").decode() != path:  # or the database's URL could not hold it
         raise ConfigError(f"{path}: a run's folder needs a name on one line, in UTF-8; choose another --out or --name")

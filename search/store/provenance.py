@@ -1,7 +1,6 @@
 """The provenance of a run: versions, commit, machine, and the digest of its images."""
 
 import hashlib
-import os
 import platform
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from model.data import Dataset
+from model.machine import usable_cpus
 from search.experiment import Experiment
 
 PACKAGES = ("torch", "torchvision", "ray", "optuna", "pandas", "matplotlib", "pillow")
@@ -31,7 +31,7 @@ def environment(experiment: Experiment) -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
         "commit": _commit(),
-        "machine": {"host": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()},
+        "machine": {"host": platform.node(), "system": platform.platform(), "cpus": usable_cpus()},
         "seed": experiment.search.seed,
         "command": shlex.join(["python", "-m", "search", *sys.argv[1:]]),
         "written": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

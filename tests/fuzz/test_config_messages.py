@@ -1,6 +1,5 @@
 """Each mistake in a configuration has its message, pinned here as a whole line."""
 
-import os
 from pathlib import Path
 from typing import get_args
 
@@ -9,6 +8,7 @@ import torch
 
 from model.errors import ConfigError
 from model.hyperparameters import Hyperparameters
+from model.machine import usable_cpus
 from model.network import Net
 from search.experiment import check_cpus, load_experiment
 from tests.fuzz.survival import survived
@@ -88,7 +88,7 @@ MISTAKES = {
     "[search]\ntrials = 1\n[resources]\ntrials_per_gpu = 1_000_000_000": "resources.trials_per_gpu = 1000000000: "
     "should be less than or equal to 100 or should be 'auto'; lower it (docs/configuration.md)",
     "[search]\ntrials = 1\n[resources]\ncpus_per_trial = 100_000": "resources.cpus_per_trial = 100000: "
-    f"this machine has {os.cpu_count()}; use at most {os.cpu_count()}",
+    f"of this machine {usable_cpus()} may be used; use at most {usable_cpus()}",
     SEARCH + SPACE + "[confirm]\nseeds = 4\nmost_seeds = 3": "confirm.most_seeds = 3: fewer than confirm.seeds = 4; "
     "raise it or leave it out",
     # empty spaces, spaces too small, duplicates

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from model.data import DataError, Split, data_root, load_dataset, normalise
+from model.errors import ConfigError
 from tests.conftest import write_idx
 
 
@@ -143,7 +144,7 @@ def test_files_without_anything_to_learn_are_refused(tmp_path: Path, no_network:
 
 def test_an_unknown_home_folder_gets_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGIT_SEARCH_DATA", "~nobody-of-that-name/data")
-    with pytest.raises(DataError, match="no such person's home folder"):
+    with pytest.raises(ConfigError, match="no such person's home folder"):
         data_root()
 
 

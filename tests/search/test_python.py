@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
+import scipy.stats  # noqa: F401  # whoever imports it first gets its filters for warnings
 from optuna.trial import TrialState
 
 from analysis.tables import trial_table

@@ -32,10 +32,13 @@ GIB = 2**30
         ([(4, 0)], 2, 8, 100, (2, 0, 0)),
         ([(4, 0), (2, 0)], 1, 8, 5, (5, 0, 0)),
         ([(8, 0), (4, 1)], 1, 4, 100, (4, 4, 0)),
+        ([(128, 0, 6 * GIB)], 1, 8, 100, (6, 0, 0)),  # memory for six workers
+        ([(128, 8, 6 * GIB)], 4, 2, 100, (6, 1, 2)),
+        ([(2, 0, GIB // 2)], 1, 8, 100, (1, 0, 0)),
     ],
 )  # fmt: skip
 def test_plan(
-    nodes: list[tuple[int, int]], cpus: int, per_gpu: int, trials: int, expected: tuple[int, int, int]
+    nodes: list[tuple[int, ...]], cpus: int, per_gpu: int, trials: int, expected: tuple[int, int, int]
 ) -> None:
     cluster = [Node(str(index), *node) for index, node in enumerate(nodes)]
     slots = plan(cluster, cpus_per_trial=cpus, per_gpu=per_gpu, trials=trials)
