@@ -26,7 +26,7 @@ def test_home_folders_are_meant_in_every_path(tiny_root: Path, tmp_path: Path) -
     for module, words, said in (
         ("analysis", ["~/runs/done", "--out=~/report"], str(home / "report" / "index.html")),
         ("search", ["confirm", "~/runs/nothing"], f"{home / 'runs' / 'nothing'}: "),
-        ("classify_image", ["x.png", "--model=~/export"], f"{home / 'export'}: "),
+        ("classify_image", ["x.png", "--model=~/export"], f"{home / 'export'}/"),
     ):
         done = command(here, *words, module=module, HOME=str(home))
         assert said in done.stdout + done.stderr
