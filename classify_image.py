@@ -58,8 +58,8 @@ def _classify(images: list[str], model: Path | None, as_json: bool, top: int, sh
     from model.export import read_export
 
     torch.set_num_threads(1)  # pictures are small: on a busy machine threads wait for each other longer than they work
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # any name, any terminal
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it is closed
+        stream.reconfigure(errors="backslashreplace")  # any name, any terminal
     export = read_export(_folder(model))
     if export.provenance.get("dataset") == FALLBACK:
         print("note: this model learned from the small UCI digits, not MNIST: expect more mistakes", file=sys.stderr)

@@ -1,5 +1,6 @@
 """Classification of pictures: pictures in, digits and probabilities out."""
 
+import io
 import math
 import re
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from model.calibration import calibrated
 from model.export import Export
+from model.files import write_atomically
 from model.image import digit_of
 from model.marks import REMEDY
 from model.novelty import novelty
@@ -67,7 +69,9 @@ def _write(folder: Path, digits: dict[int, tuple[str, Tensor]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for index, (called, digit) in digits.items():
         name = re.sub(r"[^\w.-]", "_", Path(called).stem, flags=re.ASCII)[:60]
-        Image.fromarray(digit.numpy()).save(folder / f"{index + 1:04d}_{name}.png")
+        png = io.BytesIO()
+        Image.fromarray(digit.numpy()).save(png, "PNG")
+        write_atomically(folder / f"{index + 1:04d}_{name}.png", png.getvalue())
 
 
 def _answers(names: list[str], digits: dict[int, Tensor], errors: dict[int, str], export: Export) -> list[Prediction]:

@@ -1,15 +1,18 @@
 """Errors that a person can correct, each a message of one line: where, what is wrong and the remedy."""
 
 import errno
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 LONGEST = 2000  # characters; names and values in a message may be of any length
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 # SQLite without room for its index of the log, of 32 KiB, says only "disk I/O error".
 FULL_SQLITE = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
+OUTPUT_LOST = {errno.EPIPE, errno.EIO, *FULL_DISK}  # of standard output: its reader, its terminal or its disk is gone
+ENDED_BY_PIPE = 141  # 128 and SIGPIPE, as a shell says it
 FULL_WORDS = ("No space left on device", "database or disk is full", "Disk quota exceeded")
 
 
@@ -30,21 +33,47 @@ class RayGoneError(Exception):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn errors that a person can correct into one line on stderr and exit code 2, and Ctrl-C into 130."""
+    """Turn errors that a person can correct into one line on stderr and exit code 2, and Ctrl-C into 130.
+
+    A reader that has closed the output (`| head`) is no error: the command ends in silence, as others do.
+    """
     try:
-        yield
+        try:
+            yield
+        finally:
+            if sys.stdout:  # None where it was closed from the beginning
+                sys.stdout.flush()  # now, where its errors can be told
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except InputError as error:
         text = str(error)
     except OSError as error:
-        if not error.filename:
+        if not error.filename and error.errno not in OUTPUT_LOST:
             raise
+        if not error.filename:
+            leave_stdout()
+            if error.errno == errno.EPIPE:
+                raise SystemExit(ENDED_BY_PIPE) from None
+            error.filename = "standard output"
         text = of_file(error)
     else:
         return
-    print(f"error: {one_line(text)}", file=sys.stderr)
+    complain(f"error: {one_line(text)}")
     raise SystemExit(2)
+
+
+def leave_stdout() -> None:
+    """Let what is still to be written to standard output go nowhere, or Python would complain of it as it ends."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)
+
+
+def complain(line: str) -> None:
+    """Print a line on stderr, if that is open."""
+    if sys.stderr:
+        with suppress(OSError):
+            print(line, file=sys.stderr, flush=True)
 
 
 def one_line(text: str) -> str:
@@ -61,6 +90,8 @@ def summary(error: BaseException, most: int = 200) -> str:
 def of_file(error: OSError) -> str:
     """Return the message for an OSError of a file or its disk; `error` must name the file."""
     remedy = "free some room" if error.errno in FULL_DISK else "see to its permissions"
+    if error.errno == errno.EIO:
+        remedy = "see to its disk or terminal"
     return f"{error.filename}: {error.strerror}; {remedy}"
 
 

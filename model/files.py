@@ -32,16 +32,25 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path`, so that a crash leaves the old file or the new one, whole. Raises OSError."""
     # With the process id in it, so that two processes that write at once can't mix.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    write_flushed(temporary, content)
-    temporary.replace(path)
+    try:
+        write_flushed(temporary, content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        error.filename = str(path)
+        raise
 
 
 def write_flushed(path: Path, content: bytes) -> None:
-    """Write `content` to `path` and wait until the disk has it. Raises OSError."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write `content` to `path` and wait until the disk has it. Raises OSError, with the file's name."""
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = str(path)  # a full disk's has none
+        raise
 
 
 def flush_names(folder: Path) -> None:

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from model.errors import summary
+from model.errors import complain, leave_stdout, summary
 from search.store.records import ENDED, record_of
 from search.store.study import OF_RECIPE
 from search.strategy.constraint import BROKEN
@@ -39,16 +38,8 @@ class Output(Console):
 
     def _give_up(self, reason: str) -> None:
         self.quiet = True
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)  # Python writes what is left when it ends
-        os.close(null)
+        leave_stdout()
         complain(f"standard output is lost ({reason}): the search goes on without it")
-
-
-def complain(line: str) -> None:
-    """Print a line on stderr, if that is open."""
-    with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
 
 
 class Progress:

@@ -20,18 +20,14 @@ import model.decode
 from model.classify import classify
 from model.export import Export, newest_export, read_export
 from model.image import load_digit
-from model.network import Net
 from model.picture import ImageError
 from tests.model.drawings import seven
-from tests.model.exports import WINNER, write
+from tests.places.exports import small_export
 
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
-    folder = tmp_path_factory.mktemp("runs") / "run" / "export"
-    torch.manual_seed(3)
-    write(folder, Net(**WINNER.exported_architecture()), torch.full((3, 10), 0.1))
-    return read_export(folder)
+    return small_export(tmp_path_factory.mktemp("runs") / "run" / "export")
 
 
 @pytest.fixture
