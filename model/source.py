@@ -36,12 +36,18 @@ class Split:
 
 
 def data_root(folder: str | Path | None = None) -> Path:
-    """Return the folder of the data sets: `folder`, else DIGIT_SEARCH_DATA, else the user's cache directory."""
+    """Return the folder of the data sets: `folder`, else DIGIT_SEARCH_DATA, else the user's cache directory.
+
+    For a user without a home folder that is data/ in the working directory.
+    """
     if chosen := folder or os.environ.get("DIGIT_SEARCH_DATA"):
         return expanded(chosen).absolute()
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("digit-search"))
+    try:
+        return Path(platformdirs.user_cache_dir("digit-search"))
+    except RuntimeError:
+        return Path("data").absolute()
 
 
 def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split]:

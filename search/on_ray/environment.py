@@ -3,9 +3,13 @@
 Ray reads most of them on import, so this file must not import it.
 """
 
+import atexit
 import os
 import secrets
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 OWN_TOKEN = secrets.token_hex(32)  # one for the whole process, since Ray reads it only once
 SETTINGS = {
@@ -42,8 +46,20 @@ def set_environment(private: bool) -> None:
     assert "ray" not in sys.modules or os.environ.get("RAY_AUTH_MODE"), (
         "Ray was imported before its environment was set"
     )
+    if not _has_home():
+        os.environ["HOME"] = home = tempfile.mkdtemp(prefix="ds-home-")  # Ray can't be imported without
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
     for key, value in SETTINGS.items():
         os.environ.setdefault(key, value)
     if private:
         # Never the user's token: Ray's default one lies in a file, and a cluster's is known to others.
         os.environ.update(PRIVATE, RAY_AUTH_TOKEN=OWN_TOKEN)
+
+
+def _has_home() -> bool:
+    """Return whether this user has a home folder: in a container neither HOME nor an entry in passwd may be there."""
+    try:
+        Path.home()
+    except RuntimeError:
+        return False
+    return True
