@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model import idx
 from model.catalogue import FALLBACK
 from model.errors import ConfigError, summary
 from model.files import check_file, expanded
 from model.limits import bounded
 
 CONNECT_TIMEOUT = 10.0  # seconds; torchvision itself would wait forever behind a firewall
-MAX_FILE_BYTES = 100_000_000  # twice MNIST's largest file
+WANTED = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte"
 
 
 class DataError(ConfigError):
@@ -62,11 +63,13 @@ def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split
     kind = kinds[name]
     raw = root / kind.__name__ / "raw"
     files = [(raw / f"{part}-images-idx3-ubyte", raw / f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")]
-    if not all(os.path.lexists(path) for pair in files for path in pair):  # a broken link is reported, not replaced
+    there = all(os.path.lexists(path) for pair in files for path in pair)  # a broken link is reported, not replaced
+    splits = None if there else _under_other_names(name, raw, root)
+    if not there and splits is None:
         _download(kind, name, root)
     try:
         with bounded():
-            train, test = (_read_split(images, labels) for images, labels in files)
+            train, test = splits or [_read_split(images, labels) for images, labels in files]
     except Exception as error:  # for damaged files torchvision raises whatever its parser meets first
         raise DataError(
             f"{raw}: its files of {name} can't be read ({summary(error)}); delete them to have them downloaded "
@@ -75,13 +78,24 @@ def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split
     return name, [str(digit) for digit in range(10)] if name == "mnist" else list(kind.classes), train, test
 
 
+def _under_other_names(name: str, raw: Path, root: Path) -> list[Split] | None:
+    """Return training and test images of files that are the data set by their contents; None where there are none.
+
+    In the folder `root` itself, and under names of whatever kind, only MNIST's own files are taken for MNIST.
+    """
+    for folder, genuine in ((raw, False), (raw.parent, False), (root, True)):
+        if (name == "mnist" or not genuine) and (found := idx.find(folder, genuine)):
+            return [Split(found[f"{part} images"], found[f"{part} labels"].long()) for part in ("train", "test")]
+    return None
+
+
 def _read_split(images: Path, labels: Path) -> Split:
     """Read one pair of IDX files. Raises: ValueError, and whatever torchvision's parser raises."""
     from torchvision.datasets import mnist
 
     for path in (images, labels):
         try:
-            check_file(path, MAX_FILE_BYTES)
+            check_file(path, idx.MAX_BYTES)
         except OSError as error:
             raise ValueError(f"{path.name}: {error.strerror}") from error
     split = Split(mnist.read_image_file(str(images)), mnist.read_label_file(str(labels)))
@@ -101,9 +115,12 @@ def _download(kind: Any, name: str, root: Path) -> None:
         with FileLock(root / f".{name}.lock"), _connect_timeout():
             kind(root, train=True, download=True)
     except Exception as error:  # torchvision lets through whatever urllib, zlib and the file system raise
+        raw = root / kind.__name__ / "raw"
+        present = [*dict.fromkeys(file for folder in (raw, raw.parent, root) for file in idx.names(folder))]
+        found = f", which holds {', '.join(present[:8])}" if present else ""
         raise DataError(
-            f"{name} is not in {root} and can't be downloaded ({summary(error)}); remedy: put its files into "
-            f"{root / kind.__name__ / 'raw'}, or name a folder that holds them with --data DIR or DIGIT_SEARCH_DATA"
+            f"{name} is not in {root} and can't be downloaded ({summary(error)}); remedy: put its files {WANTED}, "
+            f".gz or not, into {raw}{found}, or name a folder that holds them with --data DIR or DIGIT_SEARCH_DATA"
         ) from error
 
 

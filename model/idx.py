@@ -1,0 +1,94 @@
+"""MNIST's files under whatever names people keep them: recognised by their contents, gzipped or not."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.files import digest, read_file
+
+MAX_BYTES = 100_000_000  # twice MNIST's largest file
+MOST_FILES = 1000  # of a folder that are looked at
+GZIP = b"\x1f\x8b"
+IMAGES, LABELS = 2051, 2049  # the first number of an IDX file of images, and of one of labels
+PARTS = {60_000: "train", 10_000: "test"}
+# SHA-256 of MNIST's four files, unzipped. By shape alone Fashion-MNIST and KMNIST are the same.
+OF_MNIST = {
+    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+
+def find(folder: Path, genuine: bool) -> dict[str, Tensor] | None:
+    """Return images (N, 28, 28) and labels (N,), uint8, found in `folder` itself; None where one of the four is absent.
+
+    The keys are "train images", "train labels", "test images" and "test labels". With `genuine` only MNIST's own files
+    count, not those of other data sets of its shape.
+    """
+    found: dict[str, Tensor] = {}
+    for path in _files(folder):
+        try:
+            contents = _unzipped(read_file(path, MAX_BYTES))
+        except (OSError, zlib.error):
+            continue
+        if (role := role_of(contents)) and not (genuine and digest(contents) not in OF_MNIST):
+            found[role] = _values(contents)
+    return found if len(found) == 2 * len(PARTS) else None
+
+
+def role_of(contents: bytes) -> str | None:
+    """Return what the contents of a file are: "train images", say; None where they are none of MNIST's four."""
+    if len(contents) < 8:
+        return None
+    magic, count = struct.unpack(">II", contents[:8])
+    if count not in PARTS:
+        return None
+    if magic == LABELS and len(contents) == 8 + count:
+        return f"{PARTS[count]} labels"
+    sides = struct.pack(">II", 28, 28)
+    if magic == IMAGES and contents[8:16] == sides and len(contents) == 16 + count * 28 * 28:
+        return f"{PARTS[count]} images"
+    return None
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of the files in `folder` that begin as IDX or gzip files do, for a message."""
+    return [path.name for path in _files(folder)]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files in `folder`, MOST_FILES at most, that begin as IDX files or gzip files do."""
+    try:
+        entries = sorted(folder.iterdir())[:MOST_FILES]
+    except OSError:
+        return
+    for path in entries:
+        try:
+            if not path.is_file():
+                continue
+            with path.open("rb") as file:
+                start = file.read(4)
+        except OSError:
+            continue
+        if start[:2] == GZIP or start in (struct.pack(">I", IMAGES), struct.pack(">I", LABELS)):
+            yield path
+
+
+def _unzipped(contents: bytes) -> bytes:
+    """Return contents unzipped, once or twice, MAX_BYTES of them at most. Raises: zlib.error."""
+    for _ in range(2):
+        if contents[:2] == GZIP:
+            contents = zlib.decompressobj(wbits=31).decompress(contents, MAX_BYTES)
+    return contents
+
+
+def _values(contents: bytes) -> Tensor:
+    """Return the values of an IDX file of images or labels."""
+    images = struct.unpack(">I", contents[:4]) == (IMAGES,)
+    values = torch.frombuffer(bytearray(contents[16 if images else 8 :]), dtype=torch.uint8)
+    return values.view(-1, 28, 28) if images else values
