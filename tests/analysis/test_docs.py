@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, Column
+from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, Column, trial_table
 from model.hyperparameters import Hyperparameters
 
 ROOT = Path(__file__).parents[2]
@@ -89,3 +89,20 @@ def test_the_pareto_front_holds_no_network_that_another_of_equal_size_or_less_be
     complete = pd.DataFrame({"num_parameters": sizes, "val_accuracy": accuracies})
     front = answer(code_of(page)[1], "cummax", {"complete": complete})
     assert front.to_dict() == {100: 0.96, 200: 0.98, 400: 0.99}
+
+
+def test_tables_go_to_other_programs_and_come_back(
+    halving_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trials = trial_table(halving_run)
+    names: dict[str, Any] = {"pd": pd, "trials": trials}
+    [lines] = re.findall(r"```py\n(.*?)```", TEXT, re.S)
+    exec(lines, names)
+    pd.testing.assert_frame_equal(names["same"], trials)
+    pd.testing.assert_frame_equal(names["same_too"], trials)
+    sheet = pd.read_excel("trials.xlsx")
+    assert list(sheet.columns) == list(trials.columns)
+    pd.testing.assert_series_equal(sheet.val_accuracy, trials.val_accuracy, check_exact=True)
+    started = trials.started.dt.tz_localize(None)
+    assert (sheet.started - started).abs().max() < pd.Timedelta(milliseconds=2)  # as exact as a cell is
