@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -52,13 +53,31 @@ def test_mistakes_end_in_one_line(here: Path, tiny_root: Path, words: list[str],
     assert not any((here / "runs").glob("*/study.db"))
 
 
-def test_a_ray_that_does_not_start_ends_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (
+            RuntimeError("Failed to start GCS.\nLast lines of its log: ..."),
+            "the machine may be too busy: type the same",
+        ),
+        (TimeoutError("timed out"), "the machine may be too busy: type the same command again, with --resume"),
+        (
+            ValueError("object_store_memory must be at least 75 MB" + "." * 300),
+            "correct that, then go on with --resume",
+        ),
+        (PermissionError(13, "Permission denied", "/tmp/ds-x"), "see to the permissions of /tmp"),
+    ],
+)
+def test_a_ray_that_does_not_start_ends_in_one_line(
+    error: Exception, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def init(*_: object, **_named: object) -> None:
-        raise RuntimeError("Failed to start GCS.\nLast lines of its log: ...")
+        raise error
 
     monkeypatch.setattr("ray.init", init)
     monkeypatch.setenv("TMPDIR", "/tmp")
-    failed = r"Ray did not start \(Failed to start GCS. Last"
+    reason = " ".join(str(error).split())  # whole, on one line
+    failed = re.escape(f"Ray did not start ({reason}); {remedy}")
     with pytest.raises(ConfigError, match=failed), cluster.connected(None, on_gone=print):
         pass
     assert os.environ["TMPDIR"] == "/tmp"

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-from ray._private import worker
+from ray._private import ray_constants, worker
 from ray.tune.experiment import Trial
 from ray.tune.trainable import wrap_function
 from ray.util import placement_group
@@ -84,3 +84,8 @@ def test_tune_still_puts_mixins_around_a_function() -> None:
 @pytest.mark.parametrize("name", ["gcs_address", "get_node_id"])
 def test_the_lifelines_are_still_public(name: str) -> None:
     assert hasattr(ray.runtime_context.RuntimeContext, name), SAID
+
+
+def test_ray_packs_no_working_folder_under_uv_run() -> None:
+    """`search.on_ray.environment` switches it off, as tests/conftest.py does for this process."""
+    assert ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV is False, SAID
