@@ -114,7 +114,10 @@ def run_stage(run: Run, engine: Engine, stage: Stage, dataset: Dataset, token: s
 
 @contextmanager
 def _interruptible(trials: Trials) -> Iterator[None]:
-    """Let Ctrl-C (or SIGTERM) end the stage tidily, and a second one at once. In the main thread alone."""
+    """Let Ctrl-C (or SIGTERM, or a terminal that is gone) end the stage tidily, and a second one at once.
+
+    In the main thread alone. Under nohup the terminal does not matter.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -128,7 +131,10 @@ def _interruptible(trials: Trials) -> Iterator[None]:
         trials.stop(INTERRUPTED)
         trials.progress.warn("stopping: no new trials; unfinished ones keep their last checkpoint")
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    ending = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        ending.remove(signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in ending}
     try:
         yield
     finally:
