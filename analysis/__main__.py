@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+# `python -m` puts the working directory first, where a model.py of the user's would take the place of ours.
+if __name__ == "__main__" and not sys.flags.safe_path and Path(sys.path[0]) != Path(__file__).parents[1]:
+    del sys.path[0]
 
-if __name__ == "__main__":
-    # Not the working directory, which -m puts there: a model.py of the user's would take the place of ours.
-    sys.path[0] = str(Path(__file__).parents[1])
+import typer
 
 from model.errors import one_line_errors
 from model.files import path_argument

@@ -1,10 +1,11 @@
 """Matplotlib for the report, whatever the person's own settings are: no backend, and its default look."""
 
 import os
+import sys
 from contextlib import AbstractContextManager, suppress
 
 # Inherited from a notebook, it may name a backend that is not here, and then matplotlib can't even be imported.
-inherited = os.environ.pop("MPLBACKEND", None)
+inherited = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
 try:
     import matplotlib.style
 finally:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from model.limits import LimitError, bounded
+from model.limits import TURN, LimitError, bounded
 from model.picture import ImageError, Source
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "AVIF", "PPM", "ICO")
@@ -28,7 +28,7 @@ def decode(source: Source) -> NDArray[np.float32]:
     Raises: ImageError.
     """
     try:
-        with bounded(), _silence():
+        with TURN, _silence(), bounded():
             return _decoded(source)
     except ImageError:
         raise
@@ -44,7 +44,11 @@ def decode(source: Source) -> NDArray[np.float32]:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Silence stderr: libtiff writes its complaints straight to the terminal, a dozen lines for one damaged file."""
-    terminal = os.dup(2)
+    try:
+        terminal = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, 2)
     try:
@@ -62,6 +66,8 @@ def _decoded(source: Source) -> NDArray[np.float32]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with _opened(source) as image:
             pixels = image.width * image.height
+            if pixels == 0:
+                raise ImageError(f"{source.name}: has no pixels; save the picture again")
             if pixels > MAX_PIXELS:
                 raise ImageError(
                     f"{source.name}: has {pixels:,} pixels, more than {MAX_PIXELS:,}; save a smaller picture"

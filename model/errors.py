@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,6 @@ LONGEST = 2000  # characters; names and values in a message may be of any length
 FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 # SQLite without room for its index of the log, of 32 KiB, says only "disk I/O error".
 FULL_SQLITE = {"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"}
-OUTPUT_LOST = {errno.EPIPE, errno.EIO, *FULL_DISK}  # of standard output: its reader, its terminal or its disk is gone
 ENDED_BY_PIPE = 141  # 128 and SIGPIPE, as a shell says it
 FULL_WORDS = ("No space left on device", "database or disk is full", "Disk quota exceeded")
 
@@ -40,26 +40,44 @@ def one_line_errors() -> Iterator[None]:
     try:
         try:
             yield
-        finally:
-            if sys.stdout:  # None where it was closed from the beginning
-                sys.stdout.flush()  # now, where its errors can be told
+        except (InputError, OSError, KeyboardInterrupt):
+            raise
+        except BaseException:  # the exit that a command chose
+            _flush()
+            raise
+        _flush()
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except InputError as error:
         text = str(error)
     except OSError as error:
-        if not error.filename and error.errno not in OUTPUT_LOST:
-            raise
-        if not error.filename:
+        if error.filename:
+            text = of_file(error)
+        elif error.errno in FULL_DISK:
+            leave_stdout()  # it may be what had no room
+            text = f"no room left on a disk ({error.strerror}); free some"
+        elif _nobody_reads():
             leave_stdout()
-            if error.errno == errno.EPIPE:
-                raise SystemExit(ENDED_BY_PIPE) from None
-            error.filename = "standard output"
-        text = of_file(error)
+            raise SystemExit(ENDED_BY_PIPE) from None
+        else:
+            raise
     else:
         return
     complain(f"error: {one_line(text)}")
     raise SystemExit(2)
+
+
+def _flush() -> None:
+    """Write what was printed now, where errors can be told. Raises OSError."""
+    if sys.stdout:  # None where it was closed from the beginning
+        sys.stdout.flush()
+
+
+def _nobody_reads() -> bool:
+    """Return whether standard output is a pipe or a terminal whose other end is closed."""
+    watched = select.poll()
+    watched.register(1, 0)
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in watched.poll(0))
 
 
 def leave_stdout() -> None:
@@ -91,7 +109,7 @@ def of_file(error: OSError) -> str:
     """Return the message for an OSError of a file or its disk; `error` must name the file."""
     remedy = "free some room" if error.errno in FULL_DISK else "see to its permissions"
     if error.errno == errno.EIO:
-        remedy = "see to its disk or terminal"
+        remedy = "see to its disk"
     return f"{error.filename}: {error.strerror}; {remedy}"
 
 

@@ -14,6 +14,8 @@ def expanded(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
+        if Path(path).exists():  # a file may be called so
+            return Path(path)
         raise ConfigError(f"{path}: no such person's home folder; write the folder's path in full") from error
 
 

@@ -15,6 +15,8 @@ MOST_FILES = 1000  # of a folder that are looked at
 GZIP = b"\x1f\x8b"
 IMAGES, LABELS = 2051, 2049  # the first number of an IDX file of images, and of one of labels
 PARTS = {60_000: "train", 10_000: "test"}
+STARTS = {struct.pack(">II", magic, count) for magic in (IMAGES, LABELS) for count in PARTS}
+BEGINNING = 2**16  # bytes of a file, and of what is zipped in them, in which its start is looked for
 # SHA-256 of MNIST's four files, unzipped. By shape alone Fashion-MNIST and KMNIST are the same.
 OF_MNIST = {
     "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -30,15 +32,18 @@ def find(folder: Path, genuine: bool) -> dict[str, Tensor] | None:
     The keys are "train images", "train labels", "test images" and "test labels". With `genuine` only MNIST's own files
     count, not those of other data sets of its shape.
     """
-    found: dict[str, Tensor] = {}
-    for path in _files(folder):
+    found: dict[str, bytes] = {}
+    for path in alike(folder):
         try:
             contents = _unzipped(read_file(path, MAX_BYTES))
         except (OSError, zlib.error):
             continue
-        if (role := role_of(contents)) and not (genuine and digest(contents) not in OF_MNIST):
-            found[role] = _values(contents)
-    return found if len(found) == 2 * len(PARTS) else None
+        role = role_of(contents)
+        if role is None or (genuine and digest(contents) not in OF_MNIST):
+            continue
+        if found.setdefault(role, contents) != contents:
+            return None  # files of two data sets, and nothing says which of them belong together
+    return {role: _values(contents) for role, contents in found.items()} if len(found) == 2 * len(PARTS) else None
 
 
 def role_of(contents: bytes) -> str | None:
@@ -56,13 +61,8 @@ def role_of(contents: bytes) -> str | None:
     return None
 
 
-def names(folder: Path) -> list[str]:
-    """Return the names of the files in `folder` that begin as IDX or gzip files do, for a message."""
-    return [path.name for path in _files(folder)]
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files in `folder`, MOST_FILES at most, that begin as IDX files or gzip files do."""
+def alike(folder: Path) -> Iterator[Path]:
+    """Yield the files in `folder`, of its first MOST_FILES, that begin as one of MNIST's four does, zipped or not."""
     try:
         entries = sorted(folder.iterdir())[:MOST_FILES]
     except OSError:
@@ -72,18 +72,18 @@ def _files(folder: Path) -> Iterator[Path]:
             if not path.is_file():
                 continue
             with path.open("rb") as file:
-                start = file.read(4)
-        except OSError:
+                start = _unzipped(file.read(BEGINNING), BEGINNING)[:8]
+        except (OSError, zlib.error):
             continue
-        if start[:2] == GZIP or start in (struct.pack(">I", IMAGES), struct.pack(">I", LABELS)):
+        if start in STARTS:
             yield path
 
 
-def _unzipped(contents: bytes) -> bytes:
-    """Return contents unzipped, once or twice, MAX_BYTES of them at most. Raises: zlib.error."""
+def _unzipped(contents: bytes, most: int = MAX_BYTES) -> bytes:
+    """Return contents unzipped, once or twice, `most` bytes of them at most. Raises: zlib.error."""
     for _ in range(2):
         if contents[:2] == GZIP:
-            contents = zlib.decompressobj(wbits=31).decompress(contents, MAX_BYTES)
+            contents = zlib.decompressobj(wbits=31).decompress(contents, most)
     return contents
 
 

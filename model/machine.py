@@ -37,7 +37,7 @@ def _groups(controller: str) -> Iterator[Path]:
     Within a container its own may not be visible; then the outermost one stands for it.
     """
     try:
-        lines = MEMBERSHIP.read_text(encoding="utf-8").splitlines()
+        lines = MEMBERSHIP.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return
     for line in lines:

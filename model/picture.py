@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from model.errors import InputError
+from model.errors import InputError, summary
 from model.files import check_file
 
 MAX_BYTES = 50_000_000
@@ -55,12 +55,13 @@ def source_of(picture: Picture, unnamed: str = "picture") -> Source:
     if isinstance(picture, bytes | bytearray | memoryview):
         return Source(name, _in_memory(bytes(picture), name))
     if hasattr(picture, "read"):
-        contents = picture.read(MAX_BYTES + 1)
-        if not isinstance(contents, bytes):
-            raise TypeError(f"{name}: is open as text; open it with mode 'rb'")
-        return Source(name, _in_memory(contents, name))
+        return Source(name, _in_memory(_read(cast(IO[bytes], picture), name), name))
     if hasattr(picture, "__array__"):
-        return Source(name, _from_array(np.asarray(picture)))
+        try:
+            values = np.asarray(picture)
+        except (RuntimeError, ValueError) as error:  # a tensor on a GPU, or one that wants gradients
+            raise TypeError(f"an array that can't be read is no picture ({summary(error)}); {SHAPES}") from error
+        return Source(name, _from_array(values))
     raise TypeError(NO_PICTURE.format(type(picture).__name__))
 
 
@@ -84,6 +85,17 @@ def _check_file(path: Path) -> None:
         raise ImageError(f"{path}: {reason}; {remedy}") from error
     if empty:
         raise ImageError(f"{path}: is empty (0 bytes); save the picture again")
+
+
+def _read(file: IO[bytes], name: str) -> bytes:
+    """Return the contents of an open file. Raises: ImageError; TypeError for one that is open as text."""
+    try:
+        contents = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:  # it is closed, or open for writing
+        raise ImageError(f"{name}: can't be read ({summary(error)}); open it with mode 'rb'") from error
+    if isinstance(contents, str):
+        raise TypeError(f"{name}: is open as text; open it with mode 'rb'")
+    return bytes(contents or b"")
 
 
 def _in_memory(contents: bytes, name: str) -> IO[bytes]:

@@ -64,12 +64,15 @@ def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split
     raw = root / kind.__name__ / "raw"
     files = [(raw / f"{part}-images-idx3-ubyte", raw / f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")]
     there = all(os.path.lexists(path) for pair in files for path in pair)  # a broken link is reported, not replaced
-    splits = None if there else _under_other_names(name, raw, root)
-    if not there and splits is None:
-        _download(kind, name, root)
     try:
         with bounded():
+            splits = None if there else _under_other_names(name, raw, root)
+        if not there and splits is None:
+            _download(kind, name, root)
+        with bounded():
             train, test = splits or [_read_split(images, labels) for images, labels in files]
+    except DataError:
+        raise
     except Exception as error:  # for damaged files torchvision raises whatever its parser meets first
         raise DataError(
             f"{raw}: its files of {name} can't be read ({summary(error)}); delete them to have them downloaded "
@@ -85,7 +88,8 @@ def _under_other_names(name: str, raw: Path, root: Path) -> list[Split] | None:
     """
     for folder, genuine in ((raw, False), (raw.parent, False), (root, True)):
         if (name == "mnist" or not genuine) and (found := idx.find(folder, genuine)):
-            return [Split(found[f"{part} images"], found[f"{part} labels"].long()) for part in ("train", "test")]
+            parts = [(f"{part} images", f"{part} labels") for part in ("train", "test")]
+            return [_checked(Split(found[images], found[labels].long()), images, labels) for images, labels in parts]
     return None
 
 
@@ -99,10 +103,15 @@ def _read_split(images: Path, labels: Path) -> Split:
         except OSError as error:
             raise ValueError(f"{path.name}: {error.strerror}") from error
     split = Split(mnist.read_image_file(str(images)), mnist.read_label_file(str(labels)))
+    return _checked(split, images.name, labels.name)
+
+
+def _checked(split: Split, images: str, labels: str) -> Split:
+    """Return `split`. Raises: ValueError, with the names of its files, where it is not one of 28x28 and ten classes."""
     if split.images.shape != (len(split), 28, 28):
-        raise ValueError(f"{labels.name} has {len(split)} labels, {images.name} {tuple(split.images.shape)} pixels")
+        raise ValueError(f"{labels} has {len(split)} labels, {images} {tuple(split.images.shape)} pixels")
     if len(split) == 0 or int(split.labels.max()) > 9:
-        raise ValueError(f"{labels.name} has no labels, or others than 0 to 9")
+        raise ValueError(f"{labels} has no labels, or others than 0 to 9")
     return split
 
 
@@ -116,8 +125,8 @@ def _download(kind: Any, name: str, root: Path) -> None:
             kind(root, train=True, download=True)
     except Exception as error:  # torchvision lets through whatever urllib, zlib and the file system raise
         raw = root / kind.__name__ / "raw"
-        present = [*dict.fromkeys(file for folder in (raw, raw.parent, root) for file in idx.names(folder))]
-        found = f", which holds {', '.join(present[:8])}" if present else ""
+        present = [str(path) for folder in (raw, raw.parent, root) for path in idx.alike(folder)]
+        found = f" (found: {', '.join(present[:8])})" if present else ""
         raise DataError(
             f"{name} is not in {root} and can't be downloaded ({summary(error)}); remedy: put its files {WANTED}, "
             f".gz or not, into {raw}{found}, or name a folder that holds them with --data DIR or DIGIT_SEARCH_DATA"

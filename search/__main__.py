@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":
-    # Not the working directory, which -m puts there: a model.py of the user's would take the place of ours.
-    sys.path[0] = str(Path(__file__).parents[1])
+# `python -m` puts the working directory first, where a model.py of the user's would take the place of ours.
+if __name__ == "__main__" and not sys.flags.safe_path and Path(sys.path[0]) != Path(__file__).parents[1]:
+    del sys.path[0]
 
 from search.cli import main
 

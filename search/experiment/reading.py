@@ -72,7 +72,7 @@ def check_cpus(experiment: Experiment, source: str) -> None:
     """Raise ConfigError, beginning with `source`, if a trial needs more CPUs than may be used of this machine."""
     wanted, present = experiment.resources.cpus_per_trial, usable_cpus()
     if wanted > present:
-        rule = f"of this machine {present} may be used"
+        rule = f"only {present} of this machine's may be used"
         raise ConfigError(f"{source}: resources.cpus_per_trial = {wanted}: {rule}; use at most {present}")
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -27,7 +28,7 @@ PREFIX = "ds-"
 OBJECT_STORE_BYTES = 400 * 2**20  # holds the images of two data sets with room to spare
 # Ray puts the driver's working directory first on its workers' path, and a model.py of the user's there would take the
 # place of ours. So Ray starts where our packages are.
-HOME = Path(__file__).parents[2]
+PACKAGES = Path(__file__).parents[2]
 LAST_WORDS = 20  # seconds that a driver has for its report once Ray is gone
 OnGone = Callable[[str], None]
 
@@ -65,7 +66,7 @@ def _start(temporary: str) -> None:
     os.environ |= {"RAY_TMPDIR": temporary, "TMPDIR": temporary}
     try:
         # Without "local" Ray would join the cluster that RAY_ADDRESS names.
-        with chdir(HOME):
+        with chdir(PACKAGES), _hang_ups_ignored():
             ray.init("local", **_resources(), include_dashboard=False, **_quiet())
     except Exception as error:  # a dozen types if one of its processes is killed or finds the disk full
         if is_full(error):
@@ -94,10 +95,23 @@ def _join(address: str) -> None:
     check_token(address)
     ray_internals.silence_stdout()
     try:
-        with chdir(HOME):
+        with chdir(PACKAGES):
             ray.init(address=address, **_quiet())
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ConfigError(f"--address {address}: no Ray cluster answers ({summary(error, 160)}); {START}") from None
+
+
+@contextmanager
+def _hang_ups_ignored() -> Iterator[None]:
+    """Let the processes that the body starts outlive the terminal: the driver ends them once it has ended tidily."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _resources() -> dict[str, int]:

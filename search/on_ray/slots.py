@@ -15,6 +15,7 @@ from search.on_ray import ray_internals
 
 # What a worker holds with PyTorch, the images and a network of the recipe's size: 0.8 to 1 GB, measured.
 WORKER_BYTES = 2**30
+NO_LIMIT = 2**62
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Node:
     id: str
     cpus: int
     gpus: int
-    memory: int = 2**62  # as good as no limit
+    memory: int = NO_LIMIT
 
     def trials(self, cpus_per_trial: int) -> int:
         """Return how many trials its CPUs and its memory allow at once; one is tried even where memory is short."""
@@ -50,14 +51,17 @@ class Slots:
 
 
 def cluster_nodes() -> list[Node]:
-    """Return the living machines of the connected cluster. A limit on this process's memory holds for its machine."""
+    """Return the living machines of the connected cluster.
+
+    Memory is what a machine declares; on this process's own all that it may use, not what was free as Ray started.
+    """
     here = ray.get_runtime_context().get_node_id()
     nodes = []
     for node in ray.nodes():
         if node["Alive"]:
-            cpus, gpus, memory = (int(node["Resources"].get(name, 0)) for name in ("CPU", "GPU", "memory"))
-            memory = min(memory, usable_memory()) if node["NodeID"] == here else memory
-            nodes.append(Node(node["NodeID"], cpus, gpus, memory))
+            declared = node["Resources"]
+            memory = usable_memory() if node["NodeID"] == here else int(declared.get("memory", NO_LIMIT))
+            nodes.append(Node(node["NodeID"], int(declared.get("CPU", 0)), int(declared.get("GPU", 0)), memory))
     return nodes
 
 

@@ -124,8 +124,10 @@ def _interruptible(trials: Trials) -> Iterator[None]:
 
     asked = threading.Event()
 
-    def on_signal(_number: int, _frame: Any) -> None:
+    def on_signal(number: int, _frame: Any) -> None:
         if asked.is_set():
+            if number == signal.SIGHUP:  # a shell and the kernel may both say that the terminal is gone
+                return
             raise KeyboardInterrupt
         asked.set()
         trials.stop(INTERRUPTED)

@@ -1,6 +1,7 @@
 """The database that holds the studies: an SQLite file in the run's folder, or a PostgreSQL that many runs share."""
 
 import os
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -15,7 +16,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from model.errors import ConfigError, causes, is_full
+from model.errors import ConfigError, causes, is_full, summary
 
 # Ten seconds to connect; half a minute to notice that a server has vanished without closing the connection.
 PATIENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
@@ -48,8 +49,12 @@ def _open(path: Path) -> sqlite3.Connection:
 def _copied(path: Path, log: Path) -> sqlite3.Connection:
     """Return a connection to a copy, in memory, of the SQLite file `path` and its log."""
     with tempfile.TemporaryDirectory() as folder:
-        for file in (path, log):
-            shutil.copyfile(file, Path(folder) / file.name)
+        try:
+            for file in (path, log):
+                shutil.copyfile(file, Path(folder) / file.name)
+        except OSError as error:
+            where = f"free some room in {tempfile.gettempdir()}" if is_full(error) else "see to its permissions"
+            raise ConfigError(f"{path}: can't be copied, to be read ({error.strerror}); {where}") from error
         with closing(sqlite3.connect(Path(folder) / path.name)) as on_disk:
             in_memory = sqlite3.connect(":memory:", check_same_thread=False)
             on_disk.backup(in_memory)
@@ -81,11 +86,14 @@ def open_file(path: Path) -> RDBStorage:
 
 def _of_another_optuna(path: Path, error: RuntimeError) -> str:
     """Return what is wrong with tables that this Optuna refuses, and the remedy."""
-    with closing(_open(path)) as connection:
-        [(theirs,)] = connection.execute("SELECT library_version FROM version_info")
+    try:
+        with closing(_open(path)) as connection:
+            [(theirs,)] = connection.execute("SELECT library_version FROM version_info")
+    except (sqlite3.Error, ValueError):
+        return f"its tables can't be used ({summary(error)}); restore it from a copy, or search under another --name"
     remedy = f"install that one (pip install optuna=={theirs})"
     if "storage upgrade" in str(error):  # they are older
-        remedy += f", or bring them up to date: optuna storage upgrade --storage {file_url(path)}"
+        remedy += f", or bring them up to date: optuna storage upgrade --storage {shlex.quote(file_url(path))}"
     return f"Optuna {theirs} wrote its tables, and Optuna {optuna.__version__} can't use them; {remedy}"
 
 
@@ -94,7 +102,9 @@ def open_shared(url: str) -> RDBStorage:
     with locked(url, "tables", 30):  # two searches that find no tables must not both create them
         try:
             return RDBStorage(url, engine_kwargs={"connect_args": PATIENCE})
-        except (DBAPIError, StorageInternalError, RuntimeError) as error:  # RuntimeError: tables of another Optuna
+        except RuntimeError as error:  # tables of another Optuna
+            raise ConfigError(f"{url}: {summary(error)} Or name a database of its own") from error
+        except (DBAPIError, StorageInternalError) as error:
             raise ConfigError(
                 f"{url}: its tables can't be used ({_reason(error)}); make sure that you may create tables in it, "
                 "or name a database of its own"

@@ -88,7 +88,7 @@ MISTAKES = {
     "[search]\ntrials = 1\n[resources]\ntrials_per_gpu = 1_000_000_000": "resources.trials_per_gpu = 1000000000: "
     "should be less than or equal to 100 or should be 'auto'; lower it (docs/configuration.md)",
     "[search]\ntrials = 1\n[resources]\ncpus_per_trial = 100_000": "resources.cpus_per_trial = 100000: "
-    f"of this machine {usable_cpus()} may be used; use at most {usable_cpus()}",
+    f"only {usable_cpus()} of this machine's may be used; use at most {usable_cpus()}",
     SEARCH + SPACE + "[confirm]\nseeds = 4\nmost_seeds = 3": "confirm.most_seeds = 3: fewer than confirm.seeds = 4; "
     "raise it or leave it out",
     # empty spaces, spaces too small, duplicates

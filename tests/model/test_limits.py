@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,23 @@ def test_other_threads_may_read_too() -> None:
     thread.start()
     thread.join()
     assert seen
+
+
+def test_the_time_of_other_threads_does_not_count() -> None:
+    done = threading.Event()
+
+    def work() -> None:
+        while time.thread_time() < 1:
+            sum(range(1000))
+        done.set()
+
+    thread = threading.Thread(target=work)
+    with bounded(seconds=0.3):
+        thread.start()
+        done.wait()
+    thread.join()
+    with pytest.raises(LimitError, match="takes more than 0.3 s"), bounded(seconds=0.3):
+        spin()
 
 
 def test_only_regular_files_of_a_fitting_size_are_read(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import io
 import os
 import resource
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -21,6 +23,7 @@ from model.classify import classify
 from model.export import Export, newest_export, read_export
 from model.image import load_digit
 from model.picture import ImageError
+from tests.harness import environment
 from tests.model.drawings import seven
 from tests.places.exports import small_export
 
@@ -142,13 +145,35 @@ def test_bytes_that_are_no_picture_are_an_error_with_their_number(export: Export
     assert [str(answer.error).split(":")[0] for answer in answers] == ["picture 1", "picture 2"]
 
 
+def test_pictures_that_can_not_be_read_are_told_apart(export: Export, path: Path, tmp_path: Path) -> None:
+    with path.open("rb") as closed:
+        pass
+    with (tmp_path / "new.png").open("wb") as writing:
+        with pytest.raises(ImageError, match=r"new\.png: can't be read \(.*\); open it with mode 'rb'"):
+            load_digit(writing)
+        with pytest.raises(ImageError, match="can't be read"):
+            load_digit(closed)
+    with pytest.raises(TypeError, match="an array that can't be read is no picture"):
+        load_digit(torch.zeros(28, 28, requires_grad=True))
+    with pytest.raises(ImageError, match="^picture: has no pixels"):
+        load_digit(Image.new("L", (0, 0)))
+    assert [bool(answer.error) for answer in classify([closed, path], export)] == [True, False]
+
+
+def test_a_closed_stderr_is_no_fault_of_the_picture(path: Path) -> None:
+    script = "import os, sys; os.close(2); from model.image import load_digit; print(load_digit(sys.argv[1]).shape)"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert done.stdout == "torch.Size([28, 28])\n"
+
+
 def test_folders_may_be_strings(export: Export) -> None:
     assert read_export(str(export.folder)).classes == export.classes
     assert newest_export(str(export.folder.parents[1])) == export.folder
 
 
-def test_threads_see_their_own_limits_only(path: Path) -> None:
-    """A thread that allocates while others read is not refused, as soon as they have read."""
+def test_the_limit_of_memory_is_lifted_when_all_have_read(path: Path) -> None:
     threads = [threading.Thread(target=load_digit, args=(path,)) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -3,6 +3,7 @@
 import gzip
 import shutil
 import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,8 @@ def test_other_data_sets_of_the_same_shape_are_not_taken_for_mnist(mnist_root: P
         load_dataset("mnist", tmp_path)
     said = str(caught.value)
     assert all(name in said for name in NAMES)
-    assert f"into {tmp_path / 'MNIST' / 'raw'}, which holds {', '.join(sorted(OTHERS))}, or name" in said
+    found = ", ".join(str(tmp_path / other) for other in sorted(OTHERS))
+    assert f"into {tmp_path / 'MNIST' / 'raw'} (found: {found}), or name" in said
     with pytest.raises(DataError, match="fashion-mnist is not in"):
         load_dataset("fashion-mnist", tmp_path)
     folder = tmp_path / "FashionMNIST"  # there they are what the folder says
@@ -73,6 +75,24 @@ def test_other_data_sets_of_the_same_shape_are_not_taken_for_mnist(mnist_root: P
     assert len(load_dataset("fashion-mnist", tmp_path).test) == 10_000
 
 
+def test_files_of_other_classes_are_refused_as_by_their_own_names(mnist_root: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, other in zip(NAMES, OTHERS, strict=True):
+        shutil.copyfile(mnist_root / "MNIST" / "raw" / name, raw / other)
+    labels = bytearray((raw / OTHERS[1]).read_bytes())
+    labels[-1] = 26
+    (raw / OTHERS[1]).write_bytes(labels)
+    with pytest.raises(DataError, match="train labels has no labels, or others than 0 to 9"):
+        load_dataset("mnist", tmp_path)
+    shutil.copyfile(mnist_root / "MNIST" / "raw" / NAMES[1], raw / "more-labels")
+    with pytest.raises(DataError, match="can't be downloaded"):  # which labels belong to the images?
+        load_dataset("mnist", tmp_path)
+
+
 def test_a_bomb_takes_no_more_than_a_file_may(tmp_path: Path) -> None:
-    (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(3 * idx.MAX_BYTES), 1))
+    bomb = gzip.compress(struct.pack(">IIII", 2051, 60_000, 28, 28) + bytes(3 * idx.MAX_BYTES), 1)
+    (tmp_path / "bomb.gz").write_bytes(bomb)
+    assert list(idx.alike(tmp_path)) == [tmp_path / "bomb.gz"]
+    assert len(idx._unzipped(bomb)) == idx.MAX_BYTES
     assert idx.find(tmp_path, genuine=False) is None

@@ -56,6 +56,13 @@ def test_a_backend_that_exists_stays_the_one_of_the_process() -> None:
     assert said.split() == ["svg", "svg"]
 
 
+def test_a_backend_that_was_chosen_stays() -> None:
+    script = "import matplotlib; matplotlib.use('pdf'); import analysis.canvas; print(matplotlib.get_backend())"
+    env = {**os.environ, "MPLBACKEND": "svg"}
+    said = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["pdf"]
+
+
 @pytest.mark.parametrize("how", ["import", "drawing"])
 def test_a_report_that_fails_is_one_line(
     how: str, run_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

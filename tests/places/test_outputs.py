@@ -16,7 +16,7 @@ from tests.analysis.studies import Writer
 from tests.harness import environment
 from tests.places.exports import small_export
 
-FULL = "error: standard output: No space left on device; free some room\n"
+FULL = "error: no room left on a disk (No space left on device); free some\n"
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def here(tmp_path: Path) -> Path:
         (["tiny.toml", "--address", "nowhere"], "--address nowhere: must be HOST:PORT"),
         (["tiny.toml", "--address", "ray://1.2.3.4:1"], "use HOST:PORT"),
         (["tiny.toml", "--out", "tiny.toml"], "tiny.toml"),
-        (["greedy.toml"], "greedy.toml: resources.cpus_per_trial = 9999: of this machine "),
+        (["greedy.toml"], "greedy.toml: resources.cpus_per_trial = 9999: only "),
         (["bad.toml"], "bad.toml: hyperparameters.learning_rat = 1: no such hyperparameter"),
         (["tiny.toml", "--name", "taken"], "choose another --name"),
         (["tiny.toml", "--address", "127.0.0.1:1"], "--address 127.0.0.1:1: no Ray cluster answers"),
