@@ -4,7 +4,8 @@ import io
 import json
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,14 @@ class Output(Console):
 
     def write_line(self, text: str) -> None:
         """Print a line. What can't be written, on a full disk, say, is lost with all that follows."""
-        try:
+        with self.losing():
             self.print(text)
+
+    @contextmanager
+    def losing(self) -> Iterator[None]:
+        """Let what the body writes be lost where it can't be written: its disk is full, its terminal is gone."""
+        try:
+            yield
         except OSError as error:
             self._give_up(summary(error))
 
@@ -78,7 +85,8 @@ class Progress:
 
     def end(self) -> None:
         if self.live:
-            self.live.stop()
+            with self.console.losing():
+                self.live.stop()
             self.live = None
 
     def trial_ended(self, trial: FrozenTrial, best: list[FrozenTrial]) -> None:
@@ -126,8 +134,9 @@ class Progress:
         if self.live:
             prefix = "stopping, " if stopping else ""
             line = f"{prefix}{self.best}{running} running, {self.done} of {self.total} done{self._left()}"
-            self.live.update(Text(line))
-            self.live.refresh()
+            with self.console.losing():
+                self.live.update(Text(line))
+                self.live.refresh()
 
     def _left(self) -> str:
         """Return the words on the time left in this stage, by its pace so far; "" until a trial has ended."""

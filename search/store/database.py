@@ -103,7 +103,9 @@ def open_shared(url: str) -> RDBStorage:
         try:
             return RDBStorage(url, engine_kwargs={"connect_args": PATIENCE})
         except RuntimeError as error:  # tables of another Optuna
-            raise ConfigError(f"{url}: {summary(error)} Or name a database of its own") from error
+            raise ConfigError(
+                f"{url}: its tables can't be used ({summary(error)}); install that Optuna or name an empty database"
+            ) from error
         except (DBAPIError, StorageInternalError) as error:
             raise ConfigError(
                 f"{url}: its tables can't be used ({_reason(error)}); make sure that you may create tables in it, "

@@ -1,14 +1,21 @@
 """Terminals that go: an ssh connection that drops ends a search tidily, as Ctrl-C does; under nohup it goes on."""
 
+import fcntl
 import os
 import signal
+import subprocess
+import sys
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from search.stages.running import _interruptible
+from tests.harness import environment, recorded, records, tiny, until
 
 
 @pytest.fixture
@@ -30,3 +37,31 @@ def test_a_terminal_that_hangs_up(nohup: bool, stopped: list[str]) -> None:
         os.kill(os.getpid(), signal.SIGHUP)  # from the shell, then from the kernel
     assert asked == stopped
     assert signal.getsignal(signal.SIGHUP) == before
+
+
+def drained(terminal: int) -> bool:
+    """Read what was written to a terminal so far, so that its writer need not wait."""
+    with suppress(BlockingIOError):
+        while os.read(terminal, 4096):
+            pass
+    return True
+
+
+def test_a_search_whose_terminal_is_gone_ends_tidily(tiny_root: Path, tmp_path: Path) -> None:
+    """A terminal of its own is closed, as sshd does when a connection drops; Ray's processes are told of it too."""
+    (tmp_path / "long.toml").write_text(tiny(trials=2, epochs=400))
+    run_dir = tmp_path / "runs" / "long"
+    ours, theirs = os.openpty()
+    line = [sys.executable, "-m", "search", "long.toml", "--data", str(tiny_root)]
+    process = subprocess.Popen(
+        line, cwd=tmp_path, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    until(lambda: drained(ours) and recorded(run_dir) > 2)
+    os.close(ours)
+    assert process.wait(120) == 130
+    assert "interrupted" in {record.state for record in records(run_dir)}
+    assert not any("retries" in record.attributes for record in records(run_dir))
+    assert (run_dir / "report" / "index.html").exists()
