@@ -46,11 +46,7 @@ FOLDER = {**PATH, "metavar": "DIR"}
 Address = Annotated[str | None, typer.Option(help="A running Ray cluster, as HOST:PORT. Default: this machine alone.")]
 Data = Annotated[
     Path | None,
-    typer.Option(
-        help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.",
-        parser=path_argument,
-        metavar="DIR",
-    ),
+    typer.Option(help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.", **FOLDER),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only warnings and the last lines.")]
 
