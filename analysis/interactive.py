@@ -34,7 +34,8 @@ def parallel_coordinates(runs: list[Run]) -> str | None:
         paper_bgcolor="rgba(0,0,0,0)",
         font={"color": "#7a7a7a", "size": 12},
     )
-    html: str = figure.to_html(full_html=False, include_plotlyjs=True, config={"displayModeBar": False})
+    page = {"full_html": False, "include_plotlyjs": True, "div_id": "parallel-coordinates"}
+    html: str = figure.to_html(**page, config={"displayModeBar": False})
     return html
 
 

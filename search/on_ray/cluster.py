@@ -20,7 +20,7 @@ from model.errors import ConfigError, is_full, summary
 from model.machine import usable_cpus
 from search.on_ray import ray_internals
 from search.on_ray.address import START, check_token
-from search.on_ray.processes import Listener, end_descendants, listeners
+from search.on_ray.processes import Listener, descendants, end, listeners
 from search.on_ray.watchdog import watching
 from search.store.lock import is_live, run_lock
 
@@ -45,7 +45,7 @@ def connected(address: str | None, on_gone: OnGone) -> Iterator[threading.Event]
         yield threading.Event()
         return
     _remove_leftovers()
-    temporary = tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")  # short: Ray puts sockets there, whose paths are limited
+    temporary = _temporary_folder()
     with run_lock(Path(temporary)):
         try:
             _join(address) if address else _start(temporary)
@@ -53,8 +53,21 @@ def connected(address: str | None, on_gone: OnGone) -> Iterator[threading.Event]
             with watching(lambda missing: _leave(missing, on_gone, temporary, private=address is None)) as gone:
                 yield gone
         finally:
+            family = descendants() if address is None else set()
             ray.shutdown()
+            end(family)
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary_folder() -> str:
+    """Return a new folder for Ray's files. Raises ConfigError if there can be none."""
+    try:
+        return tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")  # short: Ray puts sockets there, whose paths are limited
+    except OSError as error:
+        if is_full(error):
+            raise
+        remedy = "give this machine a /tmp that you may write to (docker run --tmpfs /tmp)"
+        raise ConfigError(f"/tmp: Ray keeps its files there ({error.strerror}); {remedy}") from None
 
 
 def _start(temporary: str) -> None:
@@ -66,8 +79,9 @@ def _start(temporary: str) -> None:
     os.environ |= {"RAY_TMPDIR": temporary, "TMPDIR": temporary}
     try:
         # Without "local" Ray would join the cluster that RAY_ADDRESS names.
-        with chdir(PACKAGES), _hang_ups_ignored():
+        with chdir(PACKAGES), _signals_kept_away():
             ray.init("local", **_resources(), include_dashboard=False, **_quiet())
+        ray_internals.end_without_signals()
     except Exception as error:  # a dozen types if one of its processes is killed or finds the disk full
         if is_full(error):
             raise
@@ -102,16 +116,20 @@ def _join(address: str) -> None:
 
 
 @contextmanager
-def _hang_ups_ignored() -> Iterator[None]:
-    """Let the processes that the body starts outlive the terminal: the driver ends them once it has ended tidily."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def _signals_kept_away() -> Iterator[None]:
+    """Let the processes that the body starts go on when all are told to end: the driver ends them, after itself.
+
+    SIGHUP tells all that the terminal is gone. systemd, Slurm and many a supervisor send SIGTERM to all at once.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    hang_up = signal.signal(signal.SIGHUP, signal.SIG_IGN) if in_main_thread else None
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, before)
+        if in_main_thread:
+            signal.signal(signal.SIGHUP, hang_up)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _resources() -> dict[str, int]:
@@ -146,7 +164,7 @@ def _leave(missing: str, on_gone: OnGone, temporary: str, *, private: bool) -> N
         on_gone(missing)
     finally:
         if private:
-            end_descendants()
+            end(descendants())
         shutil.rmtree(temporary, ignore_errors=True)
         os._exit(1)
 

@@ -3,12 +3,9 @@
 Ray reads most of them on import, so this file must not import it.
 """
 
-import atexit
 import os
 import secrets
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 OWN_TOKEN = secrets.token_hex(32)  # one for the whole process, since Ray reads it only once
@@ -47,8 +44,7 @@ def set_environment(private: bool) -> None:
         "Ray was imported before its environment was set"
     )
     if not _has_home():
-        os.environ["HOME"] = home = tempfile.mkdtemp(prefix="ds-home-")  # Ray can't be imported without
-        atexit.register(shutil.rmtree, home, ignore_errors=True)
+        os.environ["HOME"] = os.devnull  # Ray can't be imported without; nothing is ever written there
     for key, value in SETTINGS.items():
         os.environ.setdefault(key, value)
     if private:

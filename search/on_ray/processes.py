@@ -25,9 +25,9 @@ def descendants() -> set[int]:
     return family - {os.getpid()}
 
 
-def end_descendants() -> None:
-    """Kill all descendants of this process, among them every process of a private Ray."""
-    for pid in descendants():
+def end(pids: set[int]) -> None:
+    """Kill these processes, those of a private Ray, where they are still there."""
+    for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -27,6 +27,18 @@ def silence_stdout() -> None:
     worker.print_to_stdstream = lambda *_arguments, **_named: None
 
 
+def end_without_signals() -> None:
+    """Have `ray.shutdown` kill the processes that `ray.init` has started without a SIGTERM, which they don't hear.
+
+    It would wait for each of them for a second (ray/_private/node.py).
+    """
+    from ray._private import worker
+
+    node = worker._global_node
+    kill_all = node.kill_all_processes
+    node.kill_all_processes = lambda **named: kill_all(**{**named, "allow_graceful": False})
+
+
 def kill_worker(trial: Trial) -> None:
     """Kill the process that trains `trial`, if there is one. Tune has no public name for it."""
     worker = trial.temporary_state.ray_actor

@@ -31,10 +31,10 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_settings_of_the_person_change_no_figure(run_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "matplotlibrc").write_text(ODD)
-    settings = {"MPLBACKEND": "nonsense", "MATPLOTLIBRC": str(tmp_path / "matplotlibrc")}
+    settings = {"MPLBACKEND": "nonsense", "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"), "HOME": "/proc/nowhere"}
     line = [sys.executable, "-m", "analysis", str(run_dir), "--out", str(tmp_path / "odd")]
     done = subprocess.run(line, env={**os.environ, **settings}, capture_output=True, text=True, check=False)
-    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     plain = write_report([run_dir], tmp_path / "plain").parent
     figures = sorted(path.name for path in plain.glob("*.png"))
     assert figures

@@ -1,4 +1,4 @@
-"""A private Ray stays on this machine: checked on its own sockets after each start, and refused if it does not."""
+"""A private Ray: it stays on this machine, or the search ends; and it ends when the driver does, not before."""
 
 import socket
 import subprocess
@@ -38,6 +38,33 @@ def test_a_ray_that_listens_beyond_this_machine_ends_the_search() -> None:
     assert "listens beyond this machine (" in said, done.stderr
     assert said.endswith("install the version of Ray that constraints.txt names")
     assert left == "left: []"
+
+
+# As systemd and Slurm end a job: all its processes are told at once.
+SUPERVISED = """
+import os, signal
+from search.on_ray import environment
+environment.set_environment(private=True)
+from search.on_ray.cluster import connected
+from tests.harness import descendants
+import ray
+asked = []
+with connected(None, print):
+    signal.signal(signal.SIGTERM, lambda *_: asked.append("SIGTERM"))
+    answer = ray.remote(lambda: "trained").remote
+    ray.get(answer())
+    family = [*descendants(os.getpid()), os.getpid()]
+    for pid in family:
+        os.kill(pid, signal.SIGTERM)
+    print(*asked, len(family) > 4, ray.get(answer()))
+print("left:", descendants(os.getpid()))
+"""
+
+
+def test_a_sigterm_to_all_is_the_drivers_alone() -> None:
+    line = [sys.executable, "-c", SUPERVISED]
+    done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.splitlines()) == (0, ["SIGTERM True trained", "left: []"]), done.stderr
 
 
 def test_loopback_addresses_pass_and_others_are_named() -> None:
