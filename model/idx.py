@@ -26,12 +26,20 @@ OF_MNIST = {
 }
 
 
-def find(folder: Path, genuine: bool) -> dict[str, Tensor] | None:
-    """Return images (N, 28, 28) and labels (N,), uint8, found in `folder` itself; None where one of the four is absent.
+def find(name: str, raw: Path, root: Path) -> dict[str, Tensor] | None:
+    """Return the images (N, 28, 28) and labels (N,), uint8, of the data set `name`; None where one of four is absent.
 
-    The keys are "train images", "train labels", "test images" and "test labels". With `genuine` only MNIST's own files
-    count, not those of other data sets of its shape.
+    The keys are "train images", "train labels", "test images" and "test labels". They are looked for in `raw`, where
+    torchvision keeps them, in the folder around it, and in `root` itself, where only MNIST's own files count.
     """
+    for folder, genuine in ((raw, False), (raw.parent, False), (root, True)):
+        if (name == "mnist" or not genuine) and (found := _find_in(folder, genuine)):
+            return found
+    return None
+
+
+def _find_in(folder: Path, genuine: bool) -> dict[str, Tensor] | None:
+    """Return what `find` does, of one folder. With `genuine`, files of other data sets of MNIST's shape don't count."""
     found: dict[str, bytes] = {}
     for path in alike(folder):
         try:

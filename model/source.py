@@ -82,15 +82,11 @@ def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split
 
 
 def _under_other_names(name: str, raw: Path, root: Path) -> list[Split] | None:
-    """Return training and test images of files that are the data set by their contents; None where there are none.
-
-    In the folder `root` itself, and under names of whatever kind, only MNIST's own files are taken for MNIST.
-    """
-    for folder, genuine in ((raw, False), (raw.parent, False), (root, True)):
-        if (name == "mnist" or not genuine) and (found := idx.find(folder, genuine)):
-            parts = [(f"{part} images", f"{part} labels") for part in ("train", "test")]
-            return [_checked(Split(found[images], found[labels].long()), images, labels) for images, labels in parts]
-    return None
+    """Return training and test images of files that are the data set by their contents; None where there are none."""
+    if not (found := idx.find(name, raw, root)):
+        return None
+    parts = [(f"{part} images", f"{part} labels") for part in ("train", "test")]
+    return [_checked(Split(found[images], found[labels].long()), images, labels) for images, labels in parts]
 
 
 def _read_split(images: Path, labels: Path) -> Split:

@@ -19,11 +19,12 @@ from search.progress import Progress
 from search.space import Space, recipe_differences
 from search.stages import Engine, Run, StoppedError
 from search.store import location
-from search.store.database import open_shared, why_lost
+from search.store.database_errors import why_lost
 from search.store.export import exported
 from search.store.folder import check_data, check_folder, owner_warning, write_resolved
 from search.store.lock import run_lock
 from search.store.provenance import data_digest, environment
+from search.store.shared_database import open_shared
 from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, STUDIES, Audit
 from search.strategy.given import quiet_optuna
 from search.winner import Outcome, best_points, winner_so_far

@@ -28,7 +28,7 @@ from search.decisions import (
 )
 from search.progress import Progress
 from search.store import checkpoints
-from search.store.database import why_lost
+from search.store.database_errors import why_lost
 from search.store.stage import Stage
 from search.store.study import FRESH_SEED, epochs_of
 from search.strategy.constraint import BROKEN, LATENCY, broken_by

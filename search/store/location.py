@@ -10,8 +10,9 @@ from pathlib import Path
 import optuna
 
 from model.errors import ConfigError
-from search.store import database
+from search.store import shared_database
 from search.store.lock import is_live
+from search.store.own_database import open_own
 from search.store.resolved import load_resolved
 from search.store.storage import RunStorage
 from search.store.study import STUDIES
@@ -57,8 +58,8 @@ def open_storage(run_dir: Path) -> RunStorage:
     """Return the storage of a run, its database created if absent. Raises ConfigError."""
     shared = shared_study(run_dir)
     if shared:
-        return RunStorage(database.open_shared(shared.url), f"{shared.name}/")
-    return RunStorage(database.open_file(run_dir / "study.db"))
+        return RunStorage(shared_database.open_shared(shared.url), f"{shared.name}/")
+    return RunStorage(open_own(run_dir / "study.db"))
 
 
 def sole_driver(run_dir: Path) -> AbstractContextManager[None]:
@@ -67,13 +68,13 @@ def sole_driver(run_dir: Path) -> AbstractContextManager[None]:
     The lock in the run's folder is not enough there: a copy of the folder leads to the same study.
     """
     shared = shared_study(run_dir)
-    return database.locked(shared.url, shared.name) if shared else nullcontext()
+    return shared_database.locked(shared.url, shared.name) if shared else nullcontext()
 
 
 def is_driven(run_dir: Path) -> bool:
     """Return whether a driver is at work on the run now; on any machine, if the run's database is shared."""
     shared = shared_study(run_dir)
-    return is_live(run_dir) or (shared is not None and database.is_locked(shared.url, shared.name))
+    return is_live(run_dir) or (shared is not None and shared_database.is_locked(shared.url, shared.name))
 
 
 def discard(run_dir: Path) -> None:
@@ -81,7 +82,7 @@ def discard(run_dir: Path) -> None:
     shared = shared_study(run_dir)
     if shared:
         with sole_driver(run_dir):
-            opened = database.open_shared(shared.url)
+            opened = shared_database.open_shared(shared.url)
             for name in STUDIES:
                 with suppress(KeyError):
                     optuna.delete_study(study_name=f"{shared.name}/{name}", storage=opened)

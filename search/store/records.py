@@ -7,8 +7,10 @@ from typing import Any
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
-from search.store import database, optuna_tables
+from search.store import optuna_tables
 from search.store.location import check_run, is_driven, shared_study
+from search.store.own_database import reading_own
+from search.store.shared_database import reading_shared
 from search.store.study import EPOCH, SEARCH
 from search.strategy.promotion import is_paused
 
@@ -42,9 +44,9 @@ def read_frozen(run_dir: Path, name: str = SEARCH) -> list[FrozenTrial]:
     check_run(run_dir)
     shared = shared_study(run_dir)
     if shared is None:
-        with database.reading_file(run_dir / "study.db") as connection:
+        with reading_own(run_dir / "study.db") as connection:
             return list(optuna_tables.read_study(connection, name).values())
-    with database.reading_shared(shared.url) as connection:
+    with reading_shared(shared.url) as connection:
         begun = sqlalchemy.inspect(connection).has_table("studies")
         return list(optuna_tables.read_study(connection, f"{shared.name}/{name}").values()) if begun else []
 

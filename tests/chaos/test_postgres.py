@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
 from model.errors import ConfigError
 from search.experiment import parse_experiment
-from search.store import database, location
+from search.store import location, shared_database
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved, resolved
 from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
@@ -152,7 +152,7 @@ def test_the_reader_agrees_with_optuna(run_dir: Path) -> None:
 def test_a_reader_sees_the_study_at_one_moment(server: Server, run_dir: Path) -> None:
     study = opened(run_dir)
     count = sqlalchemy.text("SELECT count(*) FROM trials")
-    with database.reading_shared(server.url) as connection:
+    with shared_database.reading_shared(server.url) as connection:
         before = connection.scalar(count)
         begin(run_dir, study)
         assert connection.scalar(count) == before
@@ -181,7 +181,7 @@ def test_the_lock_is_free_before_the_server_notices_the_end(run_dir: Path, monke
         return nullcontext(connection)
 
     with monkeypatch.context() as patch:
-        patch.setattr(database, "closing", kept)
+        patch.setattr(shared_database, "closing", kept)
         with location.sole_driver(run_dir):
             pass
     assert not location.is_driven(run_dir)
@@ -208,7 +208,7 @@ def test_only_the_run_without_a_trial_is_discarded(server: Server, run_dir: Path
     name = f"{location.name_in_shared(run_dir)}/search"
     location.discard(run_dir)
     assert not location.is_run(run_dir)
-    assert name not in optuna.get_all_study_names(database.open_shared(server.url))
+    assert name not in optuna.get_all_study_names(shared_database.open_shared(server.url))
     assert [record.state for record in read_trials(other)] == ["waiting"]
 
 
@@ -221,7 +221,7 @@ def new_database(server: Server, name: str) -> str:
 def test_searches_that_begin_at_once_in_an_empty_database(server: Server) -> None:
     url = new_database(server, "crowded")
     with ThreadPoolExecutor(4) as pool:
-        assert len(list(pool.map(lambda _: database.open_shared(url), range(4)))) == 4
+        assert len(list(pool.map(lambda _: shared_database.open_shared(url), range(4)))) == 4
 
 
 def test_databases_of_others_are_refused_and_an_empty_one_has_no_trials(server: Server, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_databases_of_others_are_refused_and_an_empty_one_has_no_trials(server: 
         connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('v0.0.0')")
         connection.exec_driver_sql("CREATE USER guest")
     with pytest.raises(ConfigError, match=r"its tables can't be used \(The runtime optuna version"):
-        database.open_shared(older)
+        shared_database.open_shared(older)
     with pytest.raises(ConfigError, match=r"its tables can't be used \(permission denied"):
-        database.open_shared(empty.replace("postgres@", "guest@"))
+        shared_database.open_shared(empty.replace("postgres@", "guest@"))
     assert read_trials(folder_of(empty, tmp_path / "run")) == []

@@ -95,4 +95,4 @@ def test_a_bomb_takes_no_more_than_a_file_may(tmp_path: Path) -> None:
     (tmp_path / "bomb.gz").write_bytes(bomb)
     assert list(idx.alike(tmp_path)) == [tmp_path / "bomb.gz"]
     assert len(idx._unzipped(bomb)) == idx.MAX_BYTES
-    assert idx.find(tmp_path, genuine=False) is None
+    assert idx.find("mnist", tmp_path, tmp_path) is None

@@ -16,9 +16,10 @@ from search.experiment import parse_experiment
 from search.progress import Progress
 from search.stages.running import SEEDS, Run
 from search.store import location
-from search.store.database import PATIENCE, open_shared, why_lost
+from search.store.database_errors import why_lost
 from search.store.records import read_trials
 from search.store.resolved import differences, load_resolved, resolved
+from search.store.shared_database import PATIENCE, open_shared
 from search.store.stage import Stage
 from search.store.study import SEARCH, open_study
 from search.strategy.sampler import SeededSampler

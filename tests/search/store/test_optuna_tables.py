@@ -15,7 +15,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search.store import optuna_tables
-from search.store.database import file_url
+from search.store.own_database import file_url
 from search.store.study import SEARCH, StoredStudy
 from tests.search.studies import begin, metrics, opened
 
