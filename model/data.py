@@ -1,6 +1,5 @@
 """Data sets as uint8 tensors: loaded once, split by seed, kept on the device and normalised batch by batch."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 from torch import Tensor
 
 from model.catalogue import FALLBACK
+from model.division import divided
 from model.source import DataError, Split, data_root, take, torchvision_set, uci_digits
 
 HELD_BACK = 5  # of so many validation images one is not trained on by a refit
@@ -97,13 +97,13 @@ def _split(
             f"images to train on; choose at most {len(train) - 100}"
         )
     rest: list[int] = []
-    rows, val_rows = _divided(range(len(train)), train.labels, len(train) - validation_images, seed)
+    rows, val_rows = divided(range(len(train)), train.labels, len(train) - validation_images, seed)
     if limit is not None and limit > len(rows):
         raise DataError(
             f"data.train_images = {limit}: {name} has {len(rows)} images left after validation; use at most that many"
         )
     if limit is not None and limit < len(rows):
-        rows, rest = _divided(rows, train.labels, limit, seed)
+        rows, rest = divided(rows, train.labels, limit, seed)
     counts = torch.bincount(train.images.flatten(), minlength=256).double()
     levels = torch.arange(256, dtype=torch.float64) / 255
     mean = float((counts * levels).sum() / counts.sum())
@@ -120,16 +120,3 @@ def _split(
         test=test,
         rest=take(train, rest),
     )
-
-
-def _divided(rows: Sequence[int], labels: Tensor, size: int, seed: int) -> tuple[list[int], list[int]]:
-    """Divide rows into `size` of them and the others, stratified by label where there are enough of each."""
-    from sklearn.model_selection import train_test_split
-
-    counts = torch.bincount(labels[rows])
-    counts = counts[counts > 0]
-    enough = int(counts.min()) >= 2 and len(counts) <= min(size, len(rows) - size)
-    first, second = train_test_split(
-        rows, train_size=size, stratify=labels[rows] if enough else None, random_state=seed
-    )
-    return first, second

@@ -26,6 +26,17 @@ OF_MNIST = {
 }
 
 
+def read(path: Path) -> Tensor:
+    """Return the values, uint8, of an IDX file of images (N, 28, 28) or labels (N,). Raises: ValueError."""
+    try:
+        contents = read_file(path, MAX_BYTES)
+    except OSError as error:
+        raise ValueError(f"{path.name}: {error.strerror}") from error
+    if not _shape(contents):
+        raise ValueError(f"{path.name}, of {len(contents):,} bytes, is not a whole file of 28x28 images or of labels")
+    return _values(contents)
+
+
 def find(name: str, raw: Path, root: Path) -> dict[str, Tensor] | None:
     """Return the images (N, 28, 28) and labels (N,), uint8, of the data set `name`; None where one of four is absent.
 
@@ -56,16 +67,20 @@ def _find_in(folder: Path, genuine: bool) -> dict[str, Tensor] | None:
 
 def role_of(contents: bytes) -> str | None:
     """Return what the contents of a file are: "train images", say; None where they are none of MNIST's four."""
+    count, *sides = _shape(contents) or (0,)
+    return f"{PARTS[count]} {'images' if sides else 'labels'}" if count in PARTS else None
+
+
+def _shape(contents: bytes) -> tuple[int, ...] | None:
+    """Return the shape of an IDX file, (N, 28, 28) or (N,); None where it is no such file, or not a whole one."""
     if len(contents) < 8:
         return None
     magic, count = struct.unpack(">II", contents[:8])
-    if count not in PARTS:
-        return None
     if magic == LABELS and len(contents) == 8 + count:
-        return f"{PARTS[count]} labels"
+        return (count,)
     sides = struct.pack(">II", 28, 28)
     if magic == IMAGES and contents[8:16] == sides and len(contents) == 16 + count * 28 * 28:
-        return f"{PARTS[count]} images"
+        return count, 28, 28
     return None
 
 
@@ -96,7 +111,8 @@ def _unzipped(contents: bytes, most: int = MAX_BYTES) -> bytes:
 
 
 def _values(contents: bytes) -> Tensor:
-    """Return the values of an IDX file of images or labels."""
-    images = struct.unpack(">I", contents[:4]) == (IMAGES,)
-    values = torch.frombuffer(bytearray(contents[16 if images else 8 :]), dtype=torch.uint8)
-    return values.view(-1, 28, 28) if images else values
+    """Return the values of a whole IDX file of images or labels."""
+    shape = _shape(contents)
+    assert shape
+    header = 4 + 4 * len(shape)
+    return torch.frombuffer(bytearray(contents[header:]), dtype=torch.uint8).view(shape)

@@ -13,10 +13,13 @@ from torch import Tensor
 
 from model import idx
 from model.catalogue import FALLBACK
+from model.division import divided
 from model.errors import ConfigError, summary
-from model.files import check_file, expanded
+from model.files import expanded
 from model.limits import bounded
 
+KINDS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}  # names of torchvision's classes
+DIGITS = [str(digit) for digit in range(10)]
 CONNECT_TIMEOUT = 10.0  # seconds; torchvision itself would wait forever behind a firewall
 WANTED = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte"
 
@@ -53,32 +56,32 @@ def data_root(folder: str | Path | None = None) -> Path:
 
 def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split]:
     """Return name, classes, training and test images of a torchvision data set. Raises: DataError."""
-    from torchvision import datasets
-
-    kinds: dict[str, Any] = {
-        "mnist": datasets.MNIST,
-        "fashion-mnist": datasets.FashionMNIST,
-        "kmnist": datasets.KMNIST,
-    }
-    kind = kinds[name]
-    raw = root / kind.__name__ / "raw"
+    kind = KINDS[name]
+    raw = root / kind / "raw"
     files = [(raw / f"{part}-images-idx3-ubyte", raw / f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")]
     there = all(os.path.lexists(path) for pair in files for path in pair)  # a broken link is reported, not replaced
     try:
         with bounded():
             splits = None if there else _under_other_names(name, raw, root)
         if not there and splits is None:
-            _download(kind, name, root)
+            _download(name, root)
         with bounded():
             train, test = splits or [_read_split(images, labels) for images, labels in files]
     except DataError:
         raise
-    except Exception as error:  # for damaged files torchvision raises whatever its parser meets first
+    except Exception as error:  # whatever a damaged file leads to
         raise DataError(
             f"{raw}: its files of {name} can't be read ({summary(error)}); delete them to have them downloaded "
             "again, or name another folder with --data DIR or DIGIT_SEARCH_DATA"
         ) from error
-    return name, [str(digit) for digit in range(10)] if name == "mnist" else list(kind.classes), train, test
+    return name, DIGITS if name == "mnist" else list(_torchvision(name).classes), train, test
+
+
+def _torchvision(name: str) -> Any:
+    """Return torchvision's class of a data set; its import takes longer than to read the files."""
+    from torchvision import datasets
+
+    return getattr(datasets, KINDS[name])
 
 
 def _under_other_names(name: str, raw: Path, root: Path) -> list[Split] | None:
@@ -90,16 +93,8 @@ def _under_other_names(name: str, raw: Path, root: Path) -> list[Split] | None:
 
 
 def _read_split(images: Path, labels: Path) -> Split:
-    """Read one pair of IDX files. Raises: ValueError, and whatever torchvision's parser raises."""
-    from torchvision.datasets import mnist
-
-    for path in (images, labels):
-        try:
-            check_file(path, idx.MAX_BYTES)
-        except OSError as error:
-            raise ValueError(f"{path.name}: {error.strerror}") from error
-    split = Split(mnist.read_image_file(str(images)), mnist.read_label_file(str(labels)))
-    return _checked(split, images.name, labels.name)
+    """Read one pair of IDX files. Raises: ValueError."""
+    return _checked(Split(idx.read(images), idx.read(labels).long()), images.name, labels.name)
 
 
 def _checked(split: Split, images: str, labels: str) -> Split:
@@ -111,16 +106,16 @@ def _checked(split: Split, images: str, labels: str) -> Split:
     return split
 
 
-def _download(kind: Any, name: str, root: Path) -> None:
+def _download(name: str, root: Path) -> None:
     """Download the files into `root`, one process at a time, with torchvision's progress bar. Raises: DataError."""
     from filelock import FileLock
 
     try:
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / f".{name}.lock"), _connect_timeout():
-            kind(root, train=True, download=True)
+            _torchvision(name)(root, train=True, download=True)
     except Exception as error:  # torchvision lets through whatever urllib, zlib and the file system raise
-        raw = root / kind.__name__ / "raw"
+        raw = root / KINDS[name] / "raw"
         present = [str(path) for folder in (raw, raw.parent, root) for path in idx.alike(folder)]
         found = f" (found: {', '.join(present[:8])})" if present else ""
         raise DataError(
@@ -143,15 +138,14 @@ def _connect_timeout() -> Iterator[None]:
 def uci_digits() -> tuple[str, list[str], Split, Split]:
     """Return scikit-learn's digits, scaled from 8x8 to 20x20 and put in the middle of 28x28, as MNIST's are."""
     from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
     raw = load_digits()
     small = torch.tensor(raw.images, dtype=torch.float32).unsqueeze(1) * (255 / 16)
     large = torch.nn.functional.interpolate(small, size=(20, 20), mode="bicubic", align_corners=False)
     images = torch.nn.functional.pad(large, (4, 4, 4, 4)).squeeze(1).clamp(0, 255).to(torch.uint8)
     everything = Split(images, torch.tensor(raw.target, dtype=torch.int64))
-    rows, test_rows = train_test_split(range(len(everything)), test_size=300, stratify=raw.target, random_state=0)
-    return FALLBACK, [str(digit) for digit in range(10)], take(everything, rows), take(everything, test_rows)
+    rows, test_rows = divided(range(len(everything)), everything.labels, len(everything) - 300, seed=0)
+    return FALLBACK, DIGITS, take(everything, rows), take(everything, test_rows)
 
 
 def take(split: Split, rows: list[int]) -> Split:

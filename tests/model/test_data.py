@@ -2,6 +2,8 @@
 
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import torch
 from model.data import DataError, Split, data_root, load_dataset, normalise
 from model.errors import ConfigError
 from tests.conftest import write_idx
+from tests.harness import environment
 
 
 @pytest.fixture
@@ -177,3 +180,10 @@ def test_real_mnist(mnist_root: Path) -> None:
     assert (len(data.train), len(data.val), len(data.test)) == (50_000, 10_000, 10_000)
     assert data.mean == pytest.approx(0.1307, abs=1e-4)
     assert data.std == pytest.approx(0.3081, abs=1e-4)
+
+
+def test_what_takes_longer_to_import_than_to_do_is_not_imported(tiny_root: Path) -> None:
+    code = "import sys; from pathlib import Path; from model.data import load_dataset\n"
+    code += "load_dataset('mnist', Path(sys.argv[1]), validation_images=100)\n"
+    code += "assert not {'torchvision', 'sklearn', 'scipy'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code, str(tiny_root)], env=environment(), check=True)
