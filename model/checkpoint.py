@@ -1,14 +1,18 @@
 """Checkpoints: a training state saved and loaded, so that a resumed trial continues exactly."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from model.errors import summary
 from model.files import digest, write_atomically
 from model.hyperparameters import Hyperparameters
-from model.train import TrainingState, start
+from model.network import Net
+from model.train import TrainingState, new_network, start
 
 # A checkpoint is the SHA-256 of the bytes that torch.save wrote, then these bytes: one file keeps them together.
 FILE = "state.bin"
@@ -40,9 +44,7 @@ def load(folder: Path, device: torch.device) -> TrainingState:
 
     Raises: CheckpointError for a file that is damaged or absent.
     """
-    path = folder / FILE
-    try:
-        content = torch.load(io.BytesIO(_verified(path)), map_location="cpu", weights_only=True)
+    with _read(folder) as content:
         hyperparameters = Hyperparameters(**content["hyperparameters"])
         training = start(hyperparameters, seed=content["seed"], number=content["number"], device=device)
         training.net.load_state_dict(content["net"])
@@ -50,9 +52,30 @@ def load(folder: Path, device: torch.device) -> TrainingState:
         if training.average is not None:
             training.average.load_state_dict(content["average"])
         training.epoch = content["epoch"]
+    return training
+
+
+def load_trained(folder: Path) -> Net:
+    """Return the trained network alone (`TrainingState.trained`) of the checkpoint that `save` wrote, on the CPU.
+
+    An optimizer is not made for it: the first one of a process imports for two seconds. Raises: CheckpointError.
+    """
+    with _read(folder) as content:
+        net = new_network(Hyperparameters(**content["hyperparameters"]), torch.device("cpu"))
+        averages = content["average"] or {}
+        weights = {name.removeprefix("module."): values for name, values in averages.items() if name != "n_averaged"}
+        net.load_state_dict(weights or content["net"])
+    return net
+
+
+@contextmanager
+def _read(folder: Path) -> Iterator[dict[str, Any]]:
+    """Yield what `save` wrote. Raises CheckpointError if it is damaged or absent, or of no use to the body."""
+    path = folder / FILE
+    try:
+        yield torch.load(io.BytesIO(_verified(path)), map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises a dozen types for a file of another kind
         raise CheckpointError(f"{path} can't be read as a checkpoint: {summary(error)}") from error
-    return training
 
 
 def _verified(path: Path) -> bytes:

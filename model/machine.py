@@ -1,10 +1,11 @@
-"""What this process may use of its machine: CPUs and memory, as taskset, Slurm and containers allot them."""
+"""What this process may use of its machine: CPUs, GPUs and memory, as taskset, Slurm and containers allot them."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+DEVICES = Path("/dev")
 
 
 def usable_cpus() -> int:
@@ -29,6 +30,15 @@ def usable_memory() -> int:
         for name in ("memory.max", "memory.limit_in_bytes"):  # of version 2 and 1
             allowed = min([allowed, *_numbers(group / name)])
     return allowed
+
+
+def usable_gpus() -> int:
+    """Return the number of GPUs that CUDA lets this process see: an id of -1 ends the list of the visible."""
+    if not any(DEVICES.glob("nvidia[0-9]*")) and not (DEVICES / "dxg").exists():
+        return 0  # without the two seconds that torch takes to be imported
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def _groups(controller: str) -> Iterator[Path]:

@@ -66,11 +66,15 @@ class TrainingState:
 def start(hyperparameters: Hyperparameters, *, seed: int, number: int, device: torch.device) -> TrainingState:
     """Return an untrained network with its optimizer. Weights depend on (seed, number) alone, not on the device."""
     torch.manual_seed(derive_seed(seed, number, 0))
-    net = Net(**hyperparameters.architecture()).to(device)
-    # Convolutions in this layout train about 1.5 times as fast on CPUs; what they compute is the same.
-    net.to(memory_format=torch.channels_last)
+    net = new_network(hyperparameters, device)
     average = _average(net, hyperparameters.ema_decay) if hyperparameters.ema_decay > 0 else None
     return TrainingState(hyperparameters, seed, number, net, _optimizer(hyperparameters, net), average)
+
+
+def new_network(hyperparameters: Hyperparameters, device: torch.device) -> Net:
+    """Return a network with random weights. Its layout trains about 1.5 times as fast on CPUs, to the same numbers."""
+    net: Net = Net(**hyperparameters.architecture()).to(device).to(memory_format=torch.channels_last)
+    return net
 
 
 def fit(training: TrainingState, data: Dataset) -> Iterator[EpochMetrics]:

@@ -71,24 +71,29 @@ def run(
     if parent is not None:
         _end_with(parent)
     with one_line_errors():
+        from analysis.wording import count
         from search.experiment import check_cpus, load_experiment, with_trials
-        from search.store.folder import folder_of
+        from search.on_ray.door import over_ray, ray_begun
+        from search.progress import Progress
+        from search.store.folder import check_folder, folder_of
 
         run_dir = folder_of(out, name or config.stem)
         experiment = with_trials(load_experiment(config), trials)
         if address is None:
             check_cpus(experiment, str(config))
-
-        from search.progress import Progress  # torch comes with these: what was typed wrong is said before it
-        from search.run import correctable, over_ray, run_search
-
+        check_folder(experiment, run_dir, resume=resume)
         progress, again = Progress(quiet), _command([] if resume else ["--resume"])
         if parent is not None:
             progress, again = _events_to_parent(quiet), "the same call with resume=True"
-        ray = over_ray(_last_words(run_dir, progress, again))
-        with correctable(), _reported(run_dir, progress, again):
-            options = {"resume": resume, "retry_failed": retry_failed}
-            outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
+        searched = count(len(experiment.space.searched), "hyperparameter")
+        progress.say(f"{run_dir}: {count(experiment.search.trials, 'trial')}, {searched} searched")
+        with ray_begun(run_dir, experiment, address) as begun:
+            from search.run import correctable, run_search  # torch comes with it
+
+            ray = over_ray(_last_words(run_dir, progress, again), begun)
+            with correctable(), _reported(run_dir, progress, again):
+                options = {"resume": resume, "retry_failed": retry_failed}
+                outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
         raise typer.Exit(_conclude(outcome, progress, again))
 
 
@@ -112,8 +117,9 @@ def confirm(
         check_run(run_dir)
         experiment = load_resolved(run_dir)
 
+        from search.on_ray.door import over_ray
         from search.progress import Progress
-        from search.run import correctable, over_ray, run_search
+        from search.run import correctable, run_search
 
         progress, again = Progress(quiet), _command([])
         ray = over_ray(_last_words(run_dir, progress, again))

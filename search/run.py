@@ -15,6 +15,7 @@ from model.errors import ConfigError, causes, is_full, of_file, summary
 from model.files import expanded, write_atomically
 from search import stages
 from search.experiment import Experiment
+from search.on_ray.door import over_ray
 from search.progress import Progress
 from search.space import Space, recipe_differences
 from search.stages import Engine, Run, StoppedError
@@ -29,8 +30,8 @@ from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, STUDIES, Audit
 from search.strategy.given import quiet_optuna
 from search.winner import Outcome, best_points, winner_so_far
 
-STARTERS = 3  # trials of an earlier run that a search starts from
 Connect = Callable[[Run, str | None], AbstractContextManager[Engine]]
+STARTERS = 3  # trials of an earlier run that a search starts from
 
 
 def run_search(
@@ -78,22 +79,6 @@ def run_search(
             except StoppedError as stopped:
                 return _outcome(run, str(stopped))
         return _outcome(run)
-
-
-def over_ray(on_gone: Callable[[str], None] = lambda _: None) -> Connect:
-    """Return a function that connects to Ray; should Ray die, it calls `on_gone` with the missing part."""
-
-    @contextmanager
-    def connect(run: Run, address: str | None) -> Iterator[Engine]:
-        from search.on_ray.environment import set_environment
-
-        set_environment(private=address is None)
-        from search.on_ray.engine import ray_engine  # imports Ray, which reads its environment then
-
-        with ray_engine(run.experiment, run.dataset, run.digest, address, on_gone) as engine:
-            yield engine
-
-    return connect
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def private_ray(**resources: int) -> Iterator[None]:
     """A Ray that searches in this process share: each would else start its own, for five seconds."""
     import ray
 
-    from search.on_ray.cluster import OBJECT_STORE_BYTES
+    from search.on_ray.private import OBJECT_STORE_BYTES
     from search.on_ray.ray_internals import silence_stdout
 
     silence_stdout()

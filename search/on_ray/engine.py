@@ -15,6 +15,7 @@ from search.on_ray import ray_internals
 from search.on_ray.callback import StudyCallback
 from search.on_ray.cluster import OnGone, connected
 from search.on_ray.measure import measured_per_gpu
+from search.on_ray.private import PrivateRay
 from search.on_ray.scheduler import StudyScheduler, StudyStopper
 from search.on_ray.searcher import StudySearcher
 from search.on_ray.slots import Node, Slots, cluster_nodes, hold_spare, plan
@@ -69,14 +70,19 @@ class RayEngine:
 
 @contextmanager
 def ray_engine(
-    experiment: Experiment, dataset: Dataset, digest: str, address: str | None, on_gone: OnGone
+    experiment: Experiment,
+    dataset: Dataset,
+    digest: str,
+    address: str | None,
+    on_gone: OnGone,
+    begun: PrivateRay | None = None,
 ) -> Iterator[RayEngine]:
-    """Yield the engine on a private Ray, or on the cluster at `address`, with the measured trials per GPU.
+    """Yield the engine on a private Ray (`begun`, where it is), or on the cluster at `address`; measure trials per GPU.
 
     `digest` identifies the images. If Ray dies, `on_gone` is called with what is missing, and this process ends.
     Raises ConfigError.
     """
-    with connected(address, on_gone) as gone:
+    with connected(address, on_gone, begun) as gone:
         nodes, per_gpu = cluster_nodes(), 1
         if any(node.gpus for node in nodes):
             wanted = experiment.resources.trials_per_gpu

@@ -10,10 +10,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from model.errors import ConfigError
 from model.hyperparameters import Hyperparameters
 from model.train import fit, start
-from search.on_ray.slots import Node
+from search.on_ray.slots import MOST_PER_GPU, Node
 from search.on_ray.trial import dataset_on_device
 
-MOST_PER_GPU = 8  # more trials on one GPU would only wait for each other
 CONTEXT_BYTES = 600 * 2**20  # what CUDA itself takes in each process: about 500 MB on recent cards
 MEMORY_SHARE = 0.9  # of a GPU's memory that trials may fill
 

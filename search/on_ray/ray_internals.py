@@ -3,18 +3,33 @@
 Read in ray 2.60.0; `tests/search/on_ray/test_ray_internals.py` notices when a new Ray has changed one of them.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.tune.experiment import Trial
+from ray.job_config import JobConfig
 from ray.util import placement_group
 
+if TYPE_CHECKING:  # its import takes two seconds, for which a Ray that starts need not wait
+    from ray.tune.experiment import Trial
+
 CLEAN_UP = 60  # seconds that a stopped trial has to come to its end
+PACKAGES = Path(__file__).parents[2]
 # A program that connects to a cluster and ends; it fails if the cluster does not admit it.
 KNOCK = "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])"
+
+
+def of_the_driver() -> dict[str, Any]:
+    """Return what `ray.init` is told of this driver: silence, and where its workers import from.
+
+    By itself Ray puts the driver's working directory first on their path, and a model.py of the user's there would
+    take the place of ours. It does not for a client's job (ray/_private/worker.py), which nothing else asks for.
+    """
+    job = JobConfig(_client_job=True, _py_driver_sys_path=[str(PACKAGES)])
+    return {"job_config": job, "logging_level": logging.ERROR, "log_to_driver": False}
 
 
 def silence_stdout() -> None:
@@ -39,14 +54,26 @@ def end_without_signals() -> None:
     node.kill_all_processes = lambda **named: kill_all(**{**named, "allow_graceful": False})
 
 
-def kill_worker(trial: Trial) -> None:
+def use_started_workers() -> None:
+    """Have Tune's trials run in workers that wait already.
+
+    Tune asks for workers with some variables of the driver's (ray/tune/execution/class_cache.py), and Ray starts new
+    ones for it. Those of a private Ray have all variables of the driver's anyway.
+    """
+    from ray.tune.execution import class_cache
+
+    class_cache.DEFAULT_ENV_VARS.clear()
+    class_cache.ENV_VARS_TO_PROPAGATE.clear()
+
+
+def kill_worker(trial: "Trial") -> None:
     """Kill the process that trains `trial`, if there is one. Tune has no public name for it."""
     worker = trial.temporary_state.ray_actor
     if worker:
         ray.kill(worker)
 
 
-def failure_of(trial: Trial) -> str:
+def failure_of(trial: "Trial") -> str:
     """Return the reason that Ray noted for a trial's death: the second line of its error file, after the date.
 
     `Trial.get_error` is still empty when a scheduler's `on_trial_error` is called.

@@ -10,11 +10,13 @@ import ray
 from ray.util import remove_placement_group
 
 from model.errors import ConfigError
-from model.machine import usable_memory
+from model.machine import usable_cpus, usable_gpus, usable_memory
+from search.experiment import Experiment
 from search.on_ray import ray_internals
 
 # What a worker holds with PyTorch, the images and a network of the recipe's size: 0.8 to 1 GB, measured.
 WORKER_BYTES = 2**30
+MOST_PER_GPU = 8  # more trials on one GPU would only wait for each other
 NO_LIMIT = 2**62
 
 
@@ -86,6 +88,14 @@ def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -
         taken[min(free, key=lambda node: taken[node.id] / node.gpus).id] += 1
     spare = tuple((node.id, node.gpus * k - taken[node.id]) for node in with_gpu)
     return Slots(concurrent, cpus_per_trial, k, tuple((node, count) for node, count in spare if count))
+
+
+def concurrent_here(experiment: Experiment) -> int:
+    """Return how many trials this machine will run at once, before Ray is there to ask, and at most."""
+    here, wanted = Node("here", usable_cpus(), usable_gpus(), usable_memory()), experiment.resources.trials_per_gpu
+    per_gpu = MOST_PER_GPU if wanted == "auto" else wanted
+    cpus = experiment.resources.cpus_per_trial
+    return plan([here], cpus_per_trial=cpus, per_gpu=per_gpu, trials=experiment.search.trials).concurrent
 
 
 def fits(slots: Slots, nodes: list[Node]) -> bool:

@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from model.calibration import calibrated, calibration_error, fit_temperature
 from model.card import ExportError, read_card, read_whole, where_it_lies
 from model.catalogue import FALLBACK, FALLBACK_NOTE
-from model.checkpoint import CheckpointError, load
+from model.checkpoint import CheckpointError, load_trained
 from model.data import Dataset, normalise
 from model.errors import ConfigError
 from model.export import write_export
@@ -53,13 +51,13 @@ def export_checkpoint(
     can't be folded.
     """
     try:
-        state = load(Path(checkpoints.paths(run_dir, attributes)[0]), torch.device("cpu"))
+        trained = load_trained(Path(checkpoints.paths(run_dir, attributes)[0]))
     except CheckpointError as error:
         raise ConfigError(f"the winner's checkpoint is lost: {error}; search again under another --name") from None
-    net = fold(state.trained, dataset.train.images, dataset.mean, dataset.std)
+    net = fold(trained, dataset.train.images, dataset.mean, dataset.std)
     temperature = fit_temperature(predict(net, dataset.val.images, dataset.mean, dataset.std), dataset.val.labels)
     few = dataset.train.images[:FITTED]
-    trained, unseen = (normalise(images, dataset.mean, dataset.std) for images in (few, dataset.val.images))
+    seen, unseen = (normalise(images, dataset.mean, dataset.std) for images in (few, dataset.val.images))
     answers, labels = predict(net, dataset.test.images, dataset.mean, dataset.std), dataset.test.labels
     probabilities = calibrated(answers, temperature).exp()
     write_export(
@@ -70,7 +68,7 @@ def export_checkpoint(
         mean=dataset.mean,
         std=dataset.std,
         temperature=temperature,
-        novelty=fit_novelty(net, trained, unseen),
+        novelty=fit_novelty(net, seen, unseen),
         metrics={
             **metrics,
             "test_accuracy": float((answers.argmax(dim=1) == labels).double().mean()),

@@ -82,7 +82,7 @@ def test_a_cron_job_in_a_container_among_files_named_as_ours(tiny_root: Path, tm
     run_dir = here / "runs" / "zähler"
     done = as_cron_job(first, here, "search.__main__", "zähler.toml", "--data", str(tiny_root))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("1 machine, 1 CPU, no GPU")
+    assert done.stdout.splitlines()[1].startswith("1 machine, 1 CPU, no GPU")
     assert [record.state for record in records(run_dir)] == ["complete", "complete"]
     done = as_cron_job(first, here, "analysis.__main__", str(run_dir))
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{run_dir}/report/index.html\n", "")

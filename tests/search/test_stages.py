@@ -126,7 +126,7 @@ def test_a_kill_changes_nothing_about_a_refused_refit(
 
     with monkeypatch.context() as patched:
         if place != "in the refit":
-            patched.setattr(store_export, "load" if place == "after the refit" else "write_export", killed)
+            patched.setattr(store_export, "load_trained" if place == "after the refit" else "write_export", killed)
         ray = without_ray(changed(confirm=do_well, refit=kill if place == "in the refit" else collapse))
         with pytest.raises(KeyboardInterrupt):
             go(wanted, "cut", connect=ray)

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from model.errors import ConfigError
-from search.on_ray.cluster import check_loopback
+from search.on_ray.private import check_loopback
 from search.on_ray.processes import listeners
 from tests.harness import ROOT, environment
 

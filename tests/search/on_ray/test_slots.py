@@ -73,7 +73,8 @@ def test_each_trial_of_a_search_sees_one_gpu_of_its_own(
     declared_gpus: None, tiny_root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Run three trials on four declared GPUs. Torch has no CUDA here, so a warning appears and each GPU gets one."""
-    small = {"epochs": 1, "conv1_width": 2, "conv2_width": 2, "hidden_width": 4, "dropout1": {"low": 0.0, "high": 0.5}}
+    sizes = {"conv1_width": 2, "conv2_width": 2, "hidden_width": 4}
+    small = {**sizes, "epochs": 100, "dropout1": {"low": 0.0, "high": 0.5}}  # none ends before the last one begins
     wanted = parse_experiment(
         {
             "data": {"validation_images": 100},
