@@ -30,8 +30,6 @@ SETTINGS = {
     "RAY_AUTH_MODE": "token",
 }
 PRIVATE = {
-    # Workers import these, PyTorch among them, before they have a trial.
-    "RAY_preload_python_modules": "search.on_ray.trial,ray.tune,torch._dynamo",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # has Ray listen on 127.0.0.1 alone, on Linux too
     "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # how long the agents of a killed driver's Ray remain
 }

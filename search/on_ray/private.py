@@ -59,11 +59,15 @@ def _start(temporary: str, concurrent: int) -> None:
     trials where they are fewer than half as many: each worker takes half a gigabyte of memory.
     """
     ray_internals.silence_stdout()
-    before, open_before = os.environ.get("TMPDIR"), listeners()
-    # Ray opens its own folder to all users of the machine; the one around it stays closed. TMPDIR is for the workers:
-    # the files that a killed one leaves are deleted with this folder.
-    os.environ |= {"RAY_prestart_worker_first_driver": str(int(usable_cpus() <= 2 * concurrent))}
-    os.environ |= {"RAY_TMPDIR": temporary, "TMPDIR": temporary}
+    open_before = listeners()
+    os.environ["RAY_TMPDIR"] = temporary  # Ray opens its own folder to all of the machine; this one stays closed
+    for_ray = {
+        "TMPDIR": temporary,  # what a killed worker leaves is deleted with this folder
+        "RAY_preload_python_modules": "search.on_ray.trial,ray.tune,torch._dynamo",  # the last one for optimizers
+        "RAY_prestart_worker_first_driver": str(int(usable_cpus() <= 2 * concurrent)),
+    }
+    before = {name: os.environ.get(name) for name in for_ray}
+    os.environ |= for_ray
     # Its processes go on when all are told to end; the driver ends them, after itself. SIGHUP tells all that the
     # terminal is gone, and systemd, Slurm and many a supervisor send SIGTERM to all at once.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
@@ -76,7 +80,8 @@ def _start(temporary: str, concurrent: int) -> None:
             raise
         raise ConfigError(f"Ray did not start ({summary(error, 1000)}); {_remedy(error)}") from error
     finally:
-        os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
     check_loopback(listeners() - open_before)
 
 

@@ -62,7 +62,7 @@ def test_the_trial_of_a_lost_node_goes_on_elsewhere(
             os.kill(pid, blow)
         assert process.wait(180) == 0, log_of(tmp_path)
         kill(at_work)  # a frozen one would not end when asked to
-    assert log_of(tmp_path).startswith("3 machines, 3 CPUs, 2 GPUs")
+    assert log_of(tmp_path).splitlines()[1].startswith("3 machines, 3 CPUs, 2 GPUs")
     [record] = records(run_dir)
     assert (record.state, record.attributes["retries"], len(record.epochs)) == ("complete", 1, epochs)
     assert record.epochs[0]["clock"] < struck < record.epochs[-1]["clock"]  # not begun again

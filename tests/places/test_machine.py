@@ -68,3 +68,11 @@ def test_without_cgroups_all_of_the_machine_counts(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(machine, "MEMBERSHIP", tmp_path / "none")
     assert usable_cpus() == len(os.sched_getaffinity(0))
     assert usable_memory() == PHYSICAL
+
+
+def test_gpus_are_counted_by_cuda_where_there_may_be_any(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr(machine, "DEVICES", tmp_path)
+    assert machine.usable_gpus() == 0
+    (tmp_path / "nvidia0").touch()
+    assert machine.usable_gpus() == 2

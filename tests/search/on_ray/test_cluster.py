@@ -42,7 +42,7 @@ def test_a_ray_that_listens_beyond_this_machine_ends_the_search() -> None:
 
 # As systemd and Slurm end a job: all its processes are told at once.
 SUPERVISED = """
-import os, signal
+import os, signal, sys
 from search.on_ray import environment
 environment.set_environment(private=True)
 from search.on_ray.cluster import connected
@@ -51,7 +51,7 @@ import ray
 asked = []
 with connected(None, print):
     signal.signal(signal.SIGTERM, lambda *_: asked.append("SIGTERM"))
-    answer = ray.remote(lambda: "trained").remote
+    answer = ray.remote(lambda: "trained" if "torch" in sys.modules else "a worker imports only now").remote
     ray.get(answer())
     family = [*descendants(os.getpid()), os.getpid()]
     for pid in family:

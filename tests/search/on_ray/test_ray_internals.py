@@ -13,6 +13,9 @@ from types import SimpleNamespace
 import pytest
 import ray
 from ray._private import ray_constants, worker
+from ray._private.node import Node
+from ray.runtime_env import RuntimeEnv
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 from ray.tune.trainable import wrap_function
 from ray.util import placement_group
@@ -89,3 +92,28 @@ def test_the_lifelines_are_still_public(name: str) -> None:
 def test_ray_packs_no_working_folder_under_uv_run() -> None:
     """`search.on_ray.environment` switches it off, as tests/conftest.py does for this process."""
     assert ray_constants.RAY_ENABLE_UV_RUN_RUNTIME_ENV is False, SAID
+
+
+def test_tune_asks_for_workers_that_ray_has_started_already(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DEFAULT_ENV_VARS", "ENV_VARS_TO_PROPAGATE"):
+        monkeypatch.setattr(class_cache, name, getattr(class_cache, name).copy())
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "any")
+
+    def asked() -> str:
+        actor = class_cache._ActorClassCache().get(wrap_function(lambda _config: None))
+        return RuntimeEnv(**actor._default_options["runtime_env"]).serialize()
+
+    assert "AWS_SESSION_TOKEN" in asked(), SAID
+    ray_internals.use_started_workers()
+    assert asked() == RuntimeEnv().serialize(), SAID
+
+
+def test_the_folder_of_the_driver_can_still_be_kept_off_the_path_of_workers() -> None:
+    job = ray_internals.of_the_driver()["job_config"]
+    assert job._py_driver_sys_path == [str(ROOT)]
+    assert "if not job_config._client_job and not job_config._runtime_env" in inspect.getsource(worker.connect), SAID
+
+
+def test_processes_can_still_be_killed_without_a_signal_first() -> None:
+    assert "allow_graceful" in inspect.signature(Node.kill_all_processes).parameters, SAID
+    assert "_global_node.kill_all_processes(" in inspect.getsource(worker.shutdown), SAID
