@@ -86,7 +86,7 @@ def run(
         if parent is not None:
             progress, again = _events_to_parent(quiet), "the same call with resume=True"
         searched = count(len(experiment.space.searched), "hyperparameter")
-        progress.say(f"{run_dir}: {count(experiment.search.trials, 'trial')}, {searched} searched")
+        progress.say(f"{count(experiment.search.trials, 'trial')}, {searched} searched")
         with ray_begun(run_dir, experiment, address) as begun:
             from search.run import correctable, run_search  # torch comes with it
 

@@ -1,5 +1,6 @@
 """Assertions for bad input: a result in time, or one clear line and exit code 1 or 2."""
 
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from typing import Any
 
 from model.errors import LONGEST
 
+PLAN = r"(\d+ trials?, \d+ hyperparameters? searched\n)?"  # what a search says before it opens anything
 SECONDS = 5.0  # of work for one input
 
 
@@ -39,7 +41,8 @@ def assert_clear(message: str | None, name: str, path: Path | str = "") -> None:
 def assert_refused(result: Any, code: int, name: str) -> None:
     """Assert that a command ended with this exit code and one clear line on stderr, nothing else."""
     assert isinstance(result.exception, SystemExit), f"{name}: {result.exception!r}"
-    assert (result.exit_code, result.stdout) == (code, ""), f"{name}: {result.output}"
+    assert result.exit_code == code, f"{name}: {result.output}"
+    assert re.fullmatch(PLAN, result.stdout), f"{name}: {result.output}"
     assert result.stderr.endswith("\n"), f"{name}: {result.stderr}"
     assert_clear(result.stderr[:-1], name)
 

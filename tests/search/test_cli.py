@@ -121,7 +121,7 @@ def test_output_is_plain_lines_and_says_where_everything_is(here: Path, tiny_roo
     done = command(here, "tiny.toml", "--data", str(tiny_root))
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == "runs/tiny: 2 trials, 1 hyperparameter searched"
+    assert lines[0] == "2 trials, 1 hyperparameter searched"
     assert "no GPU: training on the CPU" in lines[1]
     assert sum("  complete  " in line for line in lines) == 2
     assert lines[-5].endswith("runs/tiny/report/index.html")
