@@ -76,12 +76,14 @@ def run(
         from search.on_ray.door import over_ray, ray_begun
         from search.progress import Progress
         from search.store.folder import check_folder, folder_of
+        from search.store.location import is_run
 
         run_dir = folder_of(out, name or config.stem)
         experiment = with_trials(load_experiment(config), trials)
         if address is None:
             check_cpus(experiment, str(config))
-        check_folder(experiment, run_dir, resume=resume)
+        if not is_run(run_dir):  # of a run its trials would be read for it, which is done later anyway
+            check_folder(experiment, run_dir, resume=resume)
         progress, again = Progress(quiet), _command([] if resume else ["--resume"])
         if parent is not None:
             progress, again = _events_to_parent(quiet), "the same call with resume=True"
