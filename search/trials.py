@@ -65,10 +65,6 @@ class Trials:
         self._failures = 0  # in a row, in this session
         self.began = time.monotonic() - stage.study.searched_seconds()
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return nothing: Ray pickles its searcher into snapshots, which are never read back."""
-        return {}
-
     @property
     def clock(self) -> float:
         """Seconds of searching since the search began, over all sessions, pauses left out."""
@@ -212,7 +208,8 @@ class Trials:
             "checkpoints": checkpoints.paths(stage.run_dir, attributes),
             "rungs": stage.rungs(hyperparameters.epochs),
             "may_be_lost": MAY_BE_LOST,
-            "cpus": stage.cpus,
+            "threads": stage.threads or stage.cpus,
+            "refit": stage.refit,
         }
 
     def _record(self, ray_trial_id: str, result: dict[str, Any], checkpoint: Path | None) -> None:

@@ -76,7 +76,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, Any, list[str]],
 
     What it returns takes the place of the metrics, unless it is None.
     """
-    from search.on_ray import engine
+    from search.on_ray import tuning
     from search.on_ray.trial import run_trial
 
     def poisoned(config: dict[str, Any], data: dict[str, Any]) -> None:
@@ -92,4 +92,4 @@ def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, Any, list[str]],
         search.on_ray.trial.fit = fit  # type: ignore[assignment]
         run_trial(config, data)
 
-    monkeypatch.setattr(engine, "run_trial", poisoned)
+    monkeypatch.setattr(tuning, "run_trial", poisoned)

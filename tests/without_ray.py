@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 
-from model.data import Dataset
 from search.on_ray.trial import to_arrays, train_trial
 from search.run import Connect
 from search.trials import Trials
@@ -29,8 +28,9 @@ class EndedError(BaseException):
 
 @dataclass(frozen=True)
 class OneByOne:
-    """The engine. `on_result` takes the place of `Trials.on_result`."""
+    """The engine. `images` are for the trials; `on_result` takes the place of `Trials.on_result`."""
 
+    images: dict[str, Any] = field(default_factory=dict)
     on_result: OnResult = Trials.on_result
     machines: int = 1
     cpus: int = 1
@@ -42,8 +42,7 @@ class OneByOne:
     def concurrent(self, trials: int, cpus_per_trial: int) -> int:
         return 1
 
-    def run(self, trials: Trials, dataset: Dataset, token: str) -> None:
-        images = {**to_arrays(dataset), "token": token}
+    def run(self, trials: Trials) -> None:
         attempts = trials.stage.run_dir.absolute() / "ray" / trials.stage.study.name
         while config := trials.next_config(ray_trial_id := uuid.uuid4().hex):
 
@@ -56,7 +55,7 @@ class OneByOne:
                     raise EndedError
 
             with suppress(EndedError):
-                train_trial({**config, "may_be_lost": 0.0}, images, report, on_cpu)
+                train_trial({**config, "may_be_lost": 0.0}, self.images, report, on_cpu)
 
 
 def on_cpu() -> tuple[torch.device, list[str]]:
@@ -73,7 +72,7 @@ def without_ray(on_result: OnResult = Trials.on_result) -> Connect:
     """Return what `run_search(connect=...)` takes to do without Ray."""
 
     @contextmanager
-    def connect(_run: Any, _address: str | None) -> Iterator[OneByOne]:
-        yield OneByOne(on_result)
+    def connect(run: Any, _address: str | None) -> Iterator[OneByOne]:
+        yield OneByOne({**to_arrays(run.dataset), "token": run.digest}, on_result)
 
     return connect

@@ -1,37 +1,31 @@
-"""RayEngine: runs the trials of one stage through Ray Tune, from the slots on the machines to `Tuner.fit`."""
+"""RayEngine: runs the trials of a run's stages on the machines of the connected Ray."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-from ray import tune
 
 from model.data import Dataset
 from search.experiment import Experiment
-from search.on_ray import ray_internals
-from search.on_ray.callback import StudyCallback
 from search.on_ray.cluster import OnGone, connected
 from search.on_ray.measure import measured_per_gpu
 from search.on_ray.private import PrivateRay
-from search.on_ray.scheduler import StudyScheduler, StudyStopper
-from search.on_ray.searcher import StudySearcher
-from search.on_ray.slots import Node, Slots, cluster_nodes, hold_spare, plan
-from search.on_ray.trial import run_trial, to_arrays
-from search.on_ray.watchdog import lifelines
+from search.on_ray.slots import Node, cluster_nodes, plan
+from search.on_ray.trial import to_arrays
+from search.on_ray.tuning import Tuning
 from search.space import largest
-from search.store.stage import Stage
 from search.trials import Trials
 
 
-@dataclass(frozen=True)
+@dataclass
 class RayEngine:
-    """The machines of the connected Ray, and how many trials share one of their GPUs."""
+    """The machines of the connected Ray, and how many trials share one of their GPUs; `images` are for the workers."""
 
+    images: dict[str, Any]
     per_gpu: int
     gone: threading.Event = field(default_factory=threading.Event)  # set when Ray itself is gone
+    tuning: Tuning | None = None
 
     @property
     def nodes(self) -> list[Node]:
@@ -58,14 +52,20 @@ class RayEngine:
         """Return how many of `trials` trials run at once. Raises ConfigError if no machine has room for one."""
         return plan(self.nodes, cpus_per_trial=cpus_per_trial, per_gpu=self.per_gpu, trials=trials).concurrent
 
-    def run(self, trials: Trials, dataset: Dataset, token: str) -> None:
-        """Run `trials` until they are finished or stopping. `token` identifies the images that workers keep."""
+    def run(self, trials: Trials) -> None:
+        """Run `trials` until they are finished or stopping, in the workers of the stage before where these serve."""
         stage, nodes = trials.stage, self.nodes
         to_do = max(stage.audit().to_do, 1)
         slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
-        with hold_spare(slots, nodes) as free_spare:
-            callback = StudyCallback(trials, slots, nodes, free_spare)
-            _tuner(trials, {**to_arrays(dataset), "token": token}, slots, callback).fit()
+        if self.tuning is None or not self.tuning.serves(slots):
+            self.end()
+            self.tuning = Tuning(stage.run_dir, self.images, slots, nodes)
+        self.tuning.run(trials, slots, nodes)
+
+    def end(self) -> None:
+        """End the workers."""
+        if self.tuning:
+            self.tuning.end()
 
 
 @contextmanager
@@ -83,45 +83,12 @@ def ray_engine(
     Raises ConfigError.
     """
     with connected(address, on_gone, begun) as gone:
-        nodes, per_gpu = cluster_nodes(), 1
+        nodes, per_gpu, images = cluster_nodes(), 1, {**to_arrays(dataset), "token": digest}
         if any(node.gpus for node in nodes):
             wanted = experiment.resources.trials_per_gpu
-            images = {**to_arrays(dataset), "token": digest}
             per_gpu = measured_per_gpu(largest(experiment.space), images, nodes) if wanted == "auto" else wanted
-        yield RayEngine(per_gpu, gone)
-
-
-def _tuner(trials: Trials, images: dict[str, Any], slots: Slots, callback: StudyCallback) -> tune.Tuner:
-    stage = trials.stage
-    trainable = tune.with_resources(
-        tune.with_parameters(ray_internals.ending_stuck_workers(run_trial), data=images),
-        {"cpu": slots.cpus, "gpu": slots.gpu_fraction},
-    )
-    storage = stage.run_dir.absolute() / "ray"
-    storage.mkdir(exist_ok=True)
-    return tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=StudySearcher(trials),
-            scheduler=StudyScheduler(trials, lifelines()),
-            num_samples=-1,
-            max_concurrent_trials=slots.concurrent,
-            reuse_actors=True,
-            # The id makes the name unique: another attempt must never overwrite a checkpoint.
-            trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
-        ),
-        run_config=tune.RunConfig(
-            name=_session_name(storage, stage),
-            storage_path=str(storage),
-            stop=StudyStopper(trials),
-            callbacks=[callback],
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
-            failure_config=tune.FailureConfig(max_failures=0),
-            verbose=0,
-        ),
-    )
-
-
-def _session_name(storage: Path, stage: Stage) -> str:
-    """Return a name that no earlier session has; Ray numbers checkpoints from 0, and would overwrite earlier ones."""
-    return f"{sum(1 for _ in storage.iterdir()):04d}-{stage.study.name}"
+        engine = RayEngine(images, per_gpu, gone)
+        try:
+            yield engine
+        finally:
+            engine.end()

@@ -17,6 +17,7 @@ SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "100000",  # Ray's own snapshots are never read back
     "TUNE_WARN_THRESHOLD_S": "1000",
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # search/on_ray/searcher.py hands out no more than there is room for
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # or Ray repeats such a trial itself, uncounted by search/trials.py
@@ -24,7 +25,7 @@ SETTINGS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would pack the working directory and ship it
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "GLOG_minloglevel": "3",
-    # Threads sleep while they wait for each other; spinning ones slow a busy machine down up to ten times.
+    # Threads soon sleep while they wait for each other; spinning ones slow a busy machine down up to ten times.
     "OMP_WAIT_POLICY": "PASSIVE",
     "PYTHONWARNINGS": "ignore",
     "RAY_AUTH_MODE": "token",

@@ -66,6 +66,15 @@ def use_started_workers() -> None:
     class_cache.ENV_VARS_TO_PROPAGATE.clear()
 
 
+def keep_workers(controller: Any, trial: "Trial", count: int) -> None:
+    """Have Tune keep `count` more idle workers for trials with the resources of `trial`, until its Tuner ends.
+
+    By itself it keeps one, and stops the others as soon as no trial waits for them (`_ObjectCache` in
+    ray/tune/utils/object_cache.py): the next stage would begin with new ones.
+    """
+    controller._actor_cache.increase_max(trial.placement_group_factory, by=count)
+
+
 def kill_worker(trial: "Trial") -> None:
     """Kill the process that trains `trial`, if there is one. Tune has no public name for it."""
     worker = trial.temporary_state.ray_actor

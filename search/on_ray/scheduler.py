@@ -12,24 +12,36 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.on_ray import ray_internals
 from search.on_ray.watchdog import Lifelines
-from search.trials import Trials
+from search.on_ray.work import Work
 
 
 class StudyScheduler(FIFOScheduler):
-    """Reports results and deaths to `trials`, and stops the trials that it ends.
+    """Reports results and deaths to the trials of the stage in hand, and stops those that it ends.
 
     `lines` tell at once whether a worker died with Ray itself; the watchdog looks a few times before it is sure.
     """
 
-    def __init__(self, trials: Trials, lines: Lifelines) -> None:
+    def __init__(self, work: Work, lines: Lifelines) -> None:
         super().__init__()
-        self.trials = trials
+        self.work = work
         self.lines = lines
+        self._kept = 0  # workers that Tune has been told to keep
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """Return None: Tune starts pending trials by itself, and FIFOScheduler would look through all trials."""
+        return None
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        more = self.work.slots.concurrent - self._kept
+        if more > 0:
+            ray_internals.keep_workers(tune_controller, trial, more)
+            self._kept += more
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> Any:
         folder = result.get("checkpoint_dir_name")
         checkpoint = Path(trial.path) / folder if folder else None
-        goes_on = self.trials.on_result(trial.trial_id, result, checkpoint)
+        trials = self.work.trials
+        goes_on = trials is not None and trials.on_result(trial.trial_id, result, checkpoint)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
@@ -40,18 +52,19 @@ class StudyScheduler(FIFOScheduler):
         self._on_death(trial, ray_internals.failure_of(trial))
 
     def _on_death(self, trial: Trial, reason: str) -> None:
-        if trial.trial_id in self.trials.live:
-            self.trials.on_death(trial.trial_id, reason, of_ray=self.lines.missing() is not None)
+        trials = self.work.trials
+        if trials is not None and trial.trial_id in trials.live:
+            trials.on_death(trial.trial_id, reason, of_ray=self.lines.missing() is not None)
 
 
 class StudyStopper(Stopper):
     """Ends all trials at once when the person or the time budget demands it; they can be resumed."""
 
-    def __init__(self, trials: Trials) -> None:
-        self.trials = trials
+    def __init__(self, work: Work) -> None:
+        self.work = work
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return self.trials.stopping
+        return self.work.trials is not None and self.work.trials.stopping

@@ -4,18 +4,32 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from search.trials import Trials
+from search.on_ray.work import Work
 
 
 class StudySearcher(Searcher):
-    """Suggests the next trial of `trials`. Only StudyScheduler sees every result, so it alone reports the ends."""
+    """Suggests the next trial of the stage in hand. Only StudyScheduler sees every result, so it alone reports ends."""
 
-    def __init__(self, trials: Trials) -> None:
+    def __init__(self, work: Work) -> None:
         super().__init__()
-        self.trials = trials
+        self.work = work
 
     def suggest(self, trial_id: str) -> Any:
-        return self.trials.next_config(trial_id) or (Searcher.FINISHED if self.trials.finished else None)
+        """Return the next trial's configuration, None if there is none at present, FINISHED once all stages are done.
+
+        Between two stages it waits: nothing runs then that Tune would have to attend to.
+        """
+        while trials := self.work.wait_for_stage():
+            if len(trials.live) >= self.work.slots.concurrent:
+                return None
+            if config := trials.next_config(trial_id):
+                return config
+            if trials.stopping:
+                break
+            if not trials.finished:
+                return None
+            self.work.finish_stage()
+        return Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         pass

@@ -47,6 +47,11 @@ class Slots:
     spare: tuple[tuple[str, int], ...] = ()
 
     @property
+    def share(self) -> tuple[Any, ...]:
+        """What each trial gets of a machine, and what stays empty: workers can't change it."""
+        return self.cpus, self.per_gpu, self.spare
+
+    @property
     def gpu_fraction(self) -> float:
         """The share of a GPU for one trial, in Ray's precision of 1/10000, rounded down so that all shares fit."""
         return math.floor(10_000 / self.per_gpu) / 10_000 if self.per_gpu else 0.0
@@ -81,6 +86,8 @@ def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -
         return min(node.gpus * k, node.trials(cpus_per_trial))
 
     concurrent = max(1, min(sum(room(node, per_gpu) for node in with_gpu), trials))
+    if sum(node.gpus for node in with_gpu) == 1:  # nothing to spread over
+        return Slots(concurrent, cpus_per_trial, per_gpu)
     k = next(k for k in range(1, per_gpu + 1) if sum(room(node, k) for node in with_gpu) >= concurrent)
     taken = {node.id: 0 for node in with_gpu}
     for _ in range(concurrent):

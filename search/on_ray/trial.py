@@ -7,7 +7,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ MEASURED = ("train_loss", "val_loss", "val_accuracy")
 MARGIN = 1.25  # the next epoch may be slower than this one, and writing a checkpoint takes time too
 Report = Callable[[dict[str, Any], Path | None], None]  # one epoch's metrics, and the folder of a checkpoint
 Device = tuple[torch.device, list[str]]  # a worker's device, and the ids of its GPUs (none or one)
-_on_device: dict[tuple[str, str], Dataset] = {}  # (its token, device) -> the data set, kept between trials
+_on_device: dict[tuple[str, str, bool], Dataset] = {}  # (its token, device, refit) -> the images, kept between trials
 
 
 def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
@@ -57,7 +57,7 @@ def train_trial(
     """
     try:
         device, gpus = device_of()
-        torch.set_num_threads(config["cpus"])
+        torch.set_num_threads(config["threads"])
         state, damaged = _begin(config, device)
         about = {
             "node": socket.gethostname(),
@@ -65,7 +65,7 @@ def train_trial(
             "gpu": gpus,
             "num_parameters": state.hyperparameters.num_parameters,
         }
-        _train(config, state, dataset_on_device(data, device), about, damaged, report)
+        _train(config, state, dataset_on_device(data, device, refit=config["refit"]), about, damaged, report)
     except torch.AcceleratorError:
         raise
     except Exception as error:  # the boundary: a trial may fail in any way, the search goes on
@@ -82,23 +82,27 @@ def to_arrays(data: Dataset) -> dict[str, Any]:
         "std": data.std,
         "train": (data.train.images.numpy(), data.train.labels.numpy()),
         "val": (data.val.images.numpy(), data.val.labels.numpy()),
+        "rest": (data.rest.images.numpy(), data.rest.labels.numpy()),
     }
 
 
-def dataset_on_device(data: dict[str, Any], device: torch.device) -> Dataset:
-    """Return the data set that `to_arrays` made, on `device`; it is kept until another one is wanted."""
-    key = (data["token"], str(device))
+def dataset_on_device(data: dict[str, Any], device: torch.device, refit: bool = False) -> Dataset:
+    """Return the data set that `to_arrays` made, or a refit's, on `device`; it is kept until another one is wanted."""
+    key = (data["token"], str(device), refit)
     if key not in _on_device:
         _on_device.clear()
-        train, val = _split(data["train"], device), _split(data["val"], device)
+        train, val, rest = (Split(*map(torch.tensor, data[part])) for part in ("train", "val", "rest"))
         statistics = (data["name"], data["classes"], data["mean"], data["std"])
-        _on_device[key] = Dataset(*statistics, train, val, test=empty_like(val), rest=empty_like(train))
+        dataset = Dataset(*statistics, train, val, test=empty_like(val), rest=rest)
+        if refit:
+            dataset = dataset.for_refit()
+        train, val = _moved(dataset.train, device), _moved(dataset.val, device)
+        _on_device[key] = replace(dataset, train=train, val=val, test=empty_like(val), rest=empty_like(train))
     return _on_device[key]
 
 
-def _split(arrays: tuple[Any, Any], device: torch.device) -> Split:
-    images, labels = arrays
-    return Split(torch.tensor(images, device=device), torch.tensor(labels, device=device))
+def _moved(split: Split, device: torch.device) -> Split:
+    return Split(split.images.to(device), split.labels.to(device))
 
 
 def _train(

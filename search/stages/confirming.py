@@ -26,7 +26,7 @@ def confirm(run: Run, engine: Engine) -> None:
         up_to = f", and up to {_most_seeds(run)} seeds for those that lead" if _most_seeds(run) > plan.seeds else ""
         which = "the best trials" if run.study(SEARCH).best(1) else "as none is complete, the trials trained longest,"
         run.progress.say(f"confirmation: {which} again on fresh seeds{beside}, {to_do} runs{up_to}")
-        run_stage(run, engine, stage, run.dataset, run.digest)
+        run_stage(run, engine, stage)
     for sentence in failures(read_trials(run.run_dir, SEARCH), read_trials(run.run_dir, CONFIRM)):
         run.progress.warn(sentence)
 
@@ -43,7 +43,7 @@ def train_picked(run: Run, engine: Engine, number: int) -> None:
                 stage.study.enqueue(trial.params, **attributes_of(number, seed))
     if to_do := stage.study.audit().to_do:
         run.progress.say(f"trial {number}, which was picked, again on fresh seeds, {to_do} runs")
-        run_stage(run, engine, stage, run.dataset, run.digest)
+        run_stage(run, engine, stage)
 
 
 def is_confirmed(run: Run) -> bool:

@@ -20,8 +20,10 @@ def refit(run: Run, engine: Engine, winner: Winner) -> None:
     """
     # One run has the machine to itself: on CPUs it takes all of the largest machine, and has no time limit. Its failure
     # has an answer, the confirmed run.
-    cpus = run.experiment.resources.cpus_per_trial if engine.gpus else engine.most_cpus
-    stage = run.stage(REFIT, cpus=cpus, trial_timeout=None, max_consecutive_failures=None)
+    limits = {} if engine.gpus else {"threads": engine.most_cpus}
+    if limits and engine.machines > 1:  # where there is one it may be any worker, and none need be started
+        limits["cpus"] = engine.most_cpus
+    stage = run.stage(REFIT, refit=True, trial_timeout=None, max_consecutive_failures=None, **limits)
     for trial in stage.study.trials(TrialState.WAITING):
         if trial.user_attrs["candidate"] != winner.candidate:
             stage.study.finish(trial.number, TrialState.FAIL, OVERTAKEN)
@@ -33,7 +35,7 @@ def refit(run: Run, engine: Engine, winner: Winner) -> None:
         stage.study.enqueue(winner.run.params, candidate=winner.candidate, refit=True, **held_back)
     images = f"{len(data.train):,} images, {len(data.val):,} held back to check and calibrate it"
     run.progress.say(f"refit: trial {winner.candidate} again on {images}")
-    run_stage(run, engine, stage, data, f"{run.digest} refit")
+    run_stage(run, engine, stage)
 
 
 def wants_refit(run: Run, winner: Winner) -> bool:

@@ -47,8 +47,8 @@ class Engine(Protocol):
     def concurrent(self, trials: int, cpus_per_trial: int) -> int:
         """Return how many of so many trials run at once. Raises ConfigError where none fits on any machine."""
 
-    def run(self, trials: Trials, dataset: Dataset, token: str) -> None:
-        """Run `trials` until they are finished or stopping. `token` names the images that workers keep."""
+    def run(self, trials: Trials) -> None:
+        """Run `trials` until they are finished or stopping."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ class Run:
         return Stage(self.run_dir, self.study(name), self.experiment.space, seed, **{**default, **limits})
 
 
-def run_stage(run: Run, engine: Engine, stage: Stage, dataset: Dataset, token: str) -> Trials:
+def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:
     """Run `stage` until it is done or its time is up. Raises StoppedError; what is unfinished then waits."""
     trials = Trials(stage, run.progress, engine.gone)
     found = stage.audit()
     run.progress.begin(total=found.kept + found.to_do, done=found.kept)
     try:
         with _interruptible(trials), trials.tidily():
-            engine.run(trials, dataset, token)
+            engine.run(trials)
     except Exception:
         if trials.failure is None and trials.stopped in (None, INTERRUPTED):
             raise  # else it is what the engine trips over on its way out, when a disk is full

@@ -28,7 +28,7 @@ def search(run: Run, engine: Engine) -> None:
     stage = search_stage(run)
     if not stage.audit().to_do:
         return
-    trials = run_stage(run, engine, stage, run.dataset, run.digest)
+    trials = run_stage(run, engine, stage)
     if trials.out_of_time and anything_to_hand_out(stage):
         minutes = run.experiment.resources.max_minutes
         run.progress.result(f"time is up: resources.max_minutes = {minutes:g}; raise it to go on")

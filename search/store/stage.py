@@ -17,9 +17,10 @@ from search.strategy.stop import Stopping
 class Stage:
     """A study for the engine to work through, with its space, the seed of its trials and its limits.
 
-    `trials` is the number of trials to suggest; with 0 only those already in the study are run. `kept_checkpoints` is
-    how many of the best complete trials keep their checkpoint on disk (None: all). `stop` may end the suggesting before
-    `trials`. Times are in seconds.
+    Each trial is given `cpus` CPUs and computes in as many threads, or in `threads`. With `refit` it trains on the
+    images of a refit. `trials` is the number of trials to suggest; with 0 only those already in the study are run.
+    `kept_checkpoints` is how many of the best complete trials keep their checkpoint on disk (None: all). `stop` may end
+    the suggesting before `trials`. Times are in seconds.
     """
 
     run_dir: Path
@@ -28,6 +29,8 @@ class Stage:
     seed: int
     trials: int = 0
     cpus: int = 1
+    threads: int | None = None
+    refit: bool = False
     trial_timeout: float | None = None
     max_seconds: float | None = None
     max_consecutive_failures: int | None = None

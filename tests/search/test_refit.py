@@ -1,5 +1,6 @@
 """A refit learns from all images but a few that are held back: these check and calibrate what is exported."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from model.calibration import calibrated, fit_temperature
 from model.card import ModelCard, read_card
 from model.data import Dataset, load_dataset
 from model.export import read_export
-from model.train import predict
+from model.train import EpochMetrics, TrainingState, predict
+from model.train import fit as train
+from search.on_ray import trial
 from search.stages import exporting, refitting
 from search.stages.refitting import OUTDATED
 from search.store import export as store_export
@@ -23,7 +26,7 @@ from search.store.study import CONFIRM, REFIT
 from search.trials import Trials
 from search.winner import Outcome
 from tests.searches import Go, experiment
-from tests.without_ray import OneByOne, without_ray
+from tests.without_ray import without_ray
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 WANTED = experiment(
@@ -52,21 +55,22 @@ def test_a_refit_uses_all_images_but_some_and_claims_no_validation(go: Go) -> No
 def test_what_is_held_back_is_never_trained_on_and_is_what_the_refit_is_judged_and_calibrated_by(
     go: Go, tiny_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: dict[str, Dataset] = {}
-    run, fitted = OneByOne.run, []
+    seen: list[Dataset] = []
+    fitted = []
 
-    def watched(engine: OneByOne, trials: Trials, dataset: Dataset, token: str) -> None:
-        seen[trials.stage.study.name] = dataset
-        run(engine, trials, dataset, token)
+    def watched(training: TrainingState, data: Dataset) -> Iterator[EpochMetrics]:
+        seen.append(data)
+        return train(training, data)
 
     def fit(answers: torch.Tensor, labels: torch.Tensor) -> float:
         fitted.append((answers, labels))
         return fit_temperature(answers, labels)
 
-    monkeypatch.setattr(OneByOne, "run", watched)
+    monkeypatch.setattr(trial, "fit", watched)
     monkeypatch.setattr(store_export, "fit_temperature", fit)
     outcome = go(WANTED, connect=without_ray())
-    trained, held_back = ([image.numpy().tobytes() for image in seen[REFIT].train.images], seen[REFIT].val)
+    refitted_on = seen[-1]
+    trained, held_back = [image.numpy().tobytes() for image in refitted_on.train.images], refitted_on.val
     assert not {image.numpy().tobytes() for image in held_back.images} & set(trained)
     assert len(trained) == len(set(trained)) == 580
 

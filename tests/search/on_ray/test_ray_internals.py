@@ -16,8 +16,10 @@ from ray._private import ray_constants, worker
 from ray._private.node import Node
 from ray.runtime_env import RuntimeEnv
 from ray.tune.execution import class_cache
+from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.trainable import wrap_function
+from ray.tune.utils.object_cache import _ObjectCache
 from ray.util import placement_group
 
 from search.on_ray import ray_internals
@@ -117,3 +119,13 @@ def test_the_folder_of_the_driver_can_still_be_kept_off_the_path_of_workers() ->
 def test_processes_can_still_be_killed_without_a_signal_first() -> None:
     assert "allow_graceful" in inspect.signature(Node.kill_all_processes).parameters, SAID
     assert "_global_node.kill_all_processes(" in inspect.getsource(worker.shutdown), SAID
+
+
+def test_tune_still_keeps_as_many_idle_workers_as_it_is_told_to() -> None:
+    def kept(told: int) -> int:
+        cache, trial = _ObjectCache(may_keep_one=True), SimpleNamespace(placement_group_factory="resources")
+        ray_internals.keep_workers(SimpleNamespace(_actor_cache=cache), trial, told)  # type: ignore[arg-type]
+        return sum(cache.cache_object("resources", worker) for worker in "ab") - len(list(cache.flush_cached_objects()))
+
+    assert [kept(told) for told in (0, 2)] == [1, 2], SAID
+    assert "self._actor_cache = _ObjectCache(may_keep_one=True)" in inspect.getsource(TuneController.__init__), SAID

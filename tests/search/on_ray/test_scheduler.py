@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from search.on_ray.scheduler import StudyScheduler
+from search.on_ray.slots import Slots
 from search.on_ray.watchdog import Lifelines
+from search.on_ray.work import Work
 from tests.search.driven import new_trials, opened
 
 
@@ -35,6 +37,8 @@ def test_a_worker_that_died_with_ray_itself_is_not_charged(
     trials = new_trials(tmp_path, study)
     trials.next_config("a")
     trial: Any = SimpleNamespace(trial_id="a", error_file=None)
-    StudyScheduler(trials, lines).on_trial_error(None, trial)
+    work = Work(Slots(1, 1), [])
+    work.trials = trials
+    StudyScheduler(work, lines).on_trial_error(None, trial)
     assert study.trial(0).state.name == "WAITING"
     assert study.trial(0).user_attrs.get("retries", 0) == deaths

@@ -11,6 +11,7 @@ from search.experiment import parse_experiment
 from search.on_ray import callback
 from search.on_ray.measure import trials_that_fit
 from search.on_ray.slots import Node, Slots, cluster_nodes, hold_spare, plan
+from search.on_ray.work import Work
 from search.progress import Progress
 from search.run import run_search
 from search.store.records import read_trials
@@ -104,13 +105,12 @@ def test_a_search_whose_trials_fit_on_no_machine_that_is_left_stops(
     monkeypatch: pytest.MonkeyPatch, slots: Slots, left: list[Node], reason: str | None
 ) -> None:
     stops: list[str] = []
-    trials = SimpleNamespace(overdue=list, tick=lambda: None, stop=stops.append)
+    work = Work(slots, [*left, Node("lost", 8, 1)])
+    work.trials = SimpleNamespace(overdue=list, tick=lambda: None, stop=stops.append)  # type: ignore[assignment]
     monkeypatch.setattr(callback, "cluster_nodes", lambda: left)
     monkeypatch.setattr(callback, "PERIOD", 0.0)
-    before = [*left, Node("lost", 8, 1)]
     let_go: list[None] = []
-    watching = callback.StudyCallback(trials, slots, before, lambda: let_go.append(None))  # type: ignore[arg-type]
-    watching.on_step_end(1, [])
+    callback.StudyCallback(work, lambda: let_go.append(None)).on_step_end(1, [])
     assert let_go == [None]
     assert [stop.startswith(reason or "") for stop in stops] == ([True] if reason else [])
 

@@ -1,0 +1,92 @@
+"""Tuning: a Tuner in a thread of its own, which runs the trials of one stage after another in the same workers."""
+
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from search.on_ray import ray_internals
+from search.on_ray.callback import StudyCallback
+from search.on_ray.scheduler import StudyScheduler, StudyStopper
+from search.on_ray.searcher import StudySearcher
+from search.on_ray.slots import Node, Slots, hold_spare
+from search.on_ray.trial import run_trial
+from search.on_ray.watchdog import lifelines
+from search.on_ray.work import Work
+from search.trials import Trials
+
+
+class Tuning:
+    """A Tuner at work on one stage after another, all with the same share of a machine for each trial.
+
+    Tune ends its workers when it ends, and new ones import for five seconds before they train.
+    """
+
+    def __init__(self, run_dir: Path, images: dict[str, Any], slots: Slots, nodes: list[Node]) -> None:
+        self.slots = slots
+        self._work = Work(slots, nodes)
+        self._ended: Future[None] = Future()
+        # A daemon, so that a second Ctrl-C need not wait for it.
+        self._thread = threading.Thread(target=self._tune, args=(run_dir.absolute() / "ray", images), daemon=True)
+        self._thread.start()
+
+    def serves(self, slots: Slots) -> bool:
+        """Return whether a stage with these slots can have the workers of the stage before."""
+        return not self._ended.done() and slots.share == self.slots.share
+
+    def run(self, trials: Trials, slots: Slots, nodes: list[Node]) -> None:
+        """Run `trials` until they are finished or stopping. Raises what Tune, or a decision on a trial, raised."""
+        self._work.hand_over(trials, slots, nodes)
+        if self._ended.done():
+            self._ended.result()
+
+    def end(self) -> None:
+        """End the Tuner and its workers, unless it was left amid a stage: then Ray's end is theirs."""
+        if self._work.trials is None:
+            self._work.close()
+            self._thread.join()
+
+    def _tune(self, storage: Path, images: dict[str, Any]) -> None:
+        try:
+            with hold_spare(self._work.slots, self._work.nodes) as free_spare:
+                _tuner(self._work, storage, images, StudyCallback(self._work, free_spare)).fit()
+            self._ended.set_result(None)
+        except BaseException as error:  # told in the driver's thread
+            self._ended.set_exception(error)
+        finally:
+            self._work.close()
+
+
+def _tuner(work: Work, storage: Path, images: dict[str, Any], callback: StudyCallback) -> tune.Tuner:
+    trainable = tune.with_resources(
+        tune.with_parameters(ray_internals.ending_stuck_workers(run_trial), data=images),
+        {"cpu": work.slots.cpus, "gpu": work.slots.gpu_fraction},
+    )
+    storage.mkdir(exist_ok=True)
+    return tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=StudySearcher(work),
+            scheduler=StudyScheduler(work, lifelines()),
+            num_samples=-1,
+            reuse_actors=True,
+            # The id makes the name unique: another attempt must never overwrite a checkpoint.
+            trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
+        ),
+        run_config=tune.RunConfig(
+            name=_session_name(storage),
+            storage_path=str(storage),
+            stop=StudyStopper(work),
+            callbacks=[callback],
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
+            failure_config=tune.FailureConfig(max_failures=0),
+            verbose=0,
+        ),
+    )
+
+
+def _session_name(storage: Path) -> str:
+    """Return a name that no earlier session has; Ray numbers checkpoints from 0, and would overwrite earlier ones."""
+    return f"{sum(1 for _ in storage.iterdir()):04d}"
