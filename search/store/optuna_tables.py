@@ -55,7 +55,7 @@ SET_ATTRIBUTE = {
 
 
 def insert_trial(connection: Connection, study: int, trial: FrozenTrial) -> int:
-    """Write a new trial and its attributes; return its row. `study` is the row of its study."""
+    """Write a new trial with all that it holds; return its row. `study` is the row of its study."""
     values = {"number": trial.number, "study": study, **_state(trial)}
     if connection.dialect.name == "sqlite":  # which knows RETURNING from 3.35 on
         row = connection.execute(INSERT_TRIAL, values).lastrowid
@@ -65,6 +65,12 @@ def insert_trial(connection: Connection, study: int, trial: FrozenTrial) -> int:
         set_attribute(connection, "trial_user_attributes", row, key, value)
     for key, value in trial.system_attrs.items():
         set_attribute(connection, "trial_system_attributes", row, key, value)
+    for name, distribution in trial.distributions.items():
+        set_param(connection, row, name, distribution.to_internal_repr(trial.params[name]), distribution)
+    for step, value in trial.intermediate_values.items():
+        set_intermediate(connection, row, step, value)
+    if trial.values is not None:
+        connection.execute(SET_VALUE, {"trial": row, "value": trial.value})
     return row
 
 

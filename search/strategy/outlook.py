@@ -4,11 +4,12 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from search.strategy.constraint import is_broken
 
@@ -29,12 +30,11 @@ def learned(study: optuna.Study, searched: dict[str, BaseDistribution], pace: Se
     trials = []
     for trial in begun:
         value = found.get(trial.number)
-        params = {name: value for name, value in trial.params.items() if name in searched}
-        distributions = {name: searched[name] for name in params}
-        if value is not None:
-            trials.append(create_trial(value=value, params=params, distributions=distributions))
-        elif trial.state == TrialState.RUNNING:
-            trials.append(create_trial(state=TrialState.RUNNING, params=params, distributions=distributions))
+        if value is not None or trial.state == TrialState.RUNNING:
+            state = TrialState.RUNNING if value is None else TrialState.COMPLETE
+            params = {name: chosen for name, chosen in trial.params.items() if name in searched}
+            distributions = {name: searched[name] for name in params}
+            trials.append(_as_if_ended(trial, state, value, params, distributions))
     return trials
 
 
@@ -69,6 +69,18 @@ def outlook(trials: list[FrozenTrial], direction: StudyDirection, pace: Sequence
         worst = sign * min(sign * value for value in found.values())
         found |= dict.fromkeys(bad, worst)
     return found
+
+
+def _as_if_ended(
+    trial: FrozenTrial,
+    state: TrialState,
+    value: float | None,
+    params: dict[str, Any],
+    distributions: dict[str, BaseDistribution],
+) -> FrozenTrial:
+    """Return `trial` with another state and value. `create_trial` checks each parameter again, ten times as slowly."""
+    began, ended = trial.datetime_start, trial.datetime_complete
+    return FrozenTrial(trial.number, state, value, began, ended, params, distributions, {}, {}, {}, trial_id=-1)
 
 
 def _gains(trials: list[FrozenTrial], pace: Sequence[str]) -> dict[tuple[Pace | None, int], list[float]]:

@@ -49,6 +49,7 @@ def study(tmp_path: Path) -> StoredStudy:
     study.promote(4)
     study.enqueue({"learning_rate": 1.0, "kernel_size": 3, "dropout1": 0.1}, candidate=7)
     study.study.ask(fixed_distributions=study.trial(0).distributions)
+    study.study.add_trial(study.trial(0))
     return study
 
 
