@@ -114,6 +114,8 @@ class Trials:
                 self.stop(f"trial {live.number} found its disk full ({result['no_room']}); free some room")
             elif error := result.get("error"):
                 self._fail(ray_trial_id, error)
+            elif fault := result.get("machine"):
+                self.on_death(ray_trial_id, fault)
             else:
                 self._record(ray_trial_id, result, checkpoint)
         return ray_trial_id in self.live and not self.stopping

@@ -98,12 +98,14 @@ def driver(here: Path, *words: str, **more: str) -> Iterator["subprocess.Popen[s
 
 
 @contextmanager
-def ray_node(log: Path, words: list[str], env: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run `ray start --block` in a process group of its own; end it and its descendants after the body."""
+def ray_node(
+    log: Path, words: list[str], env: dict[str, str], within: tuple[str, ...] = ()
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run `ray start --block`, by the program `within`, in a process group of its own; end all of it after the body."""
     ray = Path(sys.executable).parent / "ray"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [ray, "start", "--block", *words],
+            [*within, ray, "start", "--block", *words],
             env=environment(**env),
             stdout=output,
             stderr=output,

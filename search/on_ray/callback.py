@@ -3,18 +3,21 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from model.errors import ConfigError
 from search.on_ray import ray_internals
-from search.on_ray.slots import cluster_nodes, fits
+from search.on_ray.probe import probe
+from search.on_ray.slots import Node, cluster_nodes, fits, room
 from search.on_ray.work import Work
 from search.trials import Trials
 
-PERIOD = 3.0  # seconds between two checks that all machines are still there
+PERIOD = 3.0  # seconds between two looks at which machines are there
 
 
 class StudyCallback(Callback):
@@ -23,6 +26,7 @@ class StudyCallback(Callback):
     def __init__(self, work: Work, free_spare: Callable[[], None]) -> None:
         self.work = work
         self.free_spare = free_spare
+        self.faulty: set[str] = set()  # the ids of machines that have come and can't be used
         self.looked = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -41,15 +45,36 @@ class StudyCallback(Callback):
         self.work.trials.tick()
 
     def _look_for_machines(self, trials: Trials) -> None:
-        """Make room for the trials of a lost machine, or stop the search; Ray would wait for ever and say nothing."""
+        """Use machines that have come; make room for the trials of a lost one, or stop the search.
+
+        Ray would wait for ever and say nothing.
+        """
         if time.monotonic() - self.looked < PERIOD:
             return
         self.looked = time.monotonic()
         with suppress(RayError):  # the cluster may be too busy to answer
-            left, slots = cluster_nodes(), self.work.slots
-            if {node.id for node in self.work.nodes} <= {node.id for node in left}:
+            there = [node for node in cluster_nodes() if node.id not in self.faulty]
+            known, slots = {node.id for node in self.work.nodes}, self.work.slots
+            come = [node for node in there if node.id not in known]
+            lost = known - {node.id for node in there}
+            if not (come or lost):
                 return
-            self.free_spare()
-            if not fits(slots, left):
+            if lost:
+                self.free_spare()
+                slots = replace(slots, spare=())
+            for node in come:
+                if not self._is_sound(node, trials):
+                    there.remove(node)
+            if not fits(slots, there):
                 needs = f"{slots.cpus} CPUs" + (" and a GPU" if slots.per_gpu else "")
-                trials.stop(f"of {len(left)} machines that are left none has {needs}, as its trials need")
+                trials.stop(f"of {len(there)} machines that are left none has {needs}, as its trials need")
+            self.work.nodes, self.work.slots = there, replace(slots, concurrent=max(room(slots, there), 1))
+
+    def _is_sound(self, node: Node, trials: Trials) -> bool:
+        """Return whether a machine that has come may be used; warn of one that may not. Ray gives it trials too."""
+        try:
+            probe(trials.stage.run_dir, [node])
+        except ConfigError as error:
+            self.faulty.add(node.id)
+            trials.progress.warn(str(error))
+        return node.id not in self.faulty

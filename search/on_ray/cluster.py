@@ -3,20 +3,29 @@
 import logging
 import os
 import shutil
+import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from shutil import ignore_patterns
 
 import ray
+from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
+from ray.job_config import JobConfig
 
-from model.errors import ConfigError, summary
+from model.errors import ConfigError, complain, summary
 from search.on_ray import ray_internals
 from search.on_ray.address import START, check_token
+from search.on_ray.environment import for_workers
 from search.on_ray.private import PrivateRay, private_ray
 from search.on_ray.processes import descendants, end
+from search.on_ray.slots import cluster_nodes
 from search.on_ray.watchdog import watching
 
+SCALE_UP = 600  # seconds
 LAST_WORDS = 20  # seconds that a driver has for its report once Ray is gone
 OnGone = Callable[[str], None]
 
@@ -48,13 +57,37 @@ def connected(address: str | None, on_gone: OnGone, begun: PrivateRay | None = N
 
 
 def _join(address: str) -> None:
-    """Connect to the cluster at `address`. Raises ConfigError."""
+    """Connect to the cluster at `address`. Raises ConfigError.
+
+    Its workers get the code that runs here, and start in its folder, and some variables: the cluster's own are those
+    that it was started with.
+    """
     check_token(address)
     ray_internals.silence_stdout()
     try:
-        ray.init(address=address, **ray_internals.of_the_driver())
+        with tempfile.TemporaryDirectory() as code:
+            for name in ("model", "search"):
+                shutil.copytree(ray_internals.PACKAGES / name, Path(code, name), ignore=ignore_patterns("__pycache__"))
+            job = JobConfig(runtime_env={"working_dir": code, "env_vars": for_workers()})
+            ray.init(address=address, job_config=job, logging_level=logging.ERROR, log_to_driver=False)
+        _wait_for_machines()
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ConfigError(f"--address {address}: no Ray cluster answers ({summary(error, 160)}); {START}") from None
+
+
+def _wait_for_machines() -> None:
+    """Wait until a machine has CPUs: a cluster that scales by itself may begin with none. Raises ConfigError."""
+    if any(node.cpus for node in cluster_nodes()):
+        return
+    complain(f"the cluster has no CPUs yet: waiting for machines, up to {SCALE_UP // 60} minutes")
+    request_resources(num_cpus=1)  # an autoscaler, where there is one, brings as many; trials ask for the others
+    until = time.monotonic() + SCALE_UP
+    while not any(node.cpus for node in cluster_nodes()):
+        if time.monotonic() > until:
+            raise ConfigError(
+                f"--address: no machine with CPUs came within {SCALE_UP // 60} minutes; start one (docs/cluster.md)"
+            )
+        time.sleep(1)
 
 
 def _leave(missing: str, on_gone: OnGone, private: PrivateRay | None) -> None:

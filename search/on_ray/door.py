@@ -18,6 +18,8 @@ class Searched(Protocol):
     """What the engine has to know of a run; `digest` identifies the images."""
 
     @property
+    def run_dir(self) -> Path: ...
+    @property
     def experiment(self) -> Experiment: ...
     @property
     def dataset(self) -> "Dataset": ...
@@ -58,7 +60,7 @@ def over_ray(on_gone: Callable[[str], None] = lambda _: None, begun: "PrivateRay
         set_environment(private=address is None)
         from search.on_ray.engine import ray_engine  # imports Ray, which reads its environment then
 
-        with ray_engine(run.experiment, run.dataset, run.digest, address, on_gone, begun) as engine:
+        with ray_engine(run.run_dir, run.experiment, run.dataset, run.digest, address, on_gone, begun) as engine:
             yield engine
 
     return connect

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from model.data import Dataset
@@ -11,6 +12,7 @@ from search.experiment import Experiment
 from search.on_ray.cluster import OnGone, connected
 from search.on_ray.measure import measured_per_gpu
 from search.on_ray.private import PrivateRay
+from search.on_ray.probe import probe
 from search.on_ray.slots import Node, cluster_nodes, plan
 from search.on_ray.trial import to_arrays
 from search.on_ray.tuning import Tuning
@@ -70,6 +72,7 @@ class RayEngine:
 
 @contextmanager
 def ray_engine(
+    run_dir: Path,
     experiment: Experiment,
     dataset: Dataset,
     digest: str,
@@ -84,6 +87,8 @@ def ray_engine(
     """
     with connected(address, on_gone, begun) as gone:
         nodes, per_gpu, images = cluster_nodes(), 1, {**to_arrays(dataset), "token": digest}
+        if address:
+            probe(run_dir, nodes)
         if any(node.gpus for node in nodes):
             wanted = experiment.resources.trials_per_gpu
             per_gpu = measured_per_gpu(largest(experiment.space), images, nodes) if wanted == "auto" else wanted

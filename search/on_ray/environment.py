@@ -30,6 +30,7 @@ SETTINGS = {
     "PYTHONWARNINGS": "ignore",
     "RAY_AUTH_MODE": "token",
 }
+OF_WORKERS = ("OMP_WAIT_POLICY", "PYTHONWARNINGS")
 PRIVATE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # has Ray listen on 127.0.0.1 alone, on Linux too
     "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # how long the agents of a killed driver's Ray remain
@@ -51,6 +52,11 @@ def set_environment(private: bool) -> None:
     if private:
         # Never the user's token: Ray's default one lies in a file, and a cluster's is known to others.
         os.environ.update(PRIVATE, RAY_AUTH_TOKEN=OWN_TOKEN)
+
+
+def for_workers() -> dict[str, str]:
+    """Return the variables that the workers of a cluster need too; those of a private Ray inherit all."""
+    return {name: os.environ[name] for name in OF_WORKERS}
 
 
 def _has_home() -> bool:

@@ -23,7 +23,7 @@ KNOCK = "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])"
 
 
 def of_the_driver() -> dict[str, Any]:
-    """Return what `ray.init` is told of this driver: silence, and where its workers import from.
+    """Return what `ray.init` is told of the driver of a private Ray: silence, and where its workers import from.
 
     By itself Ray puts the driver's working directory first on their path, and a model.py of the user's there would
     take the place of ours. It does not for a client's job (ray/_private/worker.py), which nothing else asks for.

@@ -82,16 +82,13 @@ def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -
     if not with_gpu:
         return _plan_cpus(nodes, cpus_per_trial, trials)
 
-    def room(node: Node, k: int) -> int:
-        return min(node.gpus * k, node.trials(cpus_per_trial))
-
-    concurrent = max(1, min(sum(room(node, per_gpu) for node in with_gpu), trials))
+    concurrent = max(1, min(_room(with_gpu, per_gpu, cpus_per_trial), trials))
     if sum(node.gpus for node in with_gpu) == 1:  # nothing to spread over
         return Slots(concurrent, cpus_per_trial, per_gpu)
-    k = next(k for k in range(1, per_gpu + 1) if sum(room(node, k) for node in with_gpu) >= concurrent)
+    k = next(k for k in range(1, per_gpu + 1) if _room(with_gpu, k, cpus_per_trial) >= concurrent)
     taken = {node.id: 0 for node in with_gpu}
     for _ in range(concurrent):
-        free = [node for node in with_gpu if taken[node.id] < room(node, k)]
+        free = [node for node in with_gpu if taken[node.id] < _room([node], k, cpus_per_trial)]
         taken[min(free, key=lambda node: taken[node.id] / node.gpus).id] += 1
     spare = tuple((node.id, node.gpus * k - taken[node.id]) for node in with_gpu)
     return Slots(concurrent, cpus_per_trial, k, tuple((node, count) for node, count in spare if count))
@@ -103,6 +100,13 @@ def concurrent_here(experiment: Experiment) -> int:
     per_gpu = MOST_PER_GPU if wanted == "auto" else wanted
     cpus = experiment.resources.cpus_per_trial
     return plan([here], cpus_per_trial=cpus, per_gpu=per_gpu, trials=experiment.search.trials).concurrent
+
+
+def room(slots: Slots, nodes: list[Node]) -> int:
+    """Return how many trials with these slots `nodes` have room for."""
+    if not slots.per_gpu:
+        return sum(node.trials(slots.cpus) for node in nodes)
+    return _room(nodes, slots.per_gpu, slots.cpus) - sum(count for _, count in slots.spare)
 
 
 def fits(slots: Slots, nodes: list[Node]) -> bool:
@@ -135,6 +139,11 @@ def hold_spare(slots: Slots, nodes: list[Node]) -> Iterator[Callable[[], None]]:
     finally:
         _free(held)
         _free(fillers)
+
+
+def _room(nodes: list[Node], per_gpu: int, cpus_per_trial: int) -> int:
+    """Return how many trials fit on `nodes` with so many on each GPU."""
+    return sum(min(node.gpus * per_gpu, node.trials(cpus_per_trial)) for node in nodes)
 
 
 def _plan_cpus(nodes: list[Node], cpus_per_trial: int, trials: int) -> Slots:

@@ -6,7 +6,8 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ MARGIN = 1.25  # the next epoch may be slower than this one, and writing a check
 Report = Callable[[dict[str, Any], Path | None], None]  # one epoch's metrics, and the folder of a checkpoint
 Device = tuple[torch.device, list[str]]  # a worker's device, and the ids of its GPUs (none or one)
 _on_device: dict[tuple[str, str, bool], Dataset] = {}  # (its token, device, refit) -> the images, kept between trials
+
+
+class MachineError(Exception):
+    """Raised where a checkpoint can't be saved or handed over: the machine is at fault, and not the trial."""
 
 
 def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
@@ -53,7 +58,8 @@ def train_trial(
     """Train a trial to its end, from its newest readable checkpoint or its beginning.
 
     An error is reported as {"error": text}: the trial fails and the worker goes on. A full disk is reported as
-    {"no_room": text}: it is not the trial's fault, and would fail the next one too.
+    {"no_room": text}: it is not the trial's fault, and would fail the next one too. Any other fault of the machine is
+    reported as {"machine": text}: the trial is tried again.
     """
     try:
         device, gpus = device_of()
@@ -68,6 +74,8 @@ def train_trial(
         _train(config, state, dataset_on_device(data, device, refit=config["refit"]), about, damaged, report)
     except torch.AcceleratorError:
         raise
+    except MachineError as error:
+        report({"machine": f"host {socket.gethostname()} can't save its checkpoint: {error}"}, None)
     except Exception as error:  # the boundary: a trial may fail in any way, the search goes on
         text = f"{type(error).__name__}: {summary(error, most=2000)}"
         report({"no_room" if is_full(error) else "error": text}, None)
@@ -128,12 +136,23 @@ def _train(
             damaged = None
         due = time.monotonic() - last_saved + MARGIN * metrics.seconds >= config["may_be_lost"]
         if due or metrics.epoch in config["rungs"] or metrics.epoch == state.hyperparameters.epochs:
-            with tempfile.TemporaryDirectory() as folder:
+            with _the_machines_fault(), tempfile.TemporaryDirectory() as folder:
                 save(state, Path(folder))
                 report(epoch, Path(folder))
             last_saved = time.monotonic()
         else:
             report(epoch, None)
+
+
+@contextmanager
+def _the_machines_fault() -> Iterator[None]:
+    """Turn what goes wrong in the body into MachineError, but for a full disk, which has an answer of its own."""
+    try:
+        yield
+    except Exception as error:
+        if is_full(error):
+            raise
+        raise MachineError(summary(error, most=500)) from error
 
 
 def _begin(config: dict[str, Any], device: torch.device) -> tuple[TrainingState, str | None]:

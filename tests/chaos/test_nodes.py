@@ -1,12 +1,13 @@
-"""A lost machine: of two Ray nodes one is killed or frozen in mid-search, and its trial goes on on the other."""
+"""The machines of a cluster: one is lost in mid-search, one comes, one does not see the run's folder."""
 
 import os
 import secrets
 import signal
 import socket
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,25 +15,31 @@ import pytest
 from tests.harness import descendants, driver, epochs_lasting, kill, log_of, ray_node, records, tiny, title, until
 
 pytestmark = pytest.mark.chaos
-COMMON = ["--num-cpus=1", "--object-store-memory=200000000", "--disable-usage-stats"]
+COMMON = ["--object-store-memory=200000000", "--disable-usage-stats"]
+ONE_CPU = ["--num-cpus=1", *COMMON]
 SECONDS = 12  # of training; the first checkpoint is saved within ten
 
 
-@pytest.fixture(scope="module")
-def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the head node's address, and the environment that its cluster needs."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+@contextmanager
+def cluster(folder: Path, cpus: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the address of a head node with so many CPUs, and the environment that its cluster needs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     # Ray declares a silent node dead after half a minute; a test does not have to wait that long.
     health = {"period_ms": "500", "timeout_ms": "2000", "failure_threshold": "4", "initial_delay_ms": "0"}
     env = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     env |= {f"RAY_health_check_{name}": value for name, value in health.items()}
-    log = tmp_path_factory.mktemp("head") / "ray.log"
     with tempfile.TemporaryDirectory(prefix="dt-", dir="/tmp", ignore_cleanup_errors=True) as short:
         words = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={short}", "--num-gpus=0"]
-        with ray_node(log, [*words, *COMMON], env):
+        with ray_node(folder / "ray.log", [*words, f"--num-cpus={cpus}", *COMMON], env):
             yield f"127.0.0.1:{port}", env
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+    with cluster(tmp_path_factory.mktemp("head"), cpus=1) as found:
+        yield found
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
@@ -49,7 +56,7 @@ def test_the_trial_of_a_lost_node_goes_on_elsewhere(
     (tmp_path / "tiny.toml").write_text(tiny(trials=1, epochs=epochs) + "[resources]\ntrials_per_gpu = 1\n")
     run_dir = tmp_path / "runs" / "tiny"
     with ExitStack() as stack:
-        words = [f"--address={address}", "--num-gpus=1", *COMMON]
+        words = [f"--address={address}", "--num-gpus=1", *ONE_CPU]
         with_gpu = {**env, "CUDA_VISIBLE_DEVICES": "0"}
         nodes = [stack.enter_context(ray_node(tmp_path / f"{name}.log", words, with_gpu)) for name in ("2nd", "3rd")]
         words = ["tiny.toml", "--address", address, "--data", str(tiny_root)]
@@ -76,7 +83,7 @@ def test_a_search_that_lost_its_last_gpu_stops(
     address, env = head
     (tmp_path / "tiny.toml").write_text(tiny(trials=1, epochs=9_999) + "[resources]\ntrials_per_gpu = 1\n")
     words = ["tiny.toml", "--address", address, "--data", str(tiny_root)]
-    nodes = [f"--address={address}", "--num-gpus=1", *COMMON]
+    nodes = [f"--address={address}", "--num-gpus=1", *ONE_CPU]
     with (
         ray_node(tmp_path / "2nd.log", nodes, {**env, "CUDA_VISIBLE_DEVICES": "0"}) as node,
         driver(tmp_path, *words, **env) as process,
@@ -88,3 +95,42 @@ def test_a_search_that_lost_its_last_gpu_stops(
     assert record.state == "interrupted"
     said = log_of(tmp_path).splitlines()[-1]
     assert said.startswith("of 1 machines that are left none has 1 CPUs and a GPU, as its trials need; go on with: ")
+
+
+def test_machines_that_come_are_waited_for_and_used(tmp_path: Path, tiny_root: Path) -> None:
+    """As on a cluster that scales by itself: it has no CPU at first, then one, then two."""
+    (tmp_path / "tiny.toml").write_text(tiny(trials=2, epochs=9_999))
+    run_dir = tmp_path / "runs" / "tiny"
+    with cluster(tmp_path, cpus=0) as (address, env), ExitStack() as stack:
+        nodes = [f"--address={address}", "--num-gpus=0", *ONE_CPU]
+        words = ["tiny.toml", "--address", address, "--data", str(tiny_root)]
+        process = stack.enter_context(driver(tmp_path, *words, **env))
+        until(lambda: "the cluster has no CPUs yet: waiting for machines, up to 10 minutes" in log_of(tmp_path))
+        node = stack.enter_context(ray_node(tmp_path / "2nd.log", nodes, env))
+        until(lambda: [bool(record.epochs) for record in records(run_dir)] == [True])
+        [worker] = [pid for pid in descendants(node.pid) if "ImplicitFunc" in title(pid)]
+        code = Path(f"/proc/{worker}/cwd").resolve()
+        assert "working_dir_files" in str(code)  # it runs the driver's code, whatever is installed there
+        assert sorted(path.name for path in code.iterdir()) == ["model", "search"]
+        stack.enter_context(ray_node(tmp_path / "3rd.log", nodes, env))
+        until(lambda: [bool(record.epochs) for record in records(run_dir)] == [True, True])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130, log_of(tmp_path)
+
+
+def test_a_machine_that_does_not_see_the_folder_of_the_run_is_named(
+    head: tuple[str, dict[str, str]], tmp_path: Path, tiny_root: Path
+) -> None:
+    """Where it is not shared, trials would end without their checkpoints."""
+    address, env = head
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("may not unshare a mount namespace here (root only)")
+    (tmp_path / "tiny.toml").write_text(tiny(trials=1, epochs=1))
+    (tmp_path / "runs").mkdir()
+    hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none "{tmp_path / "runs"}" && exec "$@"', "sh")
+    with ray_node(tmp_path / "2nd.log", [f"--address={address}", *ONE_CPU], env, within=hidden):
+        words = ["tiny.toml", "--address", address, "--data", str(tiny_root)]
+        with driver(tmp_path, *words, **env) as process:
+            assert process.wait(120) == 2, log_of(tmp_path)
+    said = log_of(tmp_path).splitlines()[-1]
+    assert said.startswith(f"error: --out: host {socket.gethostname()} does not see "), said
