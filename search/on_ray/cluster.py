@@ -14,7 +14,6 @@ from shutil import ignore_patterns
 import ray
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
-from ray.job_config import JobConfig
 
 from model.errors import ConfigError, complain, summary
 from search.on_ray import ray_internals
@@ -68,8 +67,8 @@ def _join(address: str) -> None:
         with tempfile.TemporaryDirectory() as code:
             for name in ("model", "search"):
                 shutil.copytree(ray_internals.PACKAGES / name, Path(code, name), ignore=ignore_patterns("__pycache__"))
-            job = JobConfig(runtime_env={"working_dir": code, "env_vars": for_workers()})
-            ray.init(address=address, job_config=job, logging_level=logging.ERROR, log_to_driver=False)
+            environment = {"working_dir": code, "env_vars": for_workers()}
+            ray.init(address=address, runtime_env=environment, logging_level=logging.ERROR, log_to_driver=False)
         _wait_for_machines()
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ConfigError(f"--address {address}: no Ray cluster answers ({summary(error, 160)}); {START}") from None
