@@ -17,7 +17,7 @@ from model.hyperparameters import Hyperparameters
 from model.network import Net
 from model.seeds import derive_seed
 
-EVALUATION_BATCH = 1000
+EVALUATION_BATCH = {"cpu": 250, "cuda": 1000}  # on a CPU what its cache holds takes half the time of 1,000
 WARM_UP = 0.3  # share of a one-cycle schedule in which the learning rate rises
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -103,7 +103,8 @@ def evaluate(net: Net, split: Split, mean: float, std: float) -> tuple[float, fl
 def predict(net: Net, images: Tensor, mean: float, std: float) -> Tensor:
     """Return the network's log-probabilities (N, 10) of uint8 images (N, 28, 28), with dropout off."""
     net.eval()
-    return torch.cat([net(normalise(batch, mean, std)) for batch in torch.split(images, EVALUATION_BATCH)])
+    batches = torch.split(images, EVALUATION_BATCH[images.device.type])
+    return torch.cat([net(normalise(batch, mean, std)) for batch in batches])
 
 
 def learning_rate_at(hyperparameters: Hyperparameters, epoch: int, progress: float) -> float:

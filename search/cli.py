@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from model.errors import one_line_errors, summary
 from model.files import path_argument
+from model.interruptions import ending_as_at_ctrl_c
 
 if TYPE_CHECKING:  # torch, Optuna and their like take seconds to import: --help does not wait for them
     from search.progress import Progress
@@ -70,7 +71,7 @@ def run(
     """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
     if parent is not None:
         _end_with(parent)
-    with one_line_errors():
+    with one_line_errors(), ending_as_at_ctrl_c():
         from analysis.wording import count
         from search.experiment import check_cpus, load_experiment, with_trials
         from search.on_ray.door import over_ray, ray_begun
@@ -112,7 +113,7 @@ def confirm(
     quiet: Quiet = False,
 ) -> None:
     """Train the best trials of RUN_DIR again on fresh seeds, export the winner or --pick, write a report."""
-    with one_line_errors():
+    with one_line_errors(), ending_as_at_ctrl_c():
         from search.store.location import check_run
         from search.store.resolved import load_resolved
 

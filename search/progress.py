@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -154,11 +155,12 @@ class EventProgress(Progress):
         super().__init__(quiet)
         self.console = Output(file=io.StringIO(), force_terminal=False)  # no live line
         self.pipe = pipe
+        self.one_line = threading.Lock()
 
     def emit(self, **event: Any) -> None:
-        """Write one event. Nothing is buffered: a signal handler may come in between, and emit too."""
+        """Write one event. The driver's thread, whose signal handlers emit too, waits while the Tuner's emits."""
         line = f"{json.dumps(event)}\n".encode()
-        with suppress(OSError):  # nobody follows any more; the search ends tidily all the same
+        with self.one_line, suppress(OSError):  # nobody follows any more; the search ends tidily all the same
             while line:
                 line = line[os.write(self.pipe, line) :]
 

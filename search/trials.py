@@ -81,7 +81,7 @@ class Trials:
     @property
     def finished(self) -> bool:
         """Whether nothing will ever be handed out again; a live trial may still come back from a dead worker."""
-        return self.stopping or not (self.live or anything_to_hand_out(self.stage))
+        return not (self.live or anything_to_hand_out(self.stage))
 
     def next_config(self, ray_trial_id: str) -> dict[str, Any] | None:
         """Return what a worker should train next; None if there is nothing at present."""

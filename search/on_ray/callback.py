@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial
 
 from model.errors import ConfigError
 from search.on_ray import ray_internals
-from search.on_ray.probe import probe
+from search.on_ray.probe import Probes
 from search.on_ray.slots import Node, cluster_nodes, fits, room
 from search.on_ray.work import Work
 from search.trials import Trials
@@ -21,12 +21,15 @@ PERIOD = 3.0  # seconds between two looks at which machines are there
 
 
 class StudyCallback(Callback):
-    """Watches the clock and the machines while trials run. `free_spare` frees the GPU shares that are held empty."""
+    """Watches the clock and the machines while trials run.
 
-    def __init__(self, work: Work, free_spare: Callable[[], None]) -> None:
+    `probes` are those of a cluster's machines; `free_spare` frees the GPU shares that are held empty.
+    """
+
+    def __init__(self, work: Work, probes: Probes | None, free_spare: Callable[[], None]) -> None:
         self.work = work
+        self.probes = probes
         self.free_spare = free_spare
-        self.faulty: set[str] = set()  # the ids of machines that have come and can't be used
         self.looked = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -53,28 +56,29 @@ class StudyCallback(Callback):
             return
         self.looked = time.monotonic()
         with suppress(RayError):  # the cluster may be too busy to answer
-            there = [node for node in cluster_nodes() if node.id not in self.faulty]
-            known, slots = {node.id for node in self.work.nodes}, self.work.slots
-            come = [node for node in there if node.id not in known]
-            lost = known - {node.id for node in there}
-            if not (come or lost):
+            there, slots = self._sound(cluster_nodes(), trials), self.work.slots
+            known = {node.id for node in self.work.nodes}
+            if known == {node.id for node in there}:
                 return
-            if lost:
+            if known - {node.id for node in there}:
                 self.free_spare()
                 slots = replace(slots, spare=())
-            for node in come:
-                if not self._is_sound(node, trials):
-                    there.remove(node)
             if not fits(slots, there):
                 needs = f"{slots.cpus} CPUs" + (" and a GPU" if slots.per_gpu else "")
                 trials.stop(f"of {len(there)} machines that are left none has {needs}, as its trials need")
+            if not slots.per_gpu and any(node.gpus for node in there if node.id not in known):
+                trials.progress.warn(
+                    "a machine with GPUs has come: this stage goes on without; stop it and go on with --resume"
+                )
             self.work.nodes, self.work.slots = there, replace(slots, concurrent=max(room(slots, there), 1))
 
-    def _is_sound(self, node: Node, trials: Trials) -> bool:
-        """Return whether a machine that has come may be used; warn of one that may not. Ray gives it trials too."""
+    def _sound(self, nodes: list[Node], trials: Trials) -> list[Node]:
+        """Return those of `nodes` that may be used; stop the search for one that may not. A new one takes seconds."""
+        if self.probes is None:
+            return nodes
         try:
-            probe(trials.stage.run_dir, [node])
+            self.probes.take(nodes)
         except ConfigError as error:
-            self.faulty.add(node.id)
-            trials.progress.warn(str(error))
-        return node.id not in self.faulty
+            trials.stop(str(error))
+        new = self.probes.new(nodes)
+        return [node for node in nodes if node not in new]

@@ -30,7 +30,9 @@ OnGone = Callable[[str], None]
 
 
 @contextmanager
-def connected(address: str | None, on_gone: OnGone, begun: PrivateRay | None = None) -> Iterator[threading.Event]:
+def connected(
+    address: str | None, on_gone: OnGone, begun: PrivateRay | None = None, warn: Callable[[str], None] = complain
+) -> Iterator[threading.Event]:
     """Stay connected to Ray while the body runs: to a private one, or to the cluster at `address`. Raises ConfigError.
 
     The private one is `begun`, if it is starting already. If this process is connected to a Ray, that one is used and
@@ -42,7 +44,7 @@ def connected(address: str | None, on_gone: OnGone, begun: PrivateRay | None = N
         return
     with nullcontext(begun) if address or begun else private_ray() as private:
         if private is None:
-            _join(str(address))
+            _join(str(address), warn)
         else:
             private.started.result()
             ray_internals.use_started_workers()
@@ -55,7 +57,7 @@ def connected(address: str | None, on_gone: OnGone, begun: PrivateRay | None = N
                 ray.shutdown()
 
 
-def _join(address: str) -> None:
+def _join(address: str, warn: Callable[[str], None]) -> None:
     """Connect to the cluster at `address`. Raises ConfigError.
 
     Its workers get the code that runs here, and start in its folder, and some variables: the cluster's own are those
@@ -69,24 +71,26 @@ def _join(address: str) -> None:
                 shutil.copytree(ray_internals.PACKAGES / name, Path(code, name), ignore=ignore_patterns("__pycache__"))
             environment = {"working_dir": code, "env_vars": for_workers()}
             ray.init(address=address, runtime_env=environment, logging_level=logging.ERROR, log_to_driver=False)
-        _wait_for_machines()
+        _wait_for_machines(warn)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ConfigError(f"--address {address}: no Ray cluster answers ({summary(error, 160)}); {START}") from None
 
 
-def _wait_for_machines() -> None:
+def _wait_for_machines(warn: Callable[[str], None]) -> None:
     """Wait until a machine has CPUs: a cluster that scales by itself may begin with none. Raises ConfigError."""
     if any(node.cpus for node in cluster_nodes()):
         return
-    complain(f"the cluster has no CPUs yet: waiting for machines, up to {SCALE_UP // 60} minutes")
-    request_resources(num_cpus=1)  # an autoscaler, where there is one, brings as many; trials ask for the others
+    warn(f"the cluster has no CPUs yet: waiting for machines, up to {SCALE_UP // 60} minutes")
+    request_resources(num_cpus=1)  # for an autoscaler, where there is one
     until = time.monotonic() + SCALE_UP
     while not any(node.cpus for node in cluster_nodes()):
         if time.monotonic() > until:
+            request_resources(num_cpus=0)
             raise ConfigError(
                 f"--address: no machine with CPUs came within {SCALE_UP // 60} minutes; start one (docs/cluster.md)"
             )
         time.sleep(1)
+    request_resources(num_cpus=0)  # or the machine would stay for good
 
 
 def _leave(missing: str, on_gone: OnGone, private: PrivateRay | None) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:  # Ray is imported when its environment is set, and PyTorch wh
     from model.data import Dataset
     from search.on_ray.engine import RayEngine
     from search.on_ray.private import PrivateRay
+    from search.progress import Progress
 
 
 class Searched(Protocol):
@@ -25,6 +27,8 @@ class Searched(Protocol):
     def dataset(self) -> "Dataset": ...
     @property
     def digest(self) -> str: ...
+    @property
+    def progress(self) -> "Progress": ...
 
 
 Connect = Callable[[Searched, str | None], AbstractContextManager["RayEngine"]]
@@ -46,7 +50,7 @@ def ray_begun(run_dir: Path, experiment: Experiment, address: str | None) -> Ite
     from search.on_ray.private import private_ray
     from search.on_ray.slots import concurrent_here
 
-    with private_ray(concurrent_here(experiment)) as begun:
+    with private_ray(partial(concurrent_here, experiment)) as begun:
         yield begun
 
 
@@ -60,7 +64,8 @@ def over_ray(on_gone: Callable[[str], None] = lambda _: None, begun: "PrivateRay
         set_environment(private=address is None)
         from search.on_ray.engine import ray_engine  # imports Ray, which reads its environment then
 
-        with ray_engine(run.run_dir, run.experiment, run.dataset, run.digest, address, on_gone, begun) as engine:
+        told = (on_gone, begun, run.progress.warn)
+        with ray_engine(run.run_dir, run.experiment, run.dataset, run.digest, address, *told) as engine:
             yield engine
 
     return connect

@@ -1,18 +1,19 @@
 """RayEngine: runs the trials of a run's stages on the machines of the connected Ray."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from model.data import Dataset
+from model.errors import ConfigError
 from search.experiment import Experiment
 from search.on_ray.cluster import OnGone, connected
 from search.on_ray.measure import measured_per_gpu
 from search.on_ray.private import PrivateRay
-from search.on_ray.probe import probe
+from search.on_ray.probe import Probes
 from search.on_ray.slots import Node, cluster_nodes, plan
 from search.on_ray.trial import to_arrays
 from search.on_ray.tuning import Tuning
@@ -26,13 +27,17 @@ class RayEngine:
 
     images: dict[str, Any]
     per_gpu: int
+    probes: Probes | None = None  # on a cluster
     gone: threading.Event = field(default_factory=threading.Event)  # set when Ray itself is gone
     tuning: Tuning | None = None
 
     @property
     def nodes(self) -> list[Node]:
         """The machines that are there now: one may be lost, or come, between two stages."""
-        return cluster_nodes()
+        nodes = cluster_nodes()
+        if self.probes:
+            self.probes.wait_for(nodes)
+        return nodes
 
     @property
     def machines(self) -> int:
@@ -56,12 +61,19 @@ class RayEngine:
 
     def run(self, trials: Trials) -> None:
         """Run `trials` until they are finished or stopping, in the workers of the stage before where these serve."""
-        stage, nodes = trials.stage, self.nodes
-        to_do = max(stage.audit().to_do, 1)
-        slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
+        stage, to_do = trials.stage, max(trials.stage.audit().to_do, 1)
+        try:
+            nodes = self.nodes
+            slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
+        except ConfigError as error:  # other machines than those that the run began with
+            trials.stop(f"no machine has room for its trials any more: {error}")
+            return
+        if self.tuning and self.tuning.slots.per_gpu and not slots.per_gpu:
+            trials.stop(f"of {len(nodes)} machines that are left none has a GPU, as its trials need")
+            return
         if self.tuning is None or not self.tuning.serves(slots):
             self.end()
-            self.tuning = Tuning(stage.run_dir, self.images, slots, nodes)
+            self.tuning = Tuning(stage.run_dir, self.images, slots, nodes, self.probes)
         self.tuning.run(trials, slots, nodes)
 
     def end(self) -> None:
@@ -78,21 +90,21 @@ def ray_engine(
     digest: str,
     address: str | None,
     on_gone: OnGone,
-    begun: PrivateRay | None = None,
+    begun: PrivateRay | None,
+    warn: Callable[[str], None],
 ) -> Iterator[RayEngine]:
     """Yield the engine on a private Ray (`begun`, where it is), or on the cluster at `address`; measure trials per GPU.
 
     `digest` identifies the images. If Ray dies, `on_gone` is called with what is missing, and this process ends.
     Raises ConfigError.
     """
-    with connected(address, on_gone, begun) as gone:
-        nodes, per_gpu, images = cluster_nodes(), 1, {**to_arrays(dataset), "token": digest}
-        if address:
-            probe(run_dir, nodes)
-        if any(node.gpus for node in nodes):
+    with connected(address, on_gone, begun, warn) as gone:
+        engine = RayEngine({**to_arrays(dataset), "token": digest}, 1, Probes(run_dir) if address else None, gone)
+        if any(node.gpus for node in engine.nodes):
             wanted = experiment.resources.trials_per_gpu
-            per_gpu = measured_per_gpu(largest(experiment.space), images, nodes) if wanted == "auto" else wanted
-        engine = RayEngine(images, per_gpu, gone)
+            if wanted == "auto":
+                wanted = measured_per_gpu(largest(experiment.space), engine.images, engine.nodes)
+            engine.per_gpu = wanted
         try:
             yield engine
         finally:

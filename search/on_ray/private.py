@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,14 +32,15 @@ class PrivateRay:
 
 
 @contextmanager
-def private_ray(concurrent: int = 0) -> Iterator[PrivateRay]:
-    """Start a private Ray in the background, for so many trials at once, and end it after the body.
+def private_ray(concurrent: Callable[[], int] = lambda: 0) -> Iterator[PrivateRay]:
+    """Start a private Ray in the background, for `concurrent` trials at once, and end it after the body.
 
     It listens on loopback alone and has no dashboard. Raises ConfigError where there is no place for its files.
     """
     _remove_leftovers()
     temporary = _temporary_folder()
     tempfile.gettempdir()  # once for the whole process, before TMPDIR changes for a while
+    # The thread stays as long as Ray: the kernel kills Ray's processes when the thread that started them ends.
     with run_lock(Path(temporary)), ThreadPoolExecutor(1) as background:
         started = background.submit(_start, temporary, concurrent)
         try:
@@ -52,7 +53,7 @@ def private_ray(concurrent: int = 0) -> Iterator[PrivateRay]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _start(temporary: str, concurrent: int) -> None:
+def _start(temporary: str, concurrent: Callable[[], int]) -> None:
     """Start a private Ray that keeps its files below `temporary`. Raises ConfigError.
 
     It starts a worker for each CPU at once, which imports what it needs before its trial is there. That is left to the
@@ -64,7 +65,7 @@ def _start(temporary: str, concurrent: int) -> None:
     for_ray = {
         "TMPDIR": temporary,  # what a killed worker leaves is deleted with this folder
         "RAY_preload_python_modules": "search.on_ray.trial,ray.tune,torch._dynamo",  # the last one for optimizers
-        "RAY_prestart_worker_first_driver": str(int(usable_cpus() <= 2 * concurrent)),
+        "RAY_prestart_worker_first_driver": str(int(usable_cpus() <= 2 * concurrent())),
     }
     before = {name: os.environ.get(name) for name in for_ray}
     os.environ |= for_ray

@@ -2,12 +2,13 @@
 
 import platform
 import socket
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from model.errors import ConfigError, summary
@@ -18,31 +19,58 @@ WAIT = 120  # seconds; a first worker of this job on each machine fetches the co
 REMEDY = "(docs/cluster.md)"
 
 
-def probe(run_dir: Path, nodes: list[Node]) -> None:
-    """Raise ConfigError unless each machine that runs trials sees the run's folder, may write, and has our versions."""
-    marker = run_dir.absolute() / f".probe-{ray.get_runtime_context().get_job_id()}"
-    marker.touch()
-    look = ray.remote(num_cpus=0, max_retries=0)(_look)
-    there = [NodeAffinitySchedulingStrategy(node.id, soft=False) for node in nodes if node.cpus]
-    try:
-        asked = [look.options(scheduling_strategy=on).remote(str(marker), PACKAGES) for on in there]
-        faults = [_fault(found, run_dir) for found in ray.get(asked, timeout=WAIT)]
-    except GetTimeoutError:
-        raise ConfigError(f"a machine of the cluster did not answer within {WAIT} s; see to it {REMEDY}") from None
-    except RayError as error:
-        raise ConfigError(f"a machine of the cluster can't run trials ({summary(error, 300)}); {REMEDY}") from None
-    finally:
-        marker.unlink(missing_ok=True)
-    if faulty := [fault for fault in faults if fault]:
-        raise ConfigError(faulty[0])
+@dataclass
+class Probes:
+    """The probes of a cluster's machines: each that runs trials sees the run's folder, may write, has our versions."""
+
+    run_dir: Path
+    sound: set[str] = field(default_factory=set)  # the ids of machines that may be used
+    asked: dict[str, Any] = field(default_factory=dict)  # id of a machine -> its answer to come
+
+    def new(self, nodes: list[Node]) -> list[Node]:
+        """Return those of `nodes` that are still to be found sound; a machine without CPUs runs no trials."""
+        return [node for node in nodes if node.cpus and node.id not in self.sound]
+
+    def wait_for(self, nodes: list[Node]) -> None:
+        """Probe those of `nodes` that are new. Raises ConfigError for one that can't be used."""
+        new = self.new(nodes)
+        self._ask(new)
+        try:
+            if new:
+                ray.wait(list(self.asked.values()), num_returns=len(self.asked), timeout=WAIT)
+                self.take(new)
+        except RayError as error:
+            raise ConfigError(f"a machine of the cluster can't run trials ({summary(error, 300)}); {REMEDY}") from None
+        if self.new(nodes):
+            raise ConfigError(f"a machine of the cluster did not answer within {WAIT} s; see to it {REMEDY}")
+
+    def take(self, nodes: list[Node]) -> None:
+        """Take the answers that are there, and ask machines that are new. Raises ConfigError as `wait_for` does."""
+        new = self.new(nodes)
+        for node in new:
+            answer = self.asked.get(node.id)
+            if answer is not None and ray.wait([answer], timeout=0)[0]:
+                del self.asked[node.id]  # lost with its machine, it is asked again
+                if fault := _fault(ray.get(answer), self.run_dir):
+                    raise ConfigError(fault)
+                self.sound.add(node.id)
+        self._ask(self.new(new))
+
+    def _ask(self, nodes: list[Node]) -> None:
+        look = ray.remote(num_cpus=0, max_retries=0)(_look)
+        for node in nodes:
+            if node.id not in self.asked:
+                there = NodeAffinitySchedulingStrategy(node.id, soft=False)
+                words = (str(self.run_dir.absolute()), node.id, PACKAGES)
+                self.asked[node.id] = look.options(scheduling_strategy=there).remote(*words)
 
 
-def _look(marker: str, packages: tuple[str, ...]) -> dict[str, Any]:
-    """Return this machine's name, its versions, and whether it sees the driver's marker and may write beside it."""
-    host, path = socket.gethostname(), Path(marker)
-    found: dict[str, Any] = {"host": host, "sees": path.exists(), "versions": _versions(packages), "refusal": None}
+def _look(run_dir: str, node: str, packages: tuple[str, ...]) -> dict[str, Any]:
+    """Return this machine's name, its versions, and whether it sees the driver's lock and may write beside it."""
+    found: dict[str, Any] = {"host": socket.gethostname(), "versions": _versions(packages), "refusal": None}
+    found["sees"] = Path(run_dir, "lock").exists()
     try:
-        written = path.with_name(f"{path.name}-{host}")
+        written = Path(run_dir, f".probe-{node}")
         written.touch()
         written.unlink()
     except OSError as error:
@@ -71,5 +99,5 @@ def _fault(found: dict[str, Any], run_dir: Path) -> str | None:
         there = found["versions"][name]
         if there != here:
             has = f"has {name} {there}" if there else f"lacks {name}"
-            return f"{host} {has}, and this one {here}; install the same versions on all hosts {REMEDY}"
+            return f"{host} {has}, and this one has {here}; install the same versions on all hosts {REMEDY}"
     return None

@@ -75,6 +75,11 @@ def keep_workers(controller: Any, trial: "Trial", count: int) -> None:
     controller._actor_cache.increase_max(trial.placement_group_factory, by=count)
 
 
+def end_idle_workers(controller: Any) -> None:
+    """Have Tune end the idle workers that it keeps. It notices a dead one only as it gives it a trial, which fails."""
+    controller._cleanup_cached_actors(force_all=True)
+
+
 def kill_worker(trial: "Trial") -> None:
     """Kill the process that trains `trial`, if there is one. Tune has no public name for it."""
     worker = trial.temporary_state.ray_actor

@@ -50,6 +50,7 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         self._on_death(trial, ray_internals.failure_of(trial))
+        ray_internals.end_idle_workers(tune_controller)  # they may have died with their machine too, unnoticed
 
     def _on_death(self, trial: Trial, reason: str) -> None:
         trials = self.work.trials

@@ -9,6 +9,7 @@ from ray import tune
 
 from search.on_ray import ray_internals
 from search.on_ray.callback import StudyCallback
+from search.on_ray.probe import Probes
 from search.on_ray.scheduler import StudyScheduler, StudyStopper
 from search.on_ray.searcher import StudySearcher
 from search.on_ray.slots import Node, Slots, hold_spare
@@ -24,10 +25,13 @@ class Tuning:
     Tune ends its workers when it ends, and new ones import for five seconds before they train.
     """
 
-    def __init__(self, run_dir: Path, images: dict[str, Any], slots: Slots, nodes: list[Node]) -> None:
+    def __init__(
+        self, run_dir: Path, images: dict[str, Any], slots: Slots, nodes: list[Node], probes: Probes | None = None
+    ) -> None:
         self.slots = slots
-        self._work = Work(slots, nodes)
+        self._work, self._probes = Work(slots, nodes), probes
         self._ended: Future[None] = Future()
+        self._left = False
         # A daemon, so that a second Ctrl-C need not wait for it.
         self._thread = threading.Thread(target=self._tune, args=(run_dir.absolute() / "ray", images), daemon=True)
         self._thread.start()
@@ -38,20 +42,25 @@ class Tuning:
 
     def run(self, trials: Trials, slots: Slots, nodes: list[Node]) -> None:
         """Run `trials` until they are finished or stopping. Raises what Tune, or a decision on a trial, raised."""
-        self._work.hand_over(trials, slots, nodes)
+        try:
+            self._work.hand_over(trials, slots, nodes)
+        except BaseException:  # a second Ctrl-C
+            self._left = True
+            self._work.leave()
+            raise
         if self._ended.done():
             self._ended.result()
 
     def end(self) -> None:
         """End the Tuner and its workers, unless it was left amid a stage: then Ray's end is theirs."""
-        if self._work.trials is None:
+        if not self._left:
             self._work.close()
             self._thread.join()
 
     def _tune(self, storage: Path, images: dict[str, Any]) -> None:
         try:
             with hold_spare(self._work.slots, self._work.nodes) as free_spare:
-                _tuner(self._work, storage, images, StudyCallback(self._work, free_spare)).fit()
+                _tuner(self._work, storage, images, StudyCallback(self._work, self._probes, free_spare)).fit()
             self._ended.set_result(None)
         except BaseException as error:  # told in the driver's thread
             self._ended.set_exception(error)

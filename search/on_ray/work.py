@@ -37,6 +37,11 @@ class Work:
             self._closed = True
             self._changed.notify_all()
 
+    def leave(self) -> None:
+        """Leave the Tuner to itself amid a stage: nothing that it still reports is recorded."""
+        self.trials = None
+        self.close()
+
     def finish_stage(self) -> None:
         """Say that the stage in hand is done. For the Tuner's thread."""
         with self._changed:

@@ -1,14 +1,12 @@
 """What all stages share: the run, the engine that runs trials, and how a stage is run to its end."""
 
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from model.data import Dataset
+from model.interruptions import interruptible
 from model.seeds import derive_seed
 from search.experiment import Experiment
 from search.progress import Progress
@@ -92,9 +90,14 @@ def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:
     """Run `stage` until it is done or its time is up. Raises StoppedError; what is unfinished then waits."""
     trials = Trials(stage, run.progress, engine.gone)
     found = stage.audit()
+
+    def stop() -> None:
+        trials.stop(INTERRUPTED)
+        run.progress.warn("stopping: no new trials; unfinished ones keep their last checkpoint")
+
     run.progress.begin(total=found.kept + found.to_do, done=found.kept)
     try:
-        with _interruptible(trials), trials.tidily():
+        with interruptible(stop), trials.tidily():
             engine.run(trials)
     except Exception:
         if trials.failure is None and trials.stopped in (None, INTERRUPTED):
@@ -110,35 +113,3 @@ def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:
     if trials.stopped:
         raise StoppedError(trials.stopped)
     return trials
-
-
-@contextmanager
-def _interruptible(trials: Trials) -> Iterator[None]:
-    """Let Ctrl-C (or SIGTERM, or a terminal that is gone) end the stage tidily, and a second one at once.
-
-    In the main thread alone. Under nohup the terminal does not matter.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    asked = threading.Event()
-
-    def on_signal(number: int, _frame: Any) -> None:
-        if asked.is_set():
-            if number == signal.SIGHUP:  # a shell and the kernel may both say that the terminal is gone
-                return
-            raise KeyboardInterrupt
-        asked.set()
-        trials.stop(INTERRUPTED)
-        trials.progress.warn("stopping: no new trials; unfinished ones keep their last checkpoint")
-
-    ending = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        ending.remove(signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in ending}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """The storage of a run: Optuna's storage protocol, answered from memory and written through to the database."""
 
+import threading
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -33,6 +34,7 @@ class RunStorage(InMemoryStorage):
         self._study_rows: dict[int, int] = {}
         self._trial_rows: dict[int, int] = {}
         self._pending: list[Write] | None = None
+        self._one_thread = threading.RLock()
         self.broken = False  # a transaction has failed
 
     def __getstate__(self) -> dict[str, Any]:
@@ -40,10 +42,20 @@ class RunStorage(InMemoryStorage):
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write all changes that the body makes in one transaction; an inner one joins the outer one."""
-        if self._pending is not None:
-            yield
-            return
+        """Write all changes that the body makes in one transaction; an inner one joins the outer one.
+
+        Another thread waits: at a second Ctrl-C the driver's comes while the Tuner's may still be at work.
+        """
+        with self._one_thread:
+            if self._pending is not None:
+                yield
+            else:
+                with self._written():
+                    yield
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Collect the changes that the body makes, and write them together."""
         pending = self._pending = []
         try:
             yield

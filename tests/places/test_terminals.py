@@ -9,12 +9,10 @@ import termios
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from search.stages.running import _interruptible
+from model.interruptions import interruptible
 from tests.harness import environment, recorded, records, tiny, until
 
 
@@ -29,10 +27,9 @@ def hang_up() -> Iterator[None]:
 @pytest.mark.parametrize(("nohup", "stopped"), [(False, ["interrupted"]), (True, [])])
 def test_a_terminal_that_hangs_up(nohup: bool, stopped: list[str]) -> None:
     asked: list[str] = []
-    trials: Any = SimpleNamespace(stop=asked.append, progress=SimpleNamespace(warn=lambda _: None))
     signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
     before = signal.getsignal(signal.SIGHUP)
-    with _interruptible(trials):
+    with interruptible(lambda: asked.append("interrupted")):
         os.kill(os.getpid(), signal.SIGHUP)
         os.kill(os.getpid(), signal.SIGHUP)  # from the shell, then from the kernel
     assert asked == stopped

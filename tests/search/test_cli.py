@@ -13,7 +13,7 @@ import pytest
 from model.errors import ConfigError
 from search.on_ray import cluster
 from search.store.records import read_trials
-from tests.harness import command, environment, tiny, until
+from tests.harness import ROOT, command, environment, tiny, until
 
 
 @pytest.fixture
@@ -155,3 +155,29 @@ def test_offline_fallback_is_told_everywhere(here: Path) -> None:
     assert refused.returncode == 2
     assert str(here / "empty") in refused.stderr
     assert "--data DIR or DIGIT_SEARCH_DATA" in refused.stderr
+
+
+# A supervisor's SIGTERM as the network is exported, say, when no stage runs that would end tidily.
+BETWEEN_STAGES = """
+import contextlib, os, signal, sys, time
+import search.on_ray.door, search.run
+from search.cli import app
+def searched(*_, **__):
+    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    time.sleep(30)
+search.run.run_search = searched
+search.on_ray.door.ray_begun = lambda *_: contextlib.nullcontext()
+app(["run", "quick.toml"])
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_outside_a_stage_ends_the_command_with_a_remedy(tmp_path: Path, name: str) -> None:
+    (tmp_path / "quick.toml").write_bytes((ROOT / "configs" / "quick.toml").read_bytes())
+    line = [sys.executable, "-c", BETWEEN_STAGES, name]
+    done = subprocess.run(
+        line, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("interrupted; go on with: ")
+    assert done.stderr.splitlines() == ["stopped at once"]

@@ -129,3 +129,4 @@ def test_tune_still_keeps_as_many_idle_workers_as_it_is_told_to() -> None:
 
     assert [kept(told) for told in (0, 2)] == [1, 2], SAID
     assert "self._actor_cache = _ObjectCache(may_keep_one=True)" in inspect.getsource(TuneController.__init__), SAID
+    assert "force_all" in inspect.signature(TuneController._cleanup_cached_actors).parameters, SAID

@@ -39,6 +39,9 @@ def test_a_worker_that_died_with_ray_itself_is_not_charged(
     trial: Any = SimpleNamespace(trial_id="a", error_file=None)
     work = Work(Slots(1, 1), [])
     work.trials = trials
-    StudyScheduler(work, lines).on_trial_error(None, trial)
+    ended: list[bool] = []
+    controller = SimpleNamespace(_cleanup_cached_actors=lambda force_all: ended.append(force_all))
+    StudyScheduler(work, lines).on_trial_error(controller, trial)
+    assert ended == [True]  # idle workers: those of a lost machine would each cost the next trial a retry
     assert study.trial(0).state.name == "WAITING"
     assert study.trial(0).user_attrs.get("retries", 0) == deaths

@@ -110,9 +110,27 @@ def test_a_search_whose_trials_fit_on_no_machine_that_is_left_stops(
     monkeypatch.setattr(callback, "cluster_nodes", lambda: left)
     monkeypatch.setattr(callback, "PERIOD", 0.0)
     let_go: list[None] = []
-    callback.StudyCallback(work, lambda: let_go.append(None)).on_step_end(1, [])
+    callback.StudyCallback(work, None, lambda: let_go.append(None)).on_step_end(1, [])
     assert let_go == [None]
     assert [stop.startswith(reason or "") for stop in stops] == ([True] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("gpus", "said"),
+    [(0, []), (1, ["a machine with GPUs has come: this stage goes on without; stop it and go on with"])],
+)
+def test_a_machine_that_comes_is_used(monkeypatch: pytest.MonkeyPatch, gpus: int, said: list[str]) -> None:
+    warnings: list[str] = []
+    work = Work(Slots(2, 1), [Node("a", 2, 0)])
+    progress = SimpleNamespace(warn=warnings.append)
+    work.trials = SimpleNamespace(overdue=list, tick=lambda: None, progress=progress)  # type: ignore[assignment]
+    monkeypatch.setattr(callback, "cluster_nodes", lambda: [Node("a", 2, 0), Node("b", 3, gpus)])
+    monkeypatch.setattr(callback, "PERIOD", 0.0)
+    watching = callback.StudyCallback(work, None, lambda: pytest.fail("no machine is lost"))
+    for _ in range(2):
+        watching.on_step_end(1, [])
+    assert work.slots == Slots(5, 1)
+    assert [warning.startswith(line) for warning, line in zip(warnings, said, strict=True)] == [True] * len(said)
 
 
 @pytest.mark.parametrize(("trials", "loads"), [(3, [0, 1, 1, 1]), (6, [1, 1, 2, 2]), (8, [2, 2, 2, 2])])
