@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: search test chaos check format
+.PHONY: search test chaos bench bench-full check format
 
 search: $(INSTALLED)
 	$(BIN)/python -m search run configs/quick.toml --resume
@@ -16,6 +16,19 @@ test: $(INSTALLED)
 # The long form of the fault and bad-input tests; its figures are printed at the end.
 chaos: $(INSTALLED)
 	CHAOS_KILLS=120 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m '' tests/chaos tests/fuzz tests/test_security.py -rs --durations=30
+
+# Ours beside the article's loop and stock Ray Tune, about ten minutes on two cores.
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.scale
+
+bench-full: bench
+	$(BIN)/python -m benchmarks.overhead 1000 5
+	$(BIN)/python -m benchmarks.scale 512
+	$(BIN)/python -m benchmarks.asks
+	$(BIN)/python -m benchmarks.samplers
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -89,7 +89,7 @@ def decision_after(stage: Stage, trial: FrozenTrial, epoch: int) -> Decision:
         return TrialState.COMPLETE
     if epoch != trial.last_step or trial.user_attrs.get("passed") == epoch:
         return GOES_ON
-    if stage.promotion and epoch in stage.promotion.rungs(epochs):
+    if epoch in stage.pauses(epochs):
         return PAUSED
     study = stage.study.study
     return TrialState.PRUNED if study.pruner.prune(study, trial) else GOES_ON

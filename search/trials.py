@@ -13,6 +13,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from optuna.pruners import NopPruner
 from optuna.trial import FrozenTrial, TrialState
 
 from model.errors import is_full
@@ -208,7 +209,7 @@ class Trials:
             "seed": stage.seed,
             "hyperparameters": hyperparameters.model_dump(),
             "checkpoints": checkpoints.paths(stage.run_dir, attributes),
-            "rungs": stage.rungs(hyperparameters.epochs),
+            "pauses": stage.pauses(hyperparameters.epochs),
             "may_be_lost": MAY_BE_LOST,
             "threads": stage.threads or stage.cpus,
             "refit": stage.refit,
@@ -229,8 +230,9 @@ class Trials:
             decision = decision_after(self.stage, trial, result["epoch"])
             if decision != GOES_ON:
                 carry_out(self.stage, decision, trial)
-            elif checkpoint:  # decided: going on from here must not judge the trial again, by later peers
-                study.set_attributes(live.number, passed=result["epoch"])
+            elif not isinstance(study.study.pruner, NopPruner):
+                # Decided: should this epoch be trained again, later peers must not judge it.
+                study.set_attributes(live.number, passed=max(result["epoch"], trial.user_attrs.get("passed", 0)))
         for folder in unneeded:
             rmtree(folder, ignore_errors=True)
         if decision != GOES_ON:

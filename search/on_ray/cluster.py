@@ -44,12 +44,14 @@ def connected(
         return
     with nullcontext(begun) if address or begun else private_ray() as private:
         if private is None:
-            _join(str(address), warn)
+            _join(str(address))
         else:
             private.started.result()
             ray_internals.use_started_workers()
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         try:
+            if private is None:
+                _wait_for_machines(warn)
             with watching(lambda missing: _leave(missing, on_gone, private)) as gone:
                 yield gone
         finally:
@@ -57,7 +59,7 @@ def connected(
                 ray.shutdown()
 
 
-def _join(address: str, warn: Callable[[str], None]) -> None:
+def _join(address: str) -> None:
     """Connect to the cluster at `address`. Raises ConfigError.
 
     Its workers get the code that runs here, and start in its folder, and some variables: the cluster's own are those
@@ -71,7 +73,6 @@ def _join(address: str, warn: Callable[[str], None]) -> None:
                 shutil.copytree(ray_internals.PACKAGES / name, Path(code, name), ignore=ignore_patterns("__pycache__"))
             environment = {"working_dir": code, "env_vars": for_workers()}
             ray.init(address=address, runtime_env=environment, logging_level=logging.ERROR, log_to_driver=False)
-        _wait_for_machines(warn)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ConfigError(f"--address {address}: no Ray cluster answers ({summary(error, 160)}); {START}") from None
 
@@ -81,16 +82,16 @@ def _wait_for_machines(warn: Callable[[str], None]) -> None:
     if any(node.cpus for node in cluster_nodes()):
         return
     warn(f"the cluster has no CPUs yet: waiting for machines, up to {SCALE_UP // 60} minutes")
-    request_resources(num_cpus=1)  # for an autoscaler, where there is one
     until = time.monotonic() + SCALE_UP
-    while not any(node.cpus for node in cluster_nodes()):
-        if time.monotonic() > until:
-            request_resources(num_cpus=0)
-            raise ConfigError(
-                f"--address: no machine with CPUs came within {SCALE_UP // 60} minutes; start one (docs/cluster.md)"
-            )
-        time.sleep(1)
-    request_resources(num_cpus=0)  # or the machine would stay for good
+    request_resources(num_cpus=1)  # for an autoscaler, where there is one
+    try:
+        while not any(node.cpus for node in cluster_nodes()):
+            if time.monotonic() > until:
+                none = f"no machine with CPUs came within {SCALE_UP // 60} minutes"
+                raise ConfigError(f"--address: {none}; start one (docs/cluster.md)")
+            time.sleep(1)
+    finally:
+        request_resources(num_cpus=0)  # or the machine would stay for good
 
 
 def _leave(missing: str, on_gone: OnGone, private: PrivateRay | None) -> None:

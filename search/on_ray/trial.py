@@ -135,7 +135,7 @@ def _train(
             epoch["damaged"] = damaged
             damaged = None
         due = time.monotonic() - last_saved + MARGIN * metrics.seconds >= config["may_be_lost"]
-        if due or metrics.epoch in config["rungs"] or metrics.epoch == state.hyperparameters.epochs:
+        if due or metrics.epoch in config["pauses"] or metrics.epoch == state.hyperparameters.epochs:
             with _the_machines_fault(), tempfile.TemporaryDirectory() as folder:
                 save(state, Path(folder))
                 report(epoch, Path(folder))

@@ -9,7 +9,6 @@ from model.hyperparameters import Hyperparameters
 from search.space import Space, complete
 from search.store.study import OF_RECIPE, Audit, StoredStudy
 from search.strategy.promotion import Promotion
-from search.strategy.pruner import AsyncHalvingPruner
 from search.strategy.stop import Stopping
 
 
@@ -57,7 +56,6 @@ class Stage:
             return Hyperparameters(**differences)
         return complete(self.space, trial.params)
 
-    def rungs(self, epochs: int) -> list[int]:
-        """Return the epochs after which a trial of `epochs` epochs is decided on; none where any epoch may be one."""
-        decides = self.promotion or self.study.study.pruner
-        return decides.rungs(epochs) if isinstance(decides, AsyncHalvingPruner | Promotion) else []
+    def pauses(self, epochs: int) -> list[int]:
+        """Return the epochs after which a trial of `epochs` epochs waits for its promotion, with a checkpoint."""
+        return self.promotion.rungs(epochs) if self.promotion else []

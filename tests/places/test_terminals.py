@@ -36,6 +36,12 @@ def test_a_terminal_that_hangs_up(nohup: bool, stopped: list[str]) -> None:
     assert signal.getsignal(signal.SIGHUP) == before
 
 
+def in_a_terminal() -> None:
+    """Make stdin the terminal of this process, as of one that is not under nohup, though the tests may be."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def drained(terminal: int) -> bool:
     """Read what was written to a terminal so far, so that its writer need not wait."""
     with suppress(BlockingIOError):
@@ -52,7 +58,7 @@ def test_a_search_whose_terminal_is_gone_ends_tidily(tiny_root: Path, tmp_path: 
     line = [sys.executable, "-m", "search", "long.toml", "--data", str(tiny_root)]
     process = subprocess.Popen(
         line, cwd=tmp_path, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=in_a_terminal,
     )  # fmt: skip
     os.close(theirs)
     os.set_blocking(ours, False)

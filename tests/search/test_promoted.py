@@ -42,7 +42,7 @@ def run_one(trials: Trials, tmp_path: Path) -> tuple[int, list[int]] | None:
     for epoch in range(first, 10):
         trained.append(epoch)
         accuracy = VALUES[number] + epoch / 100
-        saved = checkpoint(tmp_path, worker, epoch) if epoch in config["rungs"] or epoch == 9 else None
+        saved = checkpoint(tmp_path, worker, epoch) if epoch in config["pauses"] or epoch == 9 else None
         if not trials.on_result(worker, result(epoch, accuracy), saved):
             break
     return number, trained

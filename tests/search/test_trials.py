@@ -22,7 +22,7 @@ def test_last_epoch_completes_and_later_results_are_ignored(study: StoredStudy, 
     trials = new_trials(tmp_path, study)
     config = trials.next_config("a")
     assert config is not None
-    assert (config["number"], config["rungs"], config["checkpoints"]) == (0, [1, 2], [])
+    assert (config["number"], config["pauses"], config["checkpoints"]) == (0, [], [])
     assert [trials.on_result("a", result(epoch, 0.5), None) for epoch in range(1, 5)] == [True, True, True, False]
     assert trials.on_result("a", result(4, 0.9), None) is False
     assert study.trial(0).value == 0.5

@@ -1,0 +1,97 @@
+"""How fast one network trains: python -m benchmarks.training [IMAGES [N]]
+
+Images per second of one epoch of IMAGES (5,000) training images of MNIST, N times each (5), in turn, after one epoch of
+each that is not counted: the article's network by its own loop (benchmarks/article.py) and by ours, with its batches of
+64 and all threads of this machine; and a network of `make search`, by ours in one thread and in all. It prints median,
+least and most, the ratio, the share of this machine's peak (a product of large matrices, measured in turn too), and one
+JSON line.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from benchmarks import article
+from model.data import Dataset, load_dataset
+from model.hyperparameters import RECIPE, Hyperparameters
+from model.machine import usable_cpus
+from model.network import Net
+from model.train import fit, start
+from search.experiment import load_experiment
+
+QUICK = load_experiment(Path(__file__).parents[1] / "configs" / "quick.toml").space
+EARLY = Hyperparameters(**{**QUICK.fixed, "conv1_width": 16, "conv2_width": 48, "kernel_size": 5, "learning_rate": 0.01,
+                           "dropout1": 0.1, "dropout2": 0.2, "shift": 1.0})  # fmt: skip
+SIZE = 2048  # of the matrices
+
+
+def main(images: str = "5000", repeats: str = "5") -> None:
+    data, cpus = load_dataset("mnist", train_images=int(images)), usable_cpus()
+    sides: dict[str, Callable[[], float]] = {
+        "the article's network, its loop": lambda: article.images_per_second(int(images)),
+        "the article's network, ours": lambda: _ours(RECIPE, data, cpus),
+        "the network of make search, one thread": lambda: _ours(EARLY, data, 1),
+        "the network of make search, all threads": lambda: _ours(EARLY, data, cpus),
+        f"GFLOP/s of {cpus} threads": lambda: _peak(cpus),
+        "GFLOP/s of one thread": lambda: _peak(1),
+    }
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for repeat in range(int(repeats) + 1):
+        for name, measure in sides.items():
+            torch.set_num_threads(cpus)
+            value = measure()
+            if repeat:
+                found[name].append(value)
+    for name, values in found.items():
+        print(f"{name}: {statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f}), n = {repeats}")
+    middle = {name: statistics.median(values) for name, values in found.items()}
+    loop, ours, one, _, peak, peak_of_one = middle.values()
+    print(f"ours against the article's loop: {ours / loop:.2f}")
+    for name, speed, most, hyperparameters in (("article", ours, peak, RECIPE), ("quick", one, peak_of_one, EARLY)):
+        print(f"share of the peak, {name}: {speed * _flop(hyperparameters) / 1e9 / most:.0%}")
+    print(json.dumps(found))
+
+
+def _ours(hyperparameters: Hyperparameters, data: Dataset, threads: int) -> float:
+    torch.set_num_threads(threads)
+    one_epoch = hyperparameters.model_copy(update={"epochs": 1})
+    training = start(one_epoch, seed=0, number=0, device=torch.device("cpu"))
+    return next(iter(fit(training, data))).images_per_second
+
+
+def _peak(threads: int) -> float:
+    """Return the GFLOP/s of a product of two large matrices."""
+    torch.set_num_threads(threads)
+    a, b = torch.rand(SIZE, SIZE), torch.rand(SIZE, SIZE)
+    began = time.perf_counter()
+    torch.mm(a, b)
+    return 2 * SIZE**3 / (time.perf_counter() - began) / 1e9
+
+
+def _flop(hyperparameters: Hyperparameters) -> float:
+    """Return the floating-point operations of convolutions and linear layers that training takes for one image.
+
+    Backwards each takes twice those of forwards: for its weights and for its inputs; the first layer's need none.
+    """
+    net, total = Net(**hyperparameters.architecture()), 0.0
+
+    def count(layer: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        nonlocal total
+        assert isinstance(layer, nn.Conv2d | nn.Linear)
+        total += (2 if layer is net.conv1 else 3) * 2 * output.numel() * layer.weight[0].numel()
+
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(count)
+    net.eval()(torch.zeros(1, 1, 28, 28))
+    return total
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
