@@ -13,7 +13,7 @@ from ray.tune.experiment import Trial
 from model.errors import ConfigError
 from search.on_ray import ray_internals
 from search.on_ray.probe import Probes
-from search.on_ray.slots import Node, cluster_nodes, fits, room
+from search.on_ray.slots import Node, cluster_nodes, lacking, room
 from search.on_ray.work import Work
 from search.trials import Trials
 
@@ -63,9 +63,8 @@ class StudyCallback(Callback):
             if known - {node.id for node in there}:
                 self.free_spare()
                 slots = replace(slots, spare=())
-            if not fits(slots, there):
-                needs = f"{slots.cpus} CPUs" + (" and a GPU" if slots.per_gpu else "")
-                trials.stop(f"of {len(there)} machines that are left none has {needs}, as its trials need")
+            if reason := lacking(slots, there):
+                trials.stop(reason)
             if not slots.per_gpu and any(node.gpus for node in there if node.id not in known):
                 trials.progress.warn(
                     "a machine with GPUs has come: this stage goes on without; stop it and go on with --resume"

@@ -14,7 +14,7 @@ from search.on_ray.cluster import OnGone, connected
 from search.on_ray.measure import measured_per_gpu
 from search.on_ray.private import PrivateRay
 from search.on_ray.probe import Probes
-from search.on_ray.slots import Node, cluster_nodes, plan
+from search.on_ray.slots import Node, cluster_nodes, lacking, plan
 from search.on_ray.trial import to_arrays
 from search.on_ray.tuning import Tuning
 from search.space import largest
@@ -64,13 +64,13 @@ class RayEngine:
         stage, to_do = trials.stage, max(trials.stage.audit().to_do, 1)
         try:
             nodes = self.nodes
-            slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
-        except ConfigError as error:  # other machines than those that the run began with
-            trials.stop(f"no machine has room for its trials any more: {error}")
+        except ConfigError as error:  # a machine that came between two stages can't be used
+            trials.stop(str(error))
             return
-        if self.tuning and self.tuning.slots.per_gpu and not slots.per_gpu:
-            trials.stop(f"of {len(nodes)} machines that are left none has a GPU, as its trials need")
+        if self.tuning and (reason := lacking(self.tuning.slots, nodes)):
+            trials.stop(reason)
             return
+        slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
         if self.tuning is None or not self.tuning.serves(slots):
             self.end()
             self.tuning = Tuning(stage.run_dir, self.images, slots, nodes, self.probes)

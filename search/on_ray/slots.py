@@ -109,9 +109,12 @@ def room(slots: Slots, nodes: list[Node]) -> int:
     return _room(nodes, slots.per_gpu, slots.cpus) - sum(count for _, count in slots.spare)
 
 
-def fits(slots: Slots, nodes: list[Node]) -> bool:
-    """Return whether one trial with these slots fits on any of the `nodes`."""
-    return any(node.cpus >= slots.cpus and (node.gpus > 0 or not slots.per_gpu) for node in nodes)
+def lacking(slots: Slots, left: list[Node]) -> str | None:
+    """Return what no machine that is `left` has of that which a trial with these slots needs; None if one has it."""
+    if any(node.cpus >= slots.cpus and (node.gpus > 0 or not slots.per_gpu) for node in left):
+        return None
+    needs = f"{slots.cpus} CPUs" + (" and a GPU" if slots.per_gpu else "")
+    return f"of {len(left)} machines that are left none has {needs}, as its trials need"
 
 
 @contextmanager

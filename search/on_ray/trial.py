@@ -146,9 +146,11 @@ def _train(
 
 @contextmanager
 def _the_machines_fault() -> Iterator[None]:
-    """Turn what goes wrong in the body into MachineError, but for a full disk, which has an answer of its own."""
+    """Turn what goes wrong in the body into MachineError, but for what has an answer of its own."""
     try:
         yield
+    except torch.AcceleratorError:
+        raise
     except Exception as error:
         if is_full(error):
             raise

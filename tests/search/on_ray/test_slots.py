@@ -3,12 +3,13 @@
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from model.errors import ConfigError
 from search.experiment import parse_experiment
-from search.on_ray import callback
+from search.on_ray import callback, engine
 from search.on_ray.measure import trials_that_fit
 from search.on_ray.slots import Node, Slots, cluster_nodes, hold_spare, plan
 from search.on_ray.work import Work
@@ -113,6 +114,17 @@ def test_a_search_whose_trials_fit_on_no_machine_that_is_left_stops(
     callback.StudyCallback(work, None, lambda: let_go.append(None)).on_step_end(1, [])
     assert let_go == [None]
     assert [stop.startswith(reason or "") for stop in stops] == ([True] if reason else [])
+
+
+def test_a_run_that_lost_its_gpus_between_two_stages_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Confirmed on CPUs its best would be compared with what was trained on GPUs."""
+    stops: list[str] = []
+    stage = SimpleNamespace(audit=lambda: SimpleNamespace(to_do=1))
+    monkeypatch.setattr(engine, "cluster_nodes", lambda: [Node("head", 8, 0)])
+    tuning: Any = SimpleNamespace(slots=Slots(2, 1, 4))
+    trials: Any = SimpleNamespace(stage=stage, stop=stops.append)
+    engine.RayEngine({}, 4, tuning=tuning).run(trials)
+    assert stops == ["of 1 machines that are left none has 1 CPUs and a GPU, as its trials need"]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from model.data import load_dataset
-from search.on_ray.trial import to_arrays, train_trial
+from search.on_ray.trial import _the_machines_fault, to_arrays, train_trial
 from tests.search.driven import new_trials, opened
 from tests.without_ray import on_cpu
 
@@ -42,6 +43,11 @@ def test_a_checkpoint_that_can_not_be_handed_over_is_no_failure_of_the_trial(
     images = {**to_arrays(load_dataset("mnist", tiny_root, validation_images=100)), "token": "tiny"}
     train_trial(config, images, report, on_cpu)
     assert told_so_far == [told]
+
+
+def test_a_broken_cuda_context_still_ends_the_worker() -> None:
+    with pytest.raises(torch.AcceleratorError), _the_machines_fault():
+        raise torch.AcceleratorError
 
 
 def test_a_trial_is_tried_again_after_a_fault_of_its_machine(tmp_path: Path) -> None:
