@@ -27,6 +27,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.experiment import load_experiment
 from search.progress import Progress
 from search.store import location
+from search.store.checkpoints import CheckpointStore
 from search.store.stage import Stage
 from search.store.study import EPOCH, SEARCH, StoredStudy, open_study
 from search.strategy.given import quiet_optuna
@@ -96,7 +97,8 @@ def _measured(folder: Path, running: int, finished: int) -> Seconds:
     with timed("load"):
         study = _study(folder, "tpe")
     trials = Trials(
-        Stage(folder, study, SPACE, seed=0, trials=finished + 10**6, promotion=Promotion(pace=PACE)), Progress(True)
+        Stage(CheckpointStore(folder), study, SPACE, seed=0, trials=finished + 10**6, promotion=Promotion(pace=PACE)),
+        Progress(True),
     )
     for event, sampler in (("wave", "tpe"), ("random", "random")):
         study.study.sampler.name = sampler  # type: ignore[union-attr]

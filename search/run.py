@@ -135,6 +135,8 @@ def _opened(
         write_atomically(run_dir / "environment.json", json.dumps(environment(experiment), indent=2).encode())
         if not (run_dir / "experiment.toml").exists():
             write_resolved(run_dir, experiment, dataset, digest)
+        if experiment.search.checkpoints and (refusal := location.checkpoint_store(run_dir).refusal()):
+            raise ConfigError(f"search.checkpoints = {experiment.search.checkpoints}: can't be written to ({refusal})")
         with location.sole_driver(run_dir), quiet_optuna():
             storage = location.open_storage(run_dir)
             try:

@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 from optuna.pruners import NopPruner
@@ -28,7 +26,7 @@ from search.decisions import (
     next_number,
 )
 from search.progress import Progress
-from search.store import checkpoints
+from search.store import checkpoints, object_store
 from search.store.database_errors import why_lost
 from search.store.stage import Stage
 from search.store.study import FRESH_SEED, epochs_of
@@ -105,7 +103,7 @@ class Trials:
         if live := self.live.get(ray_trial_id):
             live.began = time.monotonic()
 
-    def on_result(self, ray_trial_id: str, result: dict[str, Any], checkpoint: Path | None) -> bool:
+    def on_result(self, ray_trial_id: str, result: dict[str, Any], checkpoint: str | None) -> bool:
         """Record one epoch, and the trial's end if this was it. Return whether the trial goes on."""
         live = self.live.get(ray_trial_id)
         if live is None:
@@ -172,10 +170,10 @@ class Trials:
         with self.tidily():
             with study.event():
                 for trial in paused:
-                    unneeded += checkpoints.forget(self.stage.run_dir, study, trial.number)
+                    unneeded += checkpoints.forget(self.stage.checkpoints, study, trial.number)
                     study.finish(trial.number, TrialState.PRUNED)
             for folder in unneeded:
-                rmtree(folder, ignore_errors=True)
+                object_store.delete(folder)
             self.progress.trials_settled([study.trial(trial.number) for trial in paused])
 
     @contextmanager
@@ -187,7 +185,7 @@ class Trials:
             if reason := why_lost(error):
                 self.stop(f"the study's database no longer answers ({reason}); see to it")
             elif is_full(error):
-                self.stop(f"the disk of {self.stage.run_dir} is full; free some room")
+                self.stop(f"the disk of {self.stage.checkpoints.run_dir} is full; free some room")
             else:
                 self.failure = error
                 self.stop("an error of the search itself")
@@ -208,14 +206,14 @@ class Trials:
             "number": attributes.get(FRESH_SEED, trial.number),
             "seed": stage.seed,
             "hyperparameters": hyperparameters.model_dump(),
-            "checkpoints": checkpoints.paths(stage.run_dir, attributes),
+            "checkpoints": checkpoints.places(stage.checkpoints, attributes),
             "pauses": stage.pauses(hyperparameters.epochs),
             "may_be_lost": MAY_BE_LOST,
             "threads": stage.threads or stage.cpus,
             "refit": stage.refit,
         }
 
-    def _record(self, ray_trial_id: str, result: dict[str, Any], checkpoint: Path | None) -> None:
+    def _record(self, ray_trial_id: str, result: dict[str, Any], checkpoint: str | None) -> None:
         """Write all that one epoch's result says in one transaction, the trial's end included."""
         study, live, unneeded = self.stage.study, self.live[ray_trial_id], []
         with study.event():
@@ -223,7 +221,7 @@ class Trials:
             metrics = {name: result[name] for name in EpochMetrics.__dataclass_fields__}
             study.record_epoch(live.number, {**metrics, "clock": self.clock})
             if checkpoint:
-                unneeded = checkpoints.remember(self.stage.run_dir, study, live.number, checkpoint, result["epoch"])
+                unneeded = checkpoints.remember(self.stage.checkpoints, study, live.number, checkpoint, result["epoch"])
                 if study.trial(live.number).user_attrs.get("deaths_in_a_row"):
                     study.set_attributes(live.number, deaths_in_a_row=0)
             trial = study.trial(live.number)
@@ -234,7 +232,7 @@ class Trials:
                 # Decided: should this epoch be trained again, later peers must not judge it.
                 study.set_attributes(live.number, passed=max(result["epoch"], trial.user_attrs.get("passed", 0)))
         for folder in unneeded:
-            rmtree(folder, ignore_errors=True)
+            object_store.delete(folder)
         if decision != GOES_ON:
             del self.live[ray_trial_id]
             self._failures = 0
@@ -289,4 +287,4 @@ class Trials:
         study = self.stage.study
         trial = study.trial(number)
         self.progress.trial_ended(trial, study.best(1))
-        checkpoints.delete_unneeded(self.stage.run_dir, study, trial, self.stage.kept_checkpoints)
+        checkpoints.delete_unneeded(self.stage.checkpoints, study, trial, self.stage.kept_checkpoints)

@@ -9,7 +9,7 @@ from typing import Any
 
 from model.errors import ConfigError
 from search.space import Space, complete, recipe_point
-from search.store import checkpoints
+from search.store import checkpoints, location
 from search.store.candidates import Candidate, best_first, candidates_of, may_win, ranked, recipe_of, value_of
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved
@@ -78,7 +78,8 @@ def chosen(run_dir: Path, pick: int | None) -> Winner | None:
         for candidate in candidates_of(read_trials(run_dir, study)):
             if candidate.number == pick and candidate.ended and candidate.complete:
                 found = as_winner(candidate, study, searched, picked=True)
-                if checkpoints.is_there(run_dir, found.run.attributes):  # versions before this one deleted it
+                store = location.checkpoint_store(run_dir)
+                if checkpoints.is_there(store, found.run.attributes):  # versions before this one deleted it
                     return found
     return None
 

@@ -19,7 +19,7 @@ from search.on_ray.trial import to_arrays, train_trial
 from search.run import Connect
 from search.trials import Trials
 
-OnResult = Callable[[Trials, str, dict[str, Any], Path | None], bool]
+OnResult = Callable[[Trials, str, dict[str, Any], str | None], bool]
 
 
 class EndedError(BaseException):
@@ -43,7 +43,7 @@ class OneByOne:
         return 1
 
     def run(self, trials: Trials) -> None:
-        attempts = trials.stage.run_dir.absolute() / "ray" / trials.stage.study.name
+        attempts = trials.stage.checkpoints.run_dir.absolute() / "ray" / trials.stage.study.name
         while config := trials.next_config(ray_trial_id := uuid.uuid4().hex):
 
             def report(metrics: dict[str, Any], folder: Path | None, ray_trial_id: str = ray_trial_id) -> None:
@@ -51,7 +51,7 @@ class OneByOne:
                 if folder is not None:
                     checkpoint = attempts / ray_trial_id / f"checkpoint_{metrics['epoch']:06d}"
                     shutil.copytree(folder, checkpoint)
-                if not self.on_result(trials, ray_trial_id, flat(metrics), checkpoint):
+                if not self.on_result(trials, ray_trial_id, flat(metrics), checkpoint and str(checkpoint)):
                     raise EndedError
 
             with suppress(EndedError):

@@ -1,5 +1,7 @@
 """The rules between the keys of a configuration: those that are valid each by itself may not go together."""
 
+from urllib.parse import urlsplit
+
 import sqlalchemy
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from sqlalchemy.exc import ArgumentError
@@ -10,6 +12,7 @@ from search.space import Space, complete, size, smallest
 
 SHARED = "postgresql+psycopg://"
 EXAMPLE = f"{SHARED}USER@HOST/DATABASE"
+STORES = ("s3", "gs")
 
 
 def check(experiment: Experiment) -> None:
@@ -17,6 +20,8 @@ def check(experiment: Experiment) -> None:
     space, search = experiment.space, experiment.search
     if search.storage is not None:
         _check_storage(search.storage)
+    if search.checkpoints is not None:
+        _check_place(search.checkpoints)
     _check_smallest(space)
     _check_points(experiment)
     _check_confirm(experiment)
@@ -92,4 +97,19 @@ def _check_storage(storage: str) -> None:
         raise ConfigError(
             "search.storage: a password in it would be copied into experiment.toml and the report; "
             "take it out and put it into ~/.pgpass or PGPASSWORD"
+        )
+
+
+def _check_place(place: str) -> None:
+    """Raise ConfigError, which shows no password, unless checkpoints can lie at `place`."""
+    parts = urlsplit(place)
+    if "@" in parts.netloc or "key" in parts.query:
+        raise ConfigError(
+            "search.checkpoints: a key in it would be copied into experiment.toml and the report; "
+            "take it out and put it into ~/.aws/credentials or AWS_SECRET_ACCESS_KEY"
+        )
+    if not place.startswith("/") and not (parts.scheme in STORES and parts.netloc):
+        raise ConfigError(
+            f"search.checkpoints = {shown(place)}: neither an object store nor an absolute path; "
+            "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or /PATH, or leave it out for the run's folder"
         )

@@ -28,7 +28,7 @@ class Data(_Table):
 
 
 class Search(_Table):
-    """The section [search]: how many trials, their sampler and pruner, and the shared database that holds them."""
+    """The section [search]: how many trials, their sampler and pruner, and what lies outside of its folder."""
 
     trials: Count
     stop: StopName | None = None
@@ -38,7 +38,8 @@ class Search(_Table):
     pruner: PrunerName = "promote"
     grace_epochs: Count = 1
     reduction_factor: int = Field(2, ge=2, le=1_000_000)
-    storage: str | None = None
+    storage: str | None = None  # a database, for the study
+    checkpoints: str | None = None  # an object store, for the training states
     start_from: str | None = None
 
 

@@ -18,6 +18,7 @@ from search.on_ray.slots import Node, cluster_nodes, lacking, plan
 from search.on_ray.trial import to_arrays
 from search.on_ray.tuning import Tuning
 from search.space import largest
+from search.store.location import checkpoint_store
 from search.trials import Trials
 
 
@@ -73,7 +74,7 @@ class RayEngine:
         slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
         if self.tuning is None or not self.tuning.serves(slots):
             self.end()
-            self.tuning = Tuning(stage.run_dir, self.images, slots, nodes, self.probes)
+            self.tuning = Tuning(stage.checkpoints, self.images, slots, nodes, self.probes)
         self.tuning.run(trials, slots, nodes)
 
     def end(self) -> None:
@@ -99,7 +100,8 @@ def ray_engine(
     Raises ConfigError.
     """
     with connected(address, on_gone, begun, warn) as gone:
-        engine = RayEngine({**to_arrays(dataset), "token": digest}, 1, Probes(run_dir) if address else None, gone)
+        probes = Probes(checkpoint_store(run_dir)) if address else None
+        engine = RayEngine({**to_arrays(dataset), "token": digest}, 1, probes, gone)
         if any(node.gpus for node in engine.nodes):
             wanted = experiment.resources.trials_per_gpu
             if wanted == "auto":

@@ -1,10 +1,9 @@
-"""The probe of a cluster's machines, before trials run there: whether they see the run's folder, and their versions."""
+"""The probe of a cluster's machines, before trials run there: whether they can save checkpoints, and their versions."""
 
 import platform
 import socket
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -13,6 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from model.errors import ConfigError, summary
 from search.on_ray.slots import Node
+from search.store.checkpoints import CheckpointStore
 
 PACKAGES = ("torch", "numpy")  # what the numbers of a training depend on
 WAIT = 120  # seconds; a first worker of this job on each machine fetches the code and starts
@@ -21,9 +21,9 @@ REMEDY = "(docs/cluster.md)"
 
 @dataclass
 class Probes:
-    """The probes of a cluster's machines: each that runs trials sees the run's folder, may write, has our versions."""
+    """The probes of a cluster's machines: each that runs trials can save checkpoints, and has our versions."""
 
-    run_dir: Path
+    store: CheckpointStore
     sound: set[str] = field(default_factory=set)  # the ids of machines that may be used
     asked: dict[str, Any] = field(default_factory=dict)  # id of a machine -> its answer to come
 
@@ -51,7 +51,7 @@ class Probes:
             answer = self.asked.get(node.id)
             if answer is not None and ray.wait([answer], timeout=0)[0]:
                 del self.asked[node.id]  # lost with its machine, it is asked again
-                if fault := _fault(ray.get(answer), self.run_dir):
+                if fault := _fault(ray.get(answer), self.store):
                     raise ConfigError(fault)
                 self.sound.add(node.id)
         self._ask(self.new(new))
@@ -61,20 +61,17 @@ class Probes:
         for node in nodes:
             if node.id not in self.asked:
                 there = NodeAffinitySchedulingStrategy(node.id, soft=False)
-                words = (str(self.run_dir.absolute()), node.id, PACKAGES)
-                self.asked[node.id] = look.options(scheduling_strategy=there).remote(*words)
+                self.asked[node.id] = look.options(scheduling_strategy=there).remote(self.store, PACKAGES)
 
 
-def _look(run_dir: str, node: str, packages: tuple[str, ...]) -> dict[str, Any]:
-    """Return this machine's name, its versions, and whether it sees the driver's lock and may write beside it."""
-    found: dict[str, Any] = {"host": socket.gethostname(), "versions": _versions(packages), "refusal": None}
-    found["sees"] = Path(run_dir, "lock").exists()
-    try:
-        written = Path(run_dir, f".probe-{node}")
-        written.touch()
-        written.unlink()
-    except OSError as error:
-        found["refusal"] = error.strerror
+def _look(store: CheckpointStore, packages: tuple[str, ...]) -> dict[str, Any]:
+    """Return this machine's name, its versions, and whether it sees and may write where the checkpoints lie.
+
+    In the run's folder the driver's lock shows that it is the same one.
+    """
+    found: dict[str, Any] = {"host": socket.gethostname(), "versions": _versions(packages)}
+    found["sees"] = store.elsewhere is not None or (store.run_dir / "lock").exists()
+    found["refusal"] = store.refusal() if found["sees"] else None
     return found
 
 
@@ -88,13 +85,14 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
     return versions
 
 
-def _fault(found: dict[str, Any], run_dir: Path) -> str | None:
+def _fault(found: dict[str, Any], store: CheckpointStore) -> str | None:
     """Return what is wrong with a machine, and the remedy; None if nothing is."""
     host = f"host {found['host']}"
     if not found["sees"]:
-        return f"--out: {host} does not see {run_dir}; share one folder at the same path on all hosts {REMEDY}"
+        return f"--out: {host} does not see {store.run_dir}; share one folder at the same path on all hosts {REMEDY}"
     if found["refusal"]:
-        return f"--out: {host} can't write to {run_dir} ({found['refusal']}); see to its permissions there"
+        key, place = ("search.checkpoints", store.elsewhere) if store.elsewhere else ("--out", store.run_dir)
+        return f"{key}: {host} can't write to {place} ({found['refusal']}); see to its permissions there"
     for name, here in _versions(PACKAGES).items():
         there = found["versions"][name]
         if there != here:

@@ -3,7 +3,6 @@
 A searcher of Ray does not see the result that stops a trial, so asking (StudySearcher) and reporting are two hooks.
 """
 
-from pathlib import Path
 from typing import Any
 
 from ray.tune import Stopper
@@ -39,7 +38,7 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> Any:
         folder = result.get("checkpoint_dir_name")
-        checkpoint = Path(trial.path) / folder if folder else None
+        checkpoint = f"{trial.path}/{folder}" if folder else None
         trials = self.work.trials
         goes_on = trials is not None and trials.on_result(trial.trial_id, result, checkpoint)
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP

@@ -20,6 +20,7 @@ from model.errors import is_full, summary
 from model.hyperparameters import Hyperparameters
 from model.latency import milliseconds_per_image
 from model.train import TrainingState, fit, start
+from search.store.object_store import fetched
 
 MEASURED = ("train_loss", "val_loss", "val_accuracy")
 MARGIN = 1.25  # the next epoch may be slower than this one, and writing a checkpoint takes time too
@@ -29,7 +30,7 @@ _on_device: dict[tuple[str, str, bool], Dataset] = {}  # (its token, device, ref
 
 
 class MachineError(Exception):
-    """Raised where a checkpoint can't be saved or handed over: the machine is at fault, and not the trial."""
+    """Raised where a checkpoint can't be saved, handed over or fetched: the machine is at fault, and not the trial."""
 
 
 def run_trial(config: dict[str, Any], data: dict[str, Any]) -> None:
@@ -75,7 +76,7 @@ def train_trial(
     except torch.AcceleratorError:
         raise
     except MachineError as error:
-        report({"machine": f"host {socket.gethostname()} can't save its checkpoint: {error}"}, None)
+        report({"machine": f"host {socket.gethostname()} can't save or fetch its checkpoint: {error}"}, None)
     except Exception as error:  # the boundary: a trial may fail in any way, the search goes on
         text = f"{type(error).__name__}: {summary(error, most=2000)}"
         report({"no_room" if is_full(error) else "error": text}, None)
@@ -160,12 +161,15 @@ def _the_machines_fault() -> Iterator[None]:
 def _begin(config: dict[str, Any], device: torch.device) -> tuple[TrainingState, str | None]:
     """Return the training at the newest readable checkpoint, or at its start, and what was wrong with newer ones."""
     damaged = []
-    for path in config["checkpoints"]:
+    for place in config["checkpoints"]:
         try:
-            state = load(Path(path), device)
-        except CheckpointError as error:
+            with fetched(place) as folder:
+                state = load(folder, device)
+        except (CheckpointError, FileNotFoundError) as error:
             damaged.append(str(error))
             continue
+        except OSError as error:  # an object store that does not answer
+            raise MachineError(summary(error, most=500)) from error
         return state, _trained_again(damaged, f"from epoch {state.epoch}")
     hyperparameters = Hyperparameters(**config["hyperparameters"])
     state = start(hyperparameters, seed=config["seed"], number=config["number"], device=device)

@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -16,6 +15,8 @@ from search.on_ray.slots import Node, Slots, hold_spare
 from search.on_ray.trial import run_trial
 from search.on_ray.watchdog import lifelines
 from search.on_ray.work import Work
+from search.store import object_store
+from search.store.checkpoints import CheckpointStore
 from search.trials import Trials
 
 
@@ -26,14 +27,14 @@ class Tuning:
     """
 
     def __init__(
-        self, run_dir: Path, images: dict[str, Any], slots: Slots, nodes: list[Node], probes: Probes | None = None
+        self, store: CheckpointStore, images: dict[str, Any], slots: Slots, nodes: list[Node], probes: Probes | None
     ) -> None:
         self.slots = slots
         self._work, self._probes = Work(slots, nodes), probes
         self._ended: Future[None] = Future()
         self._left = False
         # A daemon, so that a second Ctrl-C need not wait for it.
-        self._thread = threading.Thread(target=self._tune, args=(run_dir.absolute() / "ray", images), daemon=True)
+        self._thread = threading.Thread(target=self._tune, args=(store, images), daemon=True)
         self._thread.start()
 
     def serves(self, slots: Slots) -> bool:
@@ -57,10 +58,10 @@ class Tuning:
             self._work.close()
             self._thread.join()
 
-    def _tune(self, storage: Path, images: dict[str, Any]) -> None:
+    def _tune(self, store: CheckpointStore, images: dict[str, Any]) -> None:
         try:
             with hold_spare(self._work.slots, self._work.nodes) as free_spare:
-                _tuner(self._work, storage, images, StudyCallback(self._work, self._probes, free_spare)).fit()
+                _tuner(self._work, store, images, StudyCallback(self._work, self._probes, free_spare)).fit()
             self._ended.set_result(None)
         except BaseException as error:  # told in the driver's thread
             self._ended.set_exception(error)
@@ -68,12 +69,12 @@ class Tuning:
             self._work.close()
 
 
-def _tuner(work: Work, storage: Path, images: dict[str, Any], callback: StudyCallback) -> tune.Tuner:
+def _tuner(work: Work, store: CheckpointStore, images: dict[str, Any], callback: StudyCallback) -> tune.Tuner:
     trainable = tune.with_resources(
         tune.with_parameters(ray_internals.ending_stuck_workers(run_trial), data=images),
         {"cpu": work.slots.cpus, "gpu": work.slots.gpu_fraction},
     )
-    storage.mkdir(exist_ok=True)
+    system, path = object_store.file_system(store.base)
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -85,8 +86,9 @@ def _tuner(work: Work, storage: Path, images: dict[str, Any], callback: StudyCal
             trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
-            name=_session_name(storage),
-            storage_path=str(storage),
+            name=_session_name(store),
+            storage_path=path,
+            storage_filesystem=system,
             stop=StudyStopper(work),
             callbacks=[callback],
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
@@ -96,6 +98,6 @@ def _tuner(work: Work, storage: Path, images: dict[str, Any], callback: StudyCal
     )
 
 
-def _session_name(storage: Path) -> str:
+def _session_name(store: CheckpointStore) -> str:
     """Return a name that no earlier session has; Ray numbers checkpoints from 0, and would overwrite earlier ones."""
-    return f"{sum(1 for _ in storage.iterdir()):04d}"
+    return f"{len(object_store.names_at(store.base)):04d}"

@@ -33,7 +33,7 @@ def export(run: Run, engine: Engine, pick: int | None = None) -> None:
         run.progress.warn(reason)
     _write_export(run, winner)
     for name in (CONFIRM, PICKED, REFIT):
-        checkpoints.keep_best_of_each(run.run_dir, run.study(name))
+        checkpoints.keep_best_of_each(run.checkpoints, run.study(name))
 
 
 def is_settled(run: Run, pick: int | None = None) -> bool:

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +12,8 @@ from model.seeds import derive_seed
 from search.experiment import Experiment
 from search.progress import Progress
 from search.space import guesses
+from search.store import location
+from search.store.checkpoints import CheckpointStore
 from search.store.stage import Stage
 from search.store.storage import RunStorage
 from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, StoredStudy, open_study
@@ -70,6 +73,11 @@ class Run:
         pruner = make_pruner(search.pruner, search.grace_epochs, search.reduction_factor)
         return open_study(self.storage, SEARCH, sampler, pruner)
 
+    @cached_property
+    def checkpoints(self) -> CheckpointStore:
+        """Return where the run's checkpoints lie."""
+        return location.checkpoint_store(self.run_dir)
+
     @property
     def promotion(self) -> Promotion | None:
         """Return how the trials of the search are promoted; None where the pruner is another one."""
@@ -83,7 +91,7 @@ class Run:
         default = {"trial_timeout": resources.trial_timeout, "cpus": resources.cpus_per_trial}
         default["max_consecutive_failures"] = resources.max_consecutive_failures
         seed = derive_seed(self.experiment.search.seed, SEEDS[name])
-        return Stage(self.run_dir, self.study(name), self.experiment.space, seed, **{**default, **limits})
+        return Stage(self.checkpoints, self.study(name), self.experiment.space, seed, **{**default, **limits})
 
 
 def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:

@@ -15,7 +15,8 @@ from model.fold import fold
 from model.hyperparameters import Hyperparameters
 from model.novelty import FITTED, fit_novelty
 from model.train import predict
-from search.store import checkpoints
+from search.store import checkpoints, location
+from search.store.object_store import fetched
 
 
 def exported(run_dir: Path) -> Path | None:
@@ -51,8 +52,9 @@ def export_checkpoint(
     can't be folded.
     """
     try:
-        trained = load_trained(Path(checkpoints.paths(run_dir, attributes)[0]))
-    except CheckpointError as error:
+        with fetched(checkpoints.places(location.checkpoint_store(run_dir), attributes)[0]) as folder:
+            trained = load_trained(folder)
+    except (CheckpointError, OSError) as error:
         raise ConfigError(f"the winner's checkpoint is lost: {error}; search again under another --name") from None
     net = fold(trained, dataset.train.images, dataset.mean, dataset.std)
     temperature = fit_temperature(predict(net, dataset.val.images, dataset.mean, dataset.std), dataset.val.labels)

@@ -34,7 +34,8 @@ def write_resolved(
     run_dir: Path, experiment: Experiment, data: "Dataset", digest: str, chosen: dict[str, Any] | None = None
 ) -> None:
     """Write a run's experiment.toml: the configuration, facts about the images, and the engine's choices."""
-    shared = {"study": location.name_in_shared(run_dir)} if experiment.search.storage else {}
+    elsewhere = experiment.search.storage or experiment.search.checkpoints
+    shared = {"study": location.shared_name(run_dir)} if elsewhere else {}
     automatic = {
         **shared,
         "dataset": data.name,

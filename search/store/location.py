@@ -10,7 +10,8 @@ from pathlib import Path
 import optuna
 
 from model.errors import ConfigError
-from search.store import shared_database
+from search.store import object_store, shared_database
+from search.store.checkpoints import CheckpointStore
 from search.store.lock import is_live
 from search.store.own_database import open_own
 from search.store.resolved import load_resolved
@@ -37,11 +38,12 @@ def check_run(run_dir: Path) -> None:
         raise ConfigError(f"{run_dir}: holds no study.db, so it is not a run; name a folder such as runs/quick")
 
 
-def name_in_shared(run_dir: Path) -> str:
-    """Return the run's name in a shared database: the one in experiment.toml, or else a new one."""
-    shared = shared_study(run_dir)
+def shared_name(run_dir: Path) -> str:
+    """Return the run's name in a shared database and an object store: that in experiment.toml, or else a new one."""
+    if (run_dir / "experiment.toml").exists() and (name := load_resolved(run_dir).automatic.get("study")):
+        return str(name)
     readable = re.sub(r"[^\w.-]", "-", run_dir.absolute().name)
-    return shared.name if shared else f"{readable}-{secrets.token_hex(4)}"
+    return f"{readable}-{secrets.token_hex(4)}"
 
 
 def shared_study(run_dir: Path) -> SharedStudy | None:
@@ -52,6 +54,15 @@ def shared_study(run_dir: Path) -> SharedStudy | None:
     if not experiment.search.storage:
         return None
     return SharedStudy(experiment.search.storage, str(experiment.automatic.get("study")))
+
+
+def checkpoint_store(run_dir: Path) -> CheckpointStore:
+    """Return where the checkpoints of a run lie, by its configuration. Raises ConfigError."""
+    if not (run_dir / "experiment.toml").exists():
+        return CheckpointStore(run_dir)
+    experiment = load_resolved(run_dir)
+    place, name = experiment.search.checkpoints, str(experiment.automatic.get("study"))
+    return CheckpointStore(run_dir, object_store.below(place, name) if place else None)
 
 
 def open_storage(run_dir: Path) -> RunStorage:

@@ -1,12 +1,12 @@
 """Stage: one study for the engine to work through, with its limits: the search, its confirmation or the refit."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
 from model.hyperparameters import Hyperparameters
 from search.space import Space, complete
+from search.store.checkpoints import CheckpointStore
 from search.store.study import OF_RECIPE, Audit, StoredStudy
 from search.strategy.promotion import Promotion
 from search.strategy.stop import Stopping
@@ -22,7 +22,7 @@ class Stage:
     the suggesting before `trials`. Times are in seconds.
     """
 
-    run_dir: Path
+    checkpoints: CheckpointStore
     study: StoredStudy
     space: Space
     seed: int

@@ -48,7 +48,7 @@ def run_dir(server: Server, tmp_path: Path) -> Path:
 def folder_of(url: str, run_dir: Path) -> Path:
     run_dir.mkdir()
     table = {"search": {"trials": 9, "storage": url}, "hyperparameters": {"dropout1": {"low": 0.0, "high": 0.3}}}
-    text = resolved(parse_experiment(table), {"study": location.name_in_shared(run_dir)})
+    text = resolved(parse_experiment(table), {"study": location.shared_name(run_dir)})
     (run_dir / "experiment.toml").write_text(text)
     return run_dir
 
@@ -136,7 +136,7 @@ def test_runs_in_a_shared_database_are_kept_apart(server: Server, run_dir: Path,
     begin(other, opened(other))
     assert [len(read_trials(folder)) for folder in (run_dir, other)] == [1, 2]
     assert read_trials(run_dir, CONFIRM) == []
-    assert location.name_in_shared(other).startswith("run-two-")
+    assert location.shared_name(other).startswith("run-two-")
 
 
 def test_the_reader_agrees_with_optuna(run_dir: Path) -> None:
@@ -205,7 +205,7 @@ def test_only_the_run_without_a_trial_is_discarded(server: Server, run_dir: Path
     opened(other).enqueue({"dropout1": 0.1})
     assert read_trials(run_dir) == []  # killed before the study was made
     opened(run_dir).enqueue({"dropout1": 0.1})
-    name = f"{location.name_in_shared(run_dir)}/search"
+    name = f"{location.shared_name(run_dir)}/search"
     location.discard(run_dir)
     assert not location.is_run(run_dir)
     assert name not in optuna.get_all_study_names(shared_database.open_shared(server.url))

@@ -79,6 +79,13 @@ MISTAKES = {
     "write one of these, in quotes (docs/configuration.md)",
     "[search]\ntrials = 2\nstop = 30": "search.stop = 30: should be 'auto'; "
     "write one of these, in quotes (docs/configuration.md)",
+    # places outside of the run's folder
+    SEARCH + "checkpoints = 's3:/bucket'": "search.checkpoints = 's3:/bucket': neither an object store nor an absolute "
+    "path; write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or /PATH, or leave it out for the run's folder",
+    SEARCH + "checkpoints = 's3://me:secret@bucket/runs'": "search.checkpoints: a key in it would be copied into "
+    "experiment.toml and the report; take it out and put it into ~/.aws/credentials or AWS_SECRET_ACCESS_KEY",
+    SEARCH + "checkpoints = 's3://bucket/runs?secret_key=x'": "search.checkpoints: a key in it would be copied into "
+    "experiment.toml and the report; take it out and put it into ~/.aws/credentials or AWS_SECRET_ACCESS_KEY",
     # pixels
     SEARCH + "[hyperparameters]\nkernel_size = [3, 9]": "hyperparameters.kernel_size = 9: "
     "should be 3, 5 or 7; use one of [3, 5, 7]",

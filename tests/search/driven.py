@@ -9,6 +9,7 @@ from optuna.pruners import BasePruner
 from search.progress import Progress
 from search.space import parse_space
 from search.store import location
+from search.store.checkpoints import CheckpointStore
 from search.store.stage import Stage
 from search.store.study import SEARCH, StoredStudy, open_study
 from search.strategy.pruner import AsyncHalvingPruner
@@ -25,7 +26,7 @@ def opened(run_dir: Path, pruner: BasePruner = HALVING) -> StoredStudy:
 
 
 def new_trials(tmp_path: Path, study: StoredStudy, **changes: Any) -> Trials:
-    stage = Stage(tmp_path, study, SPACE, seed=1, trials=3, kept_checkpoints=1)
+    stage = Stage(CheckpointStore(tmp_path), study, SPACE, seed=1, trials=3, kept_checkpoints=1)
     return Trials(replace(stage, **changes), Progress(quiet=True))
 
 

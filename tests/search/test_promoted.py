@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from search.progress import EventProgress, Progress
 from search.space import parse_space
+from search.store.checkpoints import CheckpointStore
 from search.store.records import read_trials
 from search.store.stage import Stage
 from search.strategy.promotion import Promotion
@@ -26,7 +27,8 @@ def begun(tmp_path: Path, trials: int = 6) -> Trials:
     study = opened(tmp_path, NopPruner())
     study.requeue_interrupted()
     promotion = Promotion(grace_epochs=1, reduction_factor=3, finalists=1)
-    stage = Stage(tmp_path, study, SPACE, seed=1, trials=trials, kept_checkpoints=1, promotion=promotion)
+    store = CheckpointStore(tmp_path)
+    stage = Stage(store, study, SPACE, seed=1, trials=trials, kept_checkpoints=1, promotion=promotion)
     return Trials(stage, Progress())
 
 

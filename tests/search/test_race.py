@@ -14,6 +14,7 @@ from search.cli import _conclude, scores
 from search.experiment import Experiment
 from search.progress import Progress
 from search.store import checkpoints
+from search.store.checkpoints import CheckpointStore
 from search.store.records import TrialRecord, read_trials
 from search.store.study import CONFIRM, PICKED
 from search.trials import Trials
@@ -131,7 +132,7 @@ def test_the_recipe_may_lie_outside_the_space_never_wins_and_keeps_no_checkpoint
     assert outcome.winner is not None
     assert outcome.winner.candidate in (0, 1)
     records = read_trials(outcome.run_dir, CONFIRM)
-    there = [record for record in records if checkpoints.is_there(outcome.run_dir, record.attributes)]
+    there = [record for record in records if checkpoints.is_there(CheckpointStore(outcome.run_dir), record.attributes)]
     assert [record.number for record in there] == [outcome.winner.run.number]
 
 

@@ -8,6 +8,7 @@ from optuna.pruners import NopPruner
 
 from search.progress import Progress
 from search.space import parse_space
+from search.store.checkpoints import CheckpointStore
 from search.store.records import read_trials
 from search.store.stage import Stage
 from search.strategy.promotion import Promotion
@@ -24,7 +25,7 @@ def begun(tmp_path: Path, limit: int = 30, stop: bool = True, promotion: Promoti
     study = opened(tmp_path, NopPruner())
     study.requeue_interrupted()
     rule = Stopping(limit, startup=4, images=900) if stop else None
-    stage = Stage(tmp_path, study, SPACE, seed=1, trials=limit, promotion=promotion, stop=rule)
+    stage = Stage(CheckpointStore(tmp_path), study, SPACE, seed=1, trials=limit, promotion=promotion, stop=rule)
     trials = Trials(stage, Progress(quiet=True))
     found = stage.audit()
     trials.progress.begin(total=found.kept + found.to_do, done=found.kept)

@@ -4,11 +4,13 @@ import errno
 import socket
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
 
 from model.data import load_dataset
+from search.on_ray import trial
 from search.on_ray.trial import _the_machines_fault, to_arrays, train_trial
 from tests.search.driven import new_trials, opened
 from tests.without_ray import on_cpu
@@ -16,13 +18,14 @@ from tests.without_ray import on_cpu
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = {"conv1_width": 2, "conv2_width": 2, "hidden_width": 4, "pool": "early", "dropout1": 0.1}
 NO_FOLDER = "Unable to set up cluster storage with the following settings"
+CANT = f"host {socket.gethostname()} can't save or fetch its checkpoint"
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (RuntimeError(NO_FOLDER), {"machine": f"host {socket.gethostname()} can't save its checkpoint: {NO_FOLDER}"}),
+        (RuntimeError(NO_FOLDER), {"machine": f"{CANT}: {NO_FOLDER}"}),
         (FULL, {"no_room": "OSError: [Errno 28] No space left on device"}),
     ],
 )
@@ -43,6 +46,18 @@ def test_a_checkpoint_that_can_not_be_handed_over_is_no_failure_of_the_trial(
     images = {**to_arrays(load_dataset("mnist", tiny_root, validation_images=100)), "token": "tiny"}
     train_trial(config, images, report, on_cpu)
     assert told_so_far == [told]
+
+
+def test_a_store_that_does_not_answer_is_no_damage_to_a_checkpoint(
+    tmp_path: Path, tiny_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = new_trials(tmp_path, opened(tmp_path)).next_config("a")
+    assert config
+    monkeypatch.setattr(trial, "fetched", Mock(side_effect=OSError("no connection")))
+    told: list[dict[str, Any]] = []
+    images = {**to_arrays(load_dataset("mnist", tiny_root, validation_images=100)), "token": "tiny"}
+    train_trial({**config, "checkpoints": ["s3://bucket/run"]}, images, lambda metrics, _: told.append(metrics), on_cpu)
+    assert told == [{"machine": f"{CANT}: no connection"}]
 
 
 def test_a_broken_cuda_context_still_ends_the_worker() -> None:

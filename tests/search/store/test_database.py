@@ -16,6 +16,7 @@ from search.experiment import parse_experiment
 from search.progress import Progress
 from search.stages.running import SEEDS, Run
 from search.store import location
+from search.store.checkpoints import CheckpointStore
 from search.store.database_errors import why_lost
 from search.store.records import read_trials
 from search.store.resolved import differences, load_resolved, resolved
@@ -36,7 +37,7 @@ def table(storage: object = URL) -> dict[str, object]:
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
     """Return a run folder whose configuration names a database that does not answer."""
-    text = resolved(parse_experiment(table()), {"study": location.name_in_shared(tmp_path)})
+    text = resolved(parse_experiment(table()), {"study": location.shared_name(tmp_path)})
     (tmp_path / "experiment.toml").write_text(text)
     return tmp_path
 
@@ -90,14 +91,10 @@ def test_a_missing_driver_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_has_one_name_of_its_own(run_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    assert (
-        location.name_in_shared(run_dir)
-        == location.name_in_shared(run_dir)
-        == load_resolved(run_dir).automatic["study"]
-    )
+    assert location.shared_name(run_dir) == location.shared_name(run_dir) == load_resolved(run_dir).automatic["study"]
     other = tmp_path_factory.mktemp("it's new!")
-    assert location.name_in_shared(other) != location.name_in_shared(other)
-    assert location.name_in_shared(other).startswith("it-s-new-")
+    assert location.shared_name(other) != location.shared_name(other)
+    assert location.shared_name(other).startswith("it-s-new-")
 
 
 def test_seeds_do_not_depend_on_the_name_of_a_run(tmp_path: Path, tiny_root: Path) -> None:
@@ -148,7 +145,7 @@ def test_which_errors_mean_that_the_database_is_gone() -> None:
 def test_a_search_stops_where_its_database_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space = parse_experiment(table()).space
     study = open_study(location.open_storage(tmp_path), SEARCH, SeededSampler("random", 0, space.searched))
-    trials = Trials(Stage(tmp_path, study, space, seed=0, trials=9), Progress(quiet=True))
+    trials = Trials(Stage(CheckpointStore(tmp_path), study, space, seed=0, trials=9), Progress(quiet=True))
     assert trials.next_config("a")
 
     def lost(*_: object, **__: object) -> None:

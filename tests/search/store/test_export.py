@@ -15,6 +15,7 @@ from model.fold import folded
 from model.novelty import fit_novelty
 from model.train import evaluate, predict
 from search.store import checkpoints
+from search.store.checkpoints import CheckpointStore
 from search.store.records import read_trials
 from search.winner import Outcome
 from tests.model.exports import alone
@@ -36,7 +37,7 @@ def test_a_search_exports_what_it_evaluated_folded_into_plain_weights(
     outcome = go(wanted, connect=without_ray())
     assert outcome.export
     (record,) = read_trials(outcome.run_dir)
-    state = load(Path(checkpoints.paths(outcome.run_dir, record.attributes)[0]), torch.device("cpu"))
+    state = load(Path(checkpoints.places(CheckpointStore(outcome.run_dir), record.attributes)[0]), torch.device("cpu"))
     data = load_dataset("mnist", tiny_root, validation_images=100)
     assert evaluate(state.trained, data.val, data.mean, data.std)[1] == record.value
 

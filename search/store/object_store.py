@@ -1,0 +1,99 @@
+"""Files at a place that is a path, or a URI of an object store such as s3://BUCKET/PREFIX: fetched, listed, deleted."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:  # it takes a while to import, and most runs have their checkpoints in their folder
+    from pyarrow.fs import FileSystem
+
+
+def is_uri(place: str) -> bool:
+    return "://" in place
+
+
+def below(place: str, name: str) -> str:
+    """Return the place `name`, a relative path, below another; a URI keeps its options (?region=...)."""
+    if not is_uri(place):
+        return f"{place.rstrip('/')}/{name}"
+    parts = urlsplit(place)
+    return urlunsplit((parts.scheme, parts.netloc, f"{parts.path.rstrip('/')}/{name}", parts.query, ""))
+
+
+def path_below(place: str, other: str) -> str | None:
+    """Return the path that leads from a place to an `other` one below it; None if it does not lie below."""
+    (site, path), (other_site, other_path) = _split(place), _split(other)
+    if site != other_site or not PurePosixPath(other_path).is_relative_to(path):
+        return None
+    return str(PurePosixPath(other_path).relative_to(path))
+
+
+@cache
+def file_system(place: str) -> "tuple[FileSystem, str]":
+    """Return the file system that a place lies in, and its path there. Raises OSError or ValueError."""
+    from pyarrow.fs import FileSystem
+
+    system, path = FileSystem.from_uri(place)
+    return system, path
+
+
+@contextmanager
+def fetched(place: str) -> Iterator[Path]:
+    """Yield the local folder with what lies at a place: the place itself, or a copy as long as the body runs.
+
+    Raises OSError; FileNotFoundError if nothing is there.
+    """
+    if not is_uri(place):
+        yield Path(place)
+        return
+    from pyarrow.fs import LocalFileSystem, copy_files
+
+    system, path = file_system(place)
+    with tempfile.TemporaryDirectory() as copy:
+        copy_files(path, copy, source_filesystem=system, destination_filesystem=LocalFileSystem())
+        yield Path(copy)
+
+
+def names_at(place: str) -> list[str]:
+    """Return the names of what lies directly at a place; none where nothing does. Raises OSError."""
+    from pyarrow.fs import FileSelector
+
+    system, path = file_system(place)
+    return sorted(found.base_name for found in system.get_file_info(FileSelector(path, allow_not_found=True)))
+
+
+def delete(place: str) -> None:
+    """Delete the folder at a place. What can't be deleted stays."""
+    if not is_uri(place):
+        shutil.rmtree(place, ignore_errors=True)
+        return
+    system, path = file_system(place)
+    with suppress(OSError):
+        system.delete_dir(path)
+
+
+def write_mark(place: str, name: str) -> None:
+    """Write an empty file at a place, made if it is absent, and delete it again. Raises OSError or ValueError."""
+    if not is_uri(place):
+        Path(place).mkdir(parents=True, exist_ok=True)
+        Path(place, name).touch()
+        Path(place, name).unlink()
+        return
+    system, path = file_system(place)
+    system.create_dir(path)
+    with system.open_output_stream(f"{path}/{name}"):
+        pass
+    system.delete_file(f"{path}/{name}")
+
+
+def _split(place: str) -> tuple[tuple[str, ...], str]:
+    """Return what is the same for all places of one store, and the path."""
+    if not is_uri(place):
+        return (), place
+    parts = urlsplit(place)
+    return (parts.scheme, parts.netloc, parts.query), parts.path

@@ -1,0 +1,107 @@
+"""A search with its checkpoints in an object store: killed, resumed and exported, equal to one with them in its folder.
+
+The store is moto's, which answers as Amazon's S3 does, started here.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from pyarrow.fs import FileSelector
+
+from model.card import read_whole
+from search.experiment import load_experiment
+from search.progress import Progress
+from search.run import run_search
+from search.store import checkpoints, location, object_store
+from search.store.candidates import best_first
+from search.store.records import TrialRecord, read_trials
+from search.store.study import CONFIRM, SEARCH
+from tests.chaos.test_equal import assert_equal
+from tests.harness import command, descendants, driver, kill, log_of, records, tiny, until
+from tests.without_ray import without_ray
+
+pytestmark = pytest.mark.chaos
+ONE = "cpus_per_trial = 2"  # one trial at a time
+KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[str]:
+    """Return a place in a bucket of a server."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    boto3.client("s3", endpoint_url=f"http://{host}:{port}", **keys).create_bucket(Bucket="digits")
+    yield f"s3://digits/runs?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
+    server.stop()
+
+
+def test_a_search_is_killed_resumed_and_exported(place: str, tmp_path: Path, tiny_root: Path) -> None:
+    text = tiny(trials=6, epochs=8, pruner="promote").replace("top = 0", "top = 1\nseeds = 1\n[resources]\n" + ONE)
+    (tmp_path / "stored.toml").write_text(text.replace("[search]", f'[search]\ncheckpoints = "{place}"'))
+    line, run_dir = ["stored.toml", "--resume", "--data", str(tiny_root)], tmp_path / "runs" / "stored"
+
+    with driver(tmp_path, *line, **KEYS) as process:
+        until(lambda: process.poll() is not None or len(waiting(run_dir)) >= 2)
+        assert process.poll() is None, log_of(tmp_path)
+        family = descendants(process.pid)
+        process.kill()
+        process.wait()
+        kill(family)
+    waited = waiting(run_dir)
+    for trial in waited:
+        assert all(found.startswith("s3://digits/runs/stored-") for found in places(run_dir, trial))
+    done = command(tmp_path, *line, **KEYS)
+    assert (done.returncode, done.stderr) == (0, "")
+    for before in waited:  # what came before its checkpoint was not trained again
+        saved = checkpoints.epoch_of(before.attributes)
+        assert read_trials(run_dir)[before.number].epochs[:saved] == before.epochs[:saved]
+
+    (tmp_path / "alone.toml").write_text(text)
+    alone = tmp_path / "alone"
+    experiment = load_experiment(tmp_path / "alone.toml")
+    run_search(experiment, alone, Progress(quiet=True), data=tiny_root, connect=without_ray())
+    assert_equal(run_dir, alone)
+    assert read_whole(run_dir / "export").sha256 == read_whole(alone / "export").sha256
+    assert not (run_dir / "ray").exists()
+    needed = [*best_first(read_trials(run_dir, SEARCH))[:1], *read_trials(run_dir, CONFIRM)]
+    kept = {f"{path_of(found)}/state.bin" for trial in needed for found in places(run_dir, trial)}
+    states = states_at(place)
+    assert kept <= states
+    assert len(states - kept) <= 1  # of the trial that was killed
+
+
+def test_a_store_that_can_not_be_written_to_is_named_at_once(place: str, tmp_path: Path, tiny_root: Path) -> None:
+    elsewhere = place.replace("digits", "absent")
+    (tmp_path / "stored.toml").write_text(tiny(2, 2).replace("[search]", f'[search]\ncheckpoints = "{elsewhere}"'))
+    refused = command(tmp_path, "stored.toml", "--data", str(tiny_root), **KEYS)
+    assert refused.returncode == 2
+    why = "can't be written to (Bucket 'absent' not found"
+    assert refused.stderr.startswith(f"error: search.checkpoints = {elsewhere}: {why}")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def waiting(run_dir: Path) -> list[TrialRecord]:
+    """Return the trials of a search that have a checkpoint and have not ended."""
+    unfinished = [record for record in records(run_dir) if record.state in ("paused", "running", "interrupted")]
+    return [record for record in unfinished if checkpoints.epoch_of(record.attributes)]
+
+
+def states_at(place: str) -> set[str]:
+    system, path = object_store.file_system(place)
+    found = system.get_file_info(FileSelector(path, recursive=True))
+    return {file.path for file in found if file.base_name == "state.bin"}
+
+
+def path_of(place: str) -> str:
+    return object_store.file_system(place)[1]
+
+
+def places(run_dir: Path, record: TrialRecord) -> list[str]:
+    return checkpoints.places(location.checkpoint_store(run_dir), record.attributes)
