@@ -15,6 +15,7 @@ from model.augment import augment, augments
 from model.data import Dataset, Split, normalise
 from model.hyperparameters import Hyperparameters
 from model.network import Net
+from model.precision import Precision
 from model.seeds import derive_seed
 
 EVALUATION_BATCH = {"cpu": 250, "cuda": 1000}  # on a CPU what its cache holds takes half the time of 1,000
@@ -77,11 +78,15 @@ def new_network(hyperparameters: Hyperparameters, device: torch.device) -> Net:
     return net
 
 
-def fit(training: TrainingState, data: Dataset) -> Iterator[EpochMetrics]:
-    """Train `training` from its epoch to its last and yield the figures of each epoch; `data` is on the same device."""
+def fit(training: TrainingState, data: Dataset, precision: Precision = "float32") -> Iterator[EpochMetrics]:
+    """Train `training` from its epoch to its last and yield the figures of each epoch; `data` is on the same device.
+
+    With "bfloat16" the products and convolutions of a training step are of that type; the weights, the evaluation and
+    an export are always of float32 (Kalamkar et al. 2019, arXiv:1905.12322).
+    """
     while training.epoch < training.hyperparameters.epochs:
         began = time.perf_counter()
-        train_loss = _train_epoch(training, data)
+        train_loss = _train_epoch(training, data, precision)
         train_seconds = time.perf_counter() - began
         training.epoch += 1
         val_loss, val_accuracy = evaluate(training.trained, data.val, data.mean, data.std)
@@ -122,9 +127,10 @@ def learning_rate_at(hyperparameters: Hyperparameters, epoch: int, progress: flo
     return peak * 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
 
 
-def _train_epoch(training: TrainingState, data: Dataset) -> float:
+def _train_epoch(training: TrainingState, data: Dataset, precision: Precision) -> float:
     """Train for one epoch and return the mean loss per image, in nats."""
     hp, net, optimizer = training.hyperparameters, training.net, training.optimizer
+    reduced = precision == "bfloat16"
     torch.manual_seed(derive_seed(training.seed, training.number, training.epoch + 1))
     order = torch.randperm(len(data.train)).to(training.device)
     steps = math.ceil(len(data.train) / hp.batch_size)
@@ -137,8 +143,10 @@ def _train_epoch(training: TrainingState, data: Dataset) -> float:
         images, labels = data.train.images[rows], data.train.labels[rows]
         if augments(hp):
             images = augment(images, hp, _generator(training, step))
+        with torch.autocast(training.device.type, torch.bfloat16, enabled=reduced):
+            answers = net(normalise(images, data.mean, data.std)).float()
         # cross_entropy takes logits; log-probabilities are logits too (softmax leaves them as they are).
-        loss = F.cross_entropy(net(normalise(images, data.mean, data.std)), labels, label_smoothing=hp.label_smoothing)
+        loss = F.cross_entropy(answers, labels, label_smoothing=hp.label_smoothing)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

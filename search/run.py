@@ -19,6 +19,7 @@ from search.on_ray.door import over_ray
 from search.progress import Progress
 from search.space import Space, recipe_differences
 from search.stages import Engine, Run, StoppedError
+from search.stages.automatic import as_it_begins, note_engine
 from search.store import location
 from search.store.database_errors import why_lost
 from search.store.export import exported
@@ -67,7 +68,7 @@ def run_search(
             progress.result(f"{done} of {found.kept} finished trials; {more}")
             return _outcome(run)
         with (connect or over_ray())(run, address) as engine:
-            _note_engine(run, engine, found.to_do if searching else 0)
+            note_engine(run, engine, max(found.to_do, 1) if searching else 1)
             _announce(run, found, engine)
             try:
                 if searching:
@@ -134,7 +135,8 @@ def _opened(
         check_data(run_dir, dataset, digest)
         write_atomically(run_dir / "environment.json", json.dumps(environment(experiment), indent=2).encode())
         if not (run_dir / "experiment.toml").exists():
-            write_resolved(run_dir, experiment, dataset, digest)
+            chosen = as_it_begins(experiment.search.precision, address)
+            write_resolved(run_dir, experiment, dataset, digest, chosen)
         if experiment.search.checkpoints and (refusal := location.checkpoint_store(run_dir).refusal()):
             raise ConfigError(f"search.checkpoints = {experiment.search.checkpoints}: can't be written to ({refusal})")
         with location.sole_driver(run_dir), quiet_optuna():
@@ -189,16 +191,6 @@ def _check_pick(run: Run, number: int) -> None:
         raise ConfigError(f"--pick {number}: did not run to its end; pick a complete trial (the best are {best})")
 
 
-def _note_engine(run: Run, engine: Engine, to_do: int) -> None:
-    """Write into experiment.toml what was chosen automatically for this engine."""
-    chosen = {
-        "gpus": engine.gpus,
-        "trials_per_gpu": engine.per_gpu,
-        "concurrent_trials": engine.concurrent(max(to_do, 1), run.experiment.resources.cpus_per_trial),
-    }
-    write_resolved(run.run_dir, run.experiment, run.dataset, run.digest, chosen)
-
-
 def _outcome(run: Run, stopped: str | None = None) -> Outcome:
     return Outcome(run.run_dir, stopped, winner_so_far(run.run_dir), None if stopped else exported(run.run_dir))
 
@@ -220,6 +212,8 @@ def _announce(run: Run, found: Audit, engine: Engine) -> None:
     where = "no GPU: training on the CPU"
     if engine.gpus:
         where = f"{engine.gpus} GPU{_s(engine.gpus)}, up to {engine.per_gpu} trials on each"
+    if run.precision != "float32":
+        where += f", in {run.precision}"
     say(f"{engine.machines} machine{_s(engine.machines)}, {engine.cpus} CPU{_s(engine.cpus)}, {where}")
     if data.name == FALLBACK:
         run.progress.result(f"NOTE: {run.experiment.data.dataset} is unavailable: {FALLBACK_NOTE}.")

@@ -211,6 +211,7 @@ class Trials:
             "may_be_lost": MAY_BE_LOST,
             "threads": stage.threads or stage.cpus,
             "refit": stage.refit,
+            "precision": stage.precision,
         }
 
     def _record(self, ray_trial_id: str, result: dict[str, Any], checkpoint: str | None) -> None:

@@ -84,8 +84,8 @@ def poison(monkeypatch: pytest.MonkeyPatch, act: Callable[[int, Any, list[str]],
 
         real = search.on_ray.trial.__dict__.setdefault("_real_fit", search.on_ray.trial.fit)
 
-        def fit(state: Any, dataset: Any) -> Any:
-            for metrics in real(state, dataset):
+        def fit(state: Any, dataset: Any, precision: Any) -> Any:
+            for metrics in real(state, dataset, precision):
                 replaced = act(config["number"], metrics, config["checkpoints"]) if metrics.epoch == 1 else None
                 yield replaced or metrics
 

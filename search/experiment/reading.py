@@ -71,7 +71,7 @@ def with_trials(experiment: Experiment, trials: int | None) -> Experiment:
 def check_cpus(experiment: Experiment, source: str) -> None:
     """Raise ConfigError, beginning with `source`, if a trial needs more CPUs than may be used of this machine."""
     wanted, present = experiment.resources.cpus_per_trial, usable_cpus()
-    if wanted > present:
+    if wanted != "auto" and wanted > present:
         rule = f"only {present} of this machine's may be used"
         raise ConfigError(f"{source}: resources.cpus_per_trial = {wanted}: {rule}; use at most {present}")
 

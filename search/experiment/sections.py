@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from model.catalogue import DatasetName
+from model.precision import Precision
 from search.space import Space, fixed_values, parse_space, recipe_point
 from search.strategy.pruner import PACE, PrunerName
 from search.strategy.sampler import SamplerName, startup_of
@@ -35,6 +36,7 @@ class Search(_Table):
     seed: int = Field(0, ge=0, lt=2**32)
     sampler: SamplerName = "tpe"
     recipe_first: bool = True
+    precision: Literal["auto"] | Precision = "float32"
     pruner: PrunerName = "promote"
     grace_epochs: Count = 1
     reduction_factor: int = Field(2, ge=2, le=1_000_000)
@@ -71,7 +73,7 @@ class Export(_Table):
 class Resources(_Table):
     """The section [resources]: what a search may use. It may change on resume, as a few keys of other sections may."""
 
-    cpus_per_trial: Count = 1
+    cpus_per_trial: Count | Literal["auto"] = 1
     trials_per_gpu: Annotated[int, Field(ge=1, le=100)] | Literal["auto"] = "auto"
     max_minutes: float | None = Field(None, gt=0, le=1e9)
     trial_timeout: float | None = Field(None, gt=0, le=1e9)  # seconds

@@ -98,7 +98,7 @@ def concurrent_here(experiment: Experiment) -> int:
     """Return how many trials this machine will run at once, before Ray is there to ask, and at most."""
     here, wanted = Node("here", usable_cpus(), usable_gpus(), usable_memory()), experiment.resources.trials_per_gpu
     per_gpu = MOST_PER_GPU if wanted == "auto" else wanted
-    cpus = experiment.resources.cpus_per_trial
+    cpus = 1 if experiment.resources.cpus_per_trial == "auto" else experiment.resources.cpus_per_trial
     return plan([here], cpus_per_trial=cpus, per_gpu=per_gpu, trials=experiment.search.trials).concurrent
 
 

@@ -123,7 +123,7 @@ def _train(
     report: Report,
 ) -> None:
     last_saved = time.monotonic()
-    for metrics in fit(state, data):
+    for metrics in fit(state, data, config["precision"]):
         wrong = [name for name in MEASURED if not math.isfinite(getattr(metrics, name))]
         if wrong:
             reason = f"non-finite {', '.join(wrong)} in epoch {metrics.epoch}"

@@ -8,12 +8,14 @@ from typing import Any, Protocol
 
 from model.data import Dataset
 from model.interruptions import interruptible
+from model.precision import Precision
 from model.seeds import derive_seed
 from search.experiment import Experiment
 from search.progress import Progress
 from search.space import guesses
 from search.store import location
 from search.store.checkpoints import CheckpointStore
+from search.store.resolved import load_resolved
 from search.store.stage import Stage
 from search.store.storage import RunStorage
 from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, StoredStudy, open_study
@@ -78,6 +80,18 @@ class Run:
         """Return where the run's checkpoints lie."""
         return location.checkpoint_store(self.run_dir)
 
+    @cached_property
+    def precision(self) -> Precision:
+        """Return what the run's trials compute in, as it was chosen when the run began; earlier runs had no choice."""
+        chosen: Precision = load_resolved(self.run_dir).automatic.get("precision", "float32")
+        return chosen
+
+    @property
+    def cpus_per_trial(self) -> int:
+        """Return the CPUs, and so the threads, of a trial; 1 as long as they are still to be chosen."""
+        wanted = self.experiment.resources.cpus_per_trial
+        return int(load_resolved(self.run_dir).automatic.get("cpus_per_trial", 1)) if wanted == "auto" else wanted
+
     @property
     def promotion(self) -> Promotion | None:
         """Return how the trials of the search are promoted; None where the pruner is another one."""
@@ -88,8 +102,8 @@ class Run:
 
     def stage(self, name: str, **limits: Any) -> Stage:
         resources = self.experiment.resources
-        default = {"trial_timeout": resources.trial_timeout, "cpus": resources.cpus_per_trial}
-        default["max_consecutive_failures"] = resources.max_consecutive_failures
+        default: dict[str, Any] = {"trial_timeout": resources.trial_timeout, "cpus": self.cpus_per_trial}
+        default |= {"max_consecutive_failures": resources.max_consecutive_failures, "precision": self.precision}
         seed = derive_seed(self.experiment.search.seed, SEEDS[name])
         return Stage(self.checkpoints, self.study(name), self.experiment.space, seed, **{**default, **limits})
 

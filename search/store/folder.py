@@ -33,10 +33,12 @@ def folder_of(out: Path, name: str) -> Path:
 def write_resolved(
     run_dir: Path, experiment: Experiment, data: "Dataset", digest: str, chosen: dict[str, Any] | None = None
 ) -> None:
-    """Write a run's experiment.toml: the configuration, facts about the images, and the engine's choices."""
+    """Write a run's experiment.toml: the configuration, facts about the images, and choices; earlier ones stay."""
     elsewhere = experiment.search.storage or experiment.search.checkpoints
     shared = {"study": location.shared_name(run_dir)} if elsewhere else {}
+    earlier = load_resolved(run_dir).automatic if (run_dir / "experiment.toml").exists() else {}
     automatic = {
+        **earlier,
         **shared,
         "dataset": data.name,
         "data_digest": digest,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial
 
 from model.hyperparameters import Hyperparameters
+from model.precision import Precision
 from search.space import Space, complete
 from search.store.checkpoints import CheckpointStore
 from search.store.study import OF_RECIPE, Audit, StoredStudy
@@ -16,10 +17,10 @@ from search.strategy.stop import Stopping
 class Stage:
     """A study for the engine to work through, with its space, the seed of its trials and its limits.
 
-    Each trial is given `cpus` CPUs and computes in as many threads, or in `threads`. With `refit` it trains on the
-    images of a refit. `trials` is the number of trials to suggest; with 0 only those already in the study are run.
-    `kept_checkpoints` is how many of the best complete trials keep their checkpoint on disk (None: all). `stop` may end
-    the suggesting before `trials`. Times are in seconds.
+    Each trial is given `cpus` CPUs and computes in as many threads, or in `threads`, and in `precision`. With `refit`
+    it trains on the images of a refit. `trials` is the number of trials to suggest; with 0 only those already in the
+    study are run. `kept_checkpoints` is how many of the best complete trials keep their checkpoint on disk (None: all).
+    `stop` may end the suggesting before `trials`. Times are in seconds.
     """
 
     checkpoints: CheckpointStore
@@ -30,6 +31,7 @@ class Stage:
     cpus: int = 1
     threads: int | None = None
     refit: bool = False
+    precision: Precision = "float32"
     trial_timeout: float | None = None
     max_seconds: float | None = None
     max_consecutive_failures: int | None = None

@@ -100,6 +100,7 @@ def test_a_run_has_one_name_of_its_own(run_dir: Path, tmp_path_factory: pytest.T
 def test_seeds_do_not_depend_on_the_name_of_a_run(tmp_path: Path, tiny_root: Path) -> None:
     """Compare the seeds with and without the run's name, which begins its study names in a shared database."""
     seeds = []
+    (tmp_path / "experiment.toml").write_text(resolved(parse_experiment({"search": {"trials": 1}}), {}))
     for prefix in ("", "run-12345678/"):
         storage = location.open_storage(tmp_path)
         storage.prefix = prefix
