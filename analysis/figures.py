@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
 
 from analysis.axes import (
     BLACK,
@@ -23,6 +24,7 @@ from analysis.axes import (
 from analysis.pareto import COSTS, with_cost
 from search.store.candidates import THE_RECIPE
 
+FloatArray = NDArray[np.float64]
 LEGEND: dict[str, Any] = {"fontsize": 8, "frameon": True, "framealpha": 0.85, "edgecolor": "none"}
 WIDE_RANGE = 3  # times the least cost, from which on an axis of costs is logarithmic
 
@@ -32,17 +34,17 @@ def accuracy_curves(epochs: pd.DataFrame, ax: Axes) -> Axes:
     seen = epochs[np.isfinite(epochs.val_accuracy)]
     if seen.empty:
         return missing(ax, "No trial has finished an epoch yet.")
-    counts = seen.groupby("state").number.nunique()
     for state, style in STYLES.items():
-        for place, (_, curve) in enumerate(seen[seen.state == state].groupby("number")):
-            label = f"{state} ({counts[state]})" if place == 0 else None
-            ax.plot(curve.epoch.astype(int), curve.val_accuracy, markevery=[-1], alpha=0.75, label=label, **style)
+        curves = seen[seen.state == state]
+        if len(curves):
+            x, y, ends = _one_line(curves)
+            ax.plot(x, y, markevery=ends, alpha=0.75, label=f"{state} ({len(ends)})", **style)
     low = accuracy_axis(ax, seen.val_accuracy)
     last = seen.groupby("number").last()
     mark_below(ax, last.epoch, last.val_accuracy, low)
     _epoch_axis(ax)
     ax.set_title("Every trial", fontsize=11)
-    ax.legend(**LEGEND)
+    ax.legend(**LEGEND, loc="lower right")  # to look for the best place takes long where there are many trials
     return ax
 
 
@@ -171,6 +173,15 @@ def _candidate(row: pd.Series, accuracies: pd.Series, ax: Axes, place: int) -> N
     ax.plot(accuracies, [place] * len(accuracies), "o", color=GREY, markersize=5, mfc="none", label=run)
     half = None if np.isnan(row.low) else [[row["mean"] - row.low], [row.high - row["mean"]]]
     ax.errorbar(row["mean"], place, xerr=half, fmt="D", color=BLUE, capsize=4, markersize=6, label=mean)
+
+
+def _one_line(curves: pd.DataFrame) -> tuple[FloatArray, FloatArray, list[int]]:
+    """Return the curves of all trials as one line with a gap after each, and where they end: far faster to draw."""
+    curves = curves.sort_values(["number", "epoch"], kind="stable")
+    ends = np.flatnonzero(np.diff(curves.number.to_numpy(dtype=float), append=np.nan) != 0)
+    epochs, accuracies = (curves[name].to_numpy(dtype=float) for name in ("epoch", "val_accuracy"))
+    x, y = (np.insert(values, ends + 1, np.nan) for values in (epochs, accuracies))
+    return x, y, (ends + np.arange(len(ends))).tolist()
 
 
 def _epoch_axis(ax: Axes) -> None:

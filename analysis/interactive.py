@@ -12,6 +12,7 @@ from analysis.summary import FEW_VALUES
 from analysis.wording import format_value
 
 AXIS_WIDTH = 120  # pixels
+MOST = 1_000  # trials; a browser takes many seconds to draw ten times as many lines
 
 
 def parallel_coordinates(runs: list[Run]) -> str | None:
@@ -23,6 +24,7 @@ def parallel_coordinates(runs: list[Run]) -> str | None:
     trials = trials[np.isfinite(trials.val_accuracy) & (trials.state != "failed")].dropna(subset=list(searched))
     if len(trials) < 2 or not searched:
         return None
+    trials = trials.nlargest(MOST, "val_accuracy").sort_index()
     axes = _axes(trials, searched, [run.name for run in runs])
     line = {"color": axes[-1]["values"], "colorscale": "Viridis", "showscale": False}
     lines = go.Parcoords(dimensions=axes, line=line, unselected={"line": {"opacity": 0.06}}, labelangle=-20)

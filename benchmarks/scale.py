@@ -59,11 +59,11 @@ def _fill(folder: Path, count: int) -> None:
     with study.event():
         for _ in range(count):
             rungs = min(int(random.geometric(0.5)) - 1, 4)
-            study.study.add_trial(_trial(points.ask(SPACE.searched).params, min(2**rungs, EPOCHS), random))
+            study.study.add_trial(made_up_trial(points.ask(SPACE.searched).params, min(2**rungs, EPOCHS), random))
     study.storage.close()
 
 
-def _trial(params: dict[str, Any], epochs: int, random: np.random.Generator) -> FrozenTrial:
+def made_up_trial(params: dict[str, Any], epochs: int, random: np.random.Generator) -> FrozenTrial:
     results = [_result(epoch, random) for epoch in range(1, epochs + 1)]
     return create_trial(
         state=TrialState.COMPLETE if epochs == EPOCHS else TrialState.PRUNED,

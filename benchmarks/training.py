@@ -2,9 +2,9 @@
 
 Images per second of one epoch of IMAGES (5,000) training images of MNIST, N times each (5), in turn, after one epoch of
 each that is not counted: the article's network by its own loop (benchmarks/article.py) and by ours, with its batches of
-64 and all threads of this machine; and a network of `make search`, by ours in one thread and in all. It prints median,
-least and most, the ratio, the share of this machine's peak (a product of large matrices, measured in turn too), and one
-JSON line.
+64 and all threads of this machine; and a network of `make search`, by ours in one thread and in all; both in bfloat16
+too, which only a processor that has it computes fast. It prints median, least and most, the ratios, the share of this
+machine's peak in float32 (a product of large matrices, measured in turn too), and one JSON line.
 """
 
 import json
@@ -22,6 +22,7 @@ from model.data import Dataset, load_dataset
 from model.hyperparameters import RECIPE, Hyperparameters
 from model.machine import usable_cpus
 from model.network import Net
+from model.precision import Precision
 from model.train import fit, start
 from search.experiment import load_experiment
 
@@ -36,7 +37,9 @@ def main(images: str = "5000", repeats: str = "5") -> None:
     sides: dict[str, Callable[[], float]] = {
         "the article's network, its loop": lambda: article.images_per_second(int(images)),
         "the article's network, ours": lambda: _ours(RECIPE, data, cpus),
+        "the article's network, ours, bfloat16": lambda: _ours(RECIPE, data, cpus, "bfloat16"),
         "the network of make search, one thread": lambda: _ours(EARLY, data, 1),
+        "the network of make search, one thread, bfloat16": lambda: _ours(EARLY, data, 1, "bfloat16"),
         "the network of make search, all threads": lambda: _ours(EARLY, data, cpus),
         f"GFLOP/s of {cpus} threads": lambda: _peak(cpus),
         "GFLOP/s of one thread": lambda: _peak(1),
@@ -51,18 +54,19 @@ def main(images: str = "5000", repeats: str = "5") -> None:
     for name, values in found.items():
         print(f"{name}: {statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f}), n = {repeats}")
     middle = {name: statistics.median(values) for name, values in found.items()}
-    loop, ours, one, _, peak, peak_of_one = middle.values()
-    print(f"ours against the article's loop: {ours / loop:.2f}")
+    loop, ours, reduced, one, reduced_one, _, peak, peak_of_one = middle.values()
+    print(f"ours against the article's loop: {ours / loop:.2f}, in bfloat16 {reduced / loop:.2f}")
+    print(f"bfloat16 against float32, network of make search: {reduced_one / one:.2f}")
     for name, speed, most, hyperparameters in (("article", ours, peak, RECIPE), ("quick", one, peak_of_one, EARLY)):
         print(f"share of the peak, {name}: {speed * _flop(hyperparameters) / 1e9 / most:.0%}")
     print(json.dumps(found))
 
 
-def _ours(hyperparameters: Hyperparameters, data: Dataset, threads: int) -> float:
+def _ours(hyperparameters: Hyperparameters, data: Dataset, threads: int, precision: Precision = "float32") -> float:
     torch.set_num_threads(threads)
     one_epoch = hyperparameters.model_copy(update={"epochs": 1})
     training = start(one_epoch, seed=0, number=0, device=torch.device("cpu"))
-    return next(iter(fit(training, data))).images_per_second
+    return next(iter(fit(training, data, precision))).images_per_second
 
 
 def _peak(threads: int) -> float:

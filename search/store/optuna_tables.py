@@ -147,7 +147,7 @@ def _of_trials(connection: Connection, study: str, table: str, columns: str, ord
         f"SELECT trial_id, {columns} FROM {table} t JOIN trials USING (trial_id) JOIN studies USING (study_id) "
         f"WHERE study_name = :study ORDER BY t.{order}"
     )
-    yield from connection.execute(query, {"study": study})
+    yield from connection.execute(query, {"study": study}).all()  # row by row takes twice as long
 
 
 def _state(trial: FrozenTrial) -> dict[str, Any]:

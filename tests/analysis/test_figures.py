@@ -33,6 +33,17 @@ def lines(ax: Axes) -> list[tuple[list[float], list[float]]]:
     return [(np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist()) for line in ax.get_lines()]
 
 
+def curves(ax: Axes) -> list[list[list[float]]]:
+    """Return the x and y values of each curve: in one line they are apart by a gap."""
+    found = []
+    for line in ax.get_lines():
+        points = np.array([line.get_xdata(), line.get_ydata()])
+        gaps = np.flatnonzero(np.isnan(points[0]))
+        assert gaps[-1] == points.shape[1] - 1
+        found += [part[:, ~np.isnan(part[0])].tolist() for part in np.split(points, gaps[:-1], axis=1)]
+    return found
+
+
 def legend(ax: Axes) -> list[str]:
     found = ax.get_legend()
     assert found is not None
@@ -50,7 +61,8 @@ def test_every_trial_is_a_curve_in_the_style_of_its_state() -> None:
         (0, "complete", 1, 0.97), (0, "complete", 2, 0.98), (1, "pruned", 1, 0.96), (2, "complete", 1, 0.975)
     )
     ax = drawn(partial(figures.accuracy_curves, table))
-    assert sorted(lines(ax)) == [([1], [0.96]), ([1], [0.975]), ([1, 2], [0.97, 0.98])]
+    assert curves(ax) == [([[1], [0.96]]), ([[1, 2], [0.97, 0.98]]), ([[1], [0.975]])]
+    assert [line.get_markevery() for line in ax.get_lines()] == [[0], [1, 3]]  # the ends
     assert legend(ax) == ["pruned (1)", "complete (2)"]
     assert ax.get_lines()[0].get_color() == STYLES["pruned"]["color"] != STYLES["complete"]["color"]
 
