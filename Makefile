@@ -29,6 +29,7 @@ bench-full: bench
 	$(BIN)/python -m benchmarks.scale 512
 	$(BIN)/python -m benchmarks.simulated
 	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.asks
 	$(BIN)/python -m benchmarks.samplers
 
