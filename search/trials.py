@@ -155,7 +155,7 @@ class Trials:
         return found
 
     def tick(self) -> None:
-        self.progress.tick(running=len(self.live), stopping=self.stopping)
+        self.progress.tick(self.stopping)
 
     def stop(self, why: str) -> None:
         """End the stage as soon as possible; unfinished trials wait for a resumption."""
@@ -277,7 +277,6 @@ class Trials:
 
     def _after(self, decision: Decision, number: int) -> None:
         """Report a trial whose end or pause is stored."""
-        self.progress.total = self.stage.planned
         if decision == PAUSED:
             self.progress.trial_paused(self.stage.study.trial(number))
         else:
@@ -287,5 +286,5 @@ class Trials:
         """Report a trial whose end is stored, and delete the checkpoints that nothing needs any more."""
         study = self.stage.study
         trial = study.trial(number)
-        self.progress.trial_ended(trial, study.best(1))
+        self.progress.trial_ended(trial)
         checkpoints.delete_unneeded(self.stage.checkpoints, study, trial, self.stage.kept_checkpoints)

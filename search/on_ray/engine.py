@@ -100,7 +100,7 @@ def ray_engine(
     Raises ConfigError.
     """
     with connected(address, on_gone, begun, warn) as gone:
-        probes = Probes(checkpoint_store(run_dir)) if address else None
+        probes = Probes(checkpoint_store(run_dir.absolute())) if address else None
         engine = RayEngine({**to_arrays(dataset), "token": digest}, 1, probes, gone)
         if any(node.gpus for node in engine.nodes):
             wanted = experiment.resources.trials_per_gpu

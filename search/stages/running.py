@@ -1,6 +1,7 @@
 """What all stages share: the run, the engine that runs trials, and how a stage is run to its end."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ from model.precision import Precision
 from model.seeds import derive_seed
 from search.experiment import Experiment
 from search.progress import Progress
+from search.progress.status import Status, status_of
 from search.space import guesses
 from search.store import location
 from search.store.checkpoints import CheckpointStore
@@ -111,13 +113,12 @@ class Run:
 def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:
     """Run `stage` until it is done or its time is up. Raises StoppedError; what is unfinished then waits."""
     trials = Trials(stage, run.progress, engine.gone)
-    found = stage.audit()
 
     def stop() -> None:
         trials.stop(INTERRUPTED)
         run.progress.warn("stopping: no new trials; unfinished ones keep their last checkpoint")
 
-    run.progress.begin(total=found.kept + found.to_do, done=found.kept)
+    run.progress.begin(_looking(run))
     try:
         with interruptible(stop), trials.tidily():
             engine.run(trials)
@@ -135,3 +136,14 @@ def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:
     if trials.stopped:
         raise StoppedError(trials.stopped)
     return trials
+
+
+def _looking(run: Run) -> Callable[[], Status]:
+    """Return a function that returns the status of the run now, from what the driver has in memory."""
+    name, experiment = run.run_dir.absolute().name, load_resolved(run.run_dir)
+    studies = {stage: run.study(stage) for stage in (SEARCH, CONFIRM, REFIT)}
+
+    def look() -> Status:
+        return status_of(name, experiment, {stage: study.trials() for stage, study in studies.items()}, driven=True)
+
+    return look

@@ -45,6 +45,7 @@ def write_resolved(
         "train_images": len(data.train),
         "validation_images": len(data.val),
         "test_images": len(data.test),
+        "refit_images": len(data.train) + len(data.rest) + len(data.val),  # a few of them are held back
         **(chosen or {}),
     }
     write_atomically(run_dir / "experiment.toml", resolved(experiment, automatic).encode())

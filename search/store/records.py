@@ -60,14 +60,15 @@ def record_of(trial: FrozenTrial, live: bool) -> TrialRecord:
         else:
             attributes[key] = value
     epochs.sort(key=lambda metrics: int(metrics["epoch"]))
-    return TrialRecord(trial.number, _state(trial, live), trial.value, trial.params, epochs, attributes)
+    return TrialRecord(trial.number, state_of(trial, live), trial.value, trial.params, epochs, attributes)
 
 
-def _state(trial: FrozenTrial, live: bool) -> str:
+def state_of(trial: FrozenTrial, driven: bool) -> str:
+    """Return a trial's state as a person sees it; `driven` says whether a driver is at work on its study."""
     if trial.state.is_finished():
         return ENDED[trial.state]
     if is_paused(trial):
         return "paused"
-    if live and trial.state == TrialState.RUNNING:
+    if driven and trial.state == TrialState.RUNNING:
         return "running"
     return "interrupted" if "started" in trial.user_attrs else "waiting"

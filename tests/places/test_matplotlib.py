@@ -10,7 +10,7 @@ import pytest
 
 import analysis.report
 from analysis.report import write_report
-from search.cli import _report
+from search.cli.ending import report
 from search.progress import Progress
 from tests.analysis.studies import Writer
 
@@ -71,7 +71,7 @@ def test_a_report_that_fails_is_one_line(
         monkeypatch.setitem(sys.modules, "analysis.report", None)
     else:
         monkeypatch.setattr(analysis.report, "pictures", lambda run: 1 / 0)
-    _report(run_dir, Progress())
+    report(run_dir, Progress())
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("no report: ")
     assert line.endswith(f"; try: python -m analysis {run_dir}")

@@ -42,12 +42,13 @@ def in_a_terminal() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-def drained(terminal: int) -> bool:
-    """Read what was written to a terminal so far, so that its writer need not wait."""
+def drained(terminal: int) -> bytes:
+    """Return what was written to a terminal since the last call, so that its writer need not wait."""
+    written = b""
     with suppress(BlockingIOError):
-        while os.read(terminal, 4096):
-            pass
-    return True
+        while part := os.read(terminal, 4096):
+            written += part
+    return written
 
 
 def test_a_search_whose_terminal_is_gone_ends_tidily(tiny_root: Path, tmp_path: Path) -> None:
@@ -62,7 +63,10 @@ def test_a_search_whose_terminal_is_gone_ends_tidily(tiny_root: Path, tmp_path: 
     )  # fmt: skip
     os.close(theirs)
     os.set_blocking(ours, False)
-    until(lambda: drained(ours) and recorded(run_dir) > 2)
+    shown: list[bytes] = []
+    until(lambda: shown.append(drained(ours)) or recorded(run_dir) > 2)
+    until(lambda: shown.append(drained(ours)) or b"long: running, " in b"".join(shown))  # the live view
+    assert b"of 2" in b"".join(shown)
     os.close(ours)
     assert process.wait(120) == 130
     assert "interrupted" in {record.state for record in records(run_dir)}

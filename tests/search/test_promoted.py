@@ -78,7 +78,6 @@ def test_the_best_go_on_from_where_they_paused(tmp_path: Path, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert "trial   5  paused      1 epochs" in said
     assert "5 paused trials end here, as pruned: others did better" in said
-    assert trials.progress.done == 6
     assert len(list(tmp_path.glob("ray/*/checkpoint_*"))) == 2  # the two of the best
 
 

@@ -9,7 +9,7 @@ import pytest
 from analysis.run import read_run
 from analysis.verdict import verdict
 from model.card import ModelCard, read_card
-from search.cli import scores
+from search.cli.ending import scores
 from search.experiment import Experiment
 from search.progress import Progress
 from search.run import run_search

@@ -1,0 +1,10 @@
+"""The commands: python -m search run CONFIG (or short: python -m search CONFIG), confirm RUN_DIR, status RUN_DIR."""
+
+from search.cli import confirm, run, status
+from search.cli.app import app
+
+__all__ = ["app", "confirm", "main", "run", "status"]
+
+
+def main() -> None:
+    app()

@@ -1,0 +1,43 @@
+"""search confirm RUN_DIR: what a run has found so far, confirmed and exported."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from model.errors import one_line_errors
+from model.interruptions import ending_as_at_ctrl_c
+from search.cli.app import PATH, Address, Data, Quiet, app
+from search.cli.ending import conclude, last_words, reported, this_command
+
+
+@app.command("confirm", short_help="Confirm and export what an interrupted run has found so far.")
+def confirm(
+    run_dir: Annotated[
+        Path,
+        typer.Argument(help="The folder of a run, finished or interrupted.", **PATH, metavar="RUN_DIR"),
+    ],
+    pick: Annotated[int | None, typer.Option(help="Export this complete trial. Default: the winner.")] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed.")] = False,
+    address: Address = None,
+    data: Data = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the best trials of RUN_DIR again on fresh seeds, export the winner or --pick, write a report."""
+    with one_line_errors(), ending_as_at_ctrl_c():
+        from search.store.location import check_run
+        from search.store.resolved import load_resolved
+
+        check_run(run_dir)
+        experiment = load_resolved(run_dir)
+
+        from search.on_ray.door import over_ray
+        from search.progress import Progress
+        from search.run import correctable, run_search
+
+        progress, again = Progress(quiet), this_command([])
+        ray = over_ray(last_words(run_dir, progress, again))
+        options: dict[str, Any] = {"resume": True, "searching": False, "pick": pick, "retry_failed": retry_failed}
+        with correctable(), reported(run_dir, progress, again):
+            outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
+        raise typer.Exit(conclude(outcome, progress, again))

@@ -1,0 +1,83 @@
+"""search run CONFIG: a search from its configuration to its report."""
+
+import ctypes
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from model.errors import one_line_errors
+from model.interruptions import ending_as_at_ctrl_c
+from search.cli.app import FOLDER, PATH, Address, Data, Quiet, app
+from search.cli.ending import conclude, last_words, reported, this_command
+
+if TYPE_CHECKING:  # torch, Optuna and their like take seconds to import: --help does not wait for them
+    from search.progress import Progress
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+@app.command("run", short_help="Search, confirm the best, export the winner, write a report.")
+def run(
+    config: Annotated[
+        Path,
+        typer.Argument(help="A TOML file; those in configs/ are commented.", **PATH, metavar="CONFIG"),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder that holds the runs.", **FOLDER)] = Path("runs"),
+    name: Annotated[str | None, typer.Option(help="Name of the run. Default: the configuration's file name.")] = None,
+    trials: Annotated[int | None, typer.Option(help="Number of trials, instead of search.trials.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Begin the run of that name, or go on with it.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="With --resume: try again what failed.")] = False,
+    address: Address = None,
+    data: Data = None,
+    quiet: Quiet = False,
+    parent: Annotated[int | None, typer.Option(hidden=True, help="The process that follows, by id.")] = None,
+) -> None:
+    """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
+    if parent is not None:
+        _end_with(parent)
+    with one_line_errors(), ending_as_at_ctrl_c():
+        from analysis.wording import count
+        from search.experiment import check_cpus, load_experiment, with_trials
+        from search.on_ray.door import over_ray, ray_begun
+        from search.progress import Progress
+        from search.store.folder import check_folder, folder_of
+        from search.store.location import is_run
+
+        run_dir = folder_of(out, name or config.stem)
+        experiment = with_trials(load_experiment(config), trials)
+        if address is None:
+            check_cpus(experiment, str(config))
+        if not is_run(run_dir):  # of a run its trials would be read for it, which is done later anyway
+            check_folder(experiment, run_dir, resume=resume)
+        progress, again = Progress(quiet), this_command([] if resume else ["--resume"])
+        if parent is not None:
+            progress, again = _events_to_parent(quiet), "the same call with resume=True"
+        searched = count(len(experiment.space.searched), "hyperparameter")
+        progress.say(f"{count(experiment.search.trials, 'trial')}, {searched} searched")
+        with ray_begun(run_dir, experiment, address) as begun:
+            from search.run import correctable, run_search  # torch comes with it
+
+            ray = over_ray(last_words(run_dir, progress, again), begun)
+            with correctable(), reported(run_dir, progress, again):
+                options = {"resume": resume, "retry_failed": retry_failed}
+                outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
+        raise typer.Exit(conclude(outcome, progress, again))
+
+
+def _end_with(parent: int) -> None:
+    """Have this process end tidily when the process that started it ends. Comes first, before anything slow."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it has ended already
+        raise SystemExit(1)
+
+
+def _events_to_parent(quiet: bool) -> "Progress":
+    """Return a progress that reports to the process that started this one (search.run_search) on stdout."""
+    from search.progress import EventProgress
+
+    pipe = os.dup(1)
+    os.dup2(2, 1)  # what libraries print must not mix with the events
+    return EventProgress(pipe, quiet)

@@ -1,0 +1,96 @@
+"""The output at the terminal: one line per ended trial, and a live view below them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+from rich.live import Live
+from rich.text import Text
+
+from model.errors import complain
+from search.progress.output import Output
+from search.progress.status import Status
+from search.progress.view import view
+from search.progress.wording import describe, name_of
+from search.store.records import ENDED
+from search.store.study import OF_RECIPE
+from search.strategy.constraint import BROKEN
+
+SELDOM = 20  # times the seconds that a refresh takes, until the next one
+
+
+class Progress:
+    """The progress of a run on a terminal, or as plain lines elsewhere. `quiet` leaves only `result` and `warn`."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.console = Output()
+        self.live: Live | None = None
+        self.look: Callable[[], Status] | None = None
+        self.began = time.monotonic()
+        self.due = 0.0  # when the live view is to be refreshed
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            self.console.write_line(line)
+
+    def result(self, line: str) -> None:
+        self.console.write_line(line)
+
+    def warn(self, line: str) -> None:
+        complain(line)
+
+    def begin(self, look: Callable[[], Status]) -> None:
+        """Start the display of a stage; `look` returns the status of the run."""
+        self.look, self.due = look, 0.0
+        if self.console.is_terminal and not self.quiet:
+            self.live = Live(Text(), console=self.console, auto_refresh=False, transient=True)
+            self.live.start()
+
+    def end(self) -> None:
+        if self.live:
+            with self.console.losing():
+                self.live.stop()
+            self.live = None
+
+    def trial_ended(self, trial: FrozenTrial) -> None:
+        """Print the line of a trial that has ended."""
+        self._say_trial(trial, ENDED[trial.state])
+
+    def trial_paused(self, trial: FrozenTrial) -> None:
+        """Print the line of a trial that waits at a rung for its promotion."""
+        self._say_trial(trial, "paused")
+
+    def trials_settled(self, trials: list[FrozenTrial]) -> None:
+        """Say that paused trials have ended with the search, as pruned."""
+        self.say(f"{len(trials)} paused trials end here, as pruned: others did better")
+
+    def _say_trial(self, trial: FrozenTrial, state: str) -> None:
+        last = max(trial.intermediate_values, default=0)
+        accuracy = f"{trial.intermediate_values[last]:7.2%}" if last else "      -"
+        reason = trial.user_attrs.get("error") or trial.user_attrs.get(BROKEN)
+        why = f"  {reason}" if reason else ""
+        params = describe(trial.user_attrs.get(OF_RECIPE, trial.params))
+        self.say(f"{name_of(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {params}{why}")
+
+    def ended(self, stopped: str | None, export: Path | None) -> None:
+        """Report the end of the run to a program that follows it; `stopped` says why it ended early, if it did."""
+
+    def ray_is_gone(self, line: str) -> None:
+        """Say that Ray is gone."""
+        self.warn(line)
+
+    def tick(self, stopping: bool) -> None:
+        """Refresh the live view, four times a second at most, and so seldom that it takes little of the time."""
+        now = time.monotonic()
+        if self.live is None or self.look is None or now < self.due:
+            return
+        status = replace(self.look(), elapsed=now - self.began)
+        if stopping:
+            status = replace(status, state="stopping")
+        with self.console.losing():
+            self.live.update(view(status, self.console.width))
+            self.live.refresh()
+        self.due = now + max(0.25, SELDOM * (time.monotonic() - now))

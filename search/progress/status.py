@@ -1,0 +1,198 @@
+"""The status of a run at one moment, of a live, dead or finished one: counts, the best, what runs, how long still."""
+
+import statistics
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from search.experiment import Experiment
+from search.progress.wording import name_of
+from search.space import complete
+from search.store.location import is_driven
+from search.store.records import read_frozen, state_of
+from search.store.resolved import load_resolved
+from search.store.study import CONFIRM, EPOCH, OF_RECIPE, REFIT, SEARCH
+
+SETTLED = ("complete", "pruned", "failed", "paused")  # states in which no worker is at work on a trial
+TWO_THREADS = 1.3  # how much faster a refit trains, which has all CPUs, than a trial beside others: 1.2 to 1.6 measured
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How far a stage is: `done` of its `total` trials."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial in the hands of a worker; `accuracies` are its validation accuracies so far, as fractions."""
+
+    name: str
+    epochs: int  # planned
+    accuracies: list[float]
+    images_per_second: float | None
+    place: str  # machine and GPU
+
+
+@dataclass(frozen=True)
+class BestTrial:
+    """The complete trial of the search with the highest validation accuracy."""
+
+    name: str
+    accuracy: float
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a run. Times are in seconds; `left` is over the whole run, None where nothing foretells it."""
+
+    run: str
+    state: str  # running, finished, interrupted or waiting
+    stages: list[StageStatus]
+    counts: dict[str, int]  # of the search's trials, by state
+    best: BestTrial | None
+    running: list[RunningTrial]
+    epochs: int  # trained in the search
+    saved: int  # epochs that trials which were stopped early did not train
+    seconds: float  # of searching
+    left: float | None
+    elapsed: float | None = None  # since the command began; None where another process looks
+
+
+def read_status(run_dir: Path) -> Status:
+    """Return the status of a run by what is stored. Raises ConfigError where `run_dir` is not a run."""
+    driven = is_driven(run_dir)
+    stages = {name: read_frozen(run_dir, name) for name in (SEARCH, CONFIRM, REFIT)}
+    exported = (run_dir / "export" / "model.json").exists()
+    return status_of(run_dir.absolute().name, load_resolved(run_dir), stages, driven=driven, exported=exported)
+
+
+def status_of(
+    name: str, experiment: Experiment, stages: dict[str, list[FrozenTrial]], *, driven: bool, exported: bool = False
+) -> Status:
+    """Return the status of a run whose stages have these trials; `driven` says whether a driver is at work on it."""
+    searched = stages[SEARCH]
+    counts = Counter(state_of(trial, driven) for trial in searched)
+    plans = [_stage(SEARCH, _wanted(experiment, searched), searched), *_later_stages(experiment, stages, exported)]
+    done = not driven and exported and all(plan.done >= plan.total for plan in plans[1:])
+    state = "running" if driven else "finished" if done else "interrupted" if counts else "waiting"
+    epochs, planned = _epochs(experiment, searched)
+    return Status(
+        run=name,
+        state=state,
+        stages=plans,
+        counts=dict(counts),
+        best=_best(searched),
+        running=[_running(experiment, trial) for trials in stages.values() for trial in trials if _is_at_work(trial)]
+        if driven
+        else [],
+        epochs=epochs,
+        saved=planned - epochs,
+        seconds=max((metrics["clock"] for trial in searched for metrics in _metrics(trial)), default=0.0),
+        left=_left(experiment, stages, plans) if driven else None,
+    )
+
+
+def _wanted(experiment: Experiment, searched: list[FrozenTrial]) -> int:
+    """Return how many trials the search is to have: fewer than asked for, once `search.stop` ends it."""
+    stopping = experiment.stopping(experiment.images)
+    return 0 if stopping and stopping.has_enough(searched) else experiment.search.trials
+
+
+def _later_stages(experiment: Experiment, stages: dict[str, list[FrozenTrial]], exported: bool) -> list[StageStatus]:
+    """Return the confirmation and the refit, where they are wanted; a race may make the confirmation longer."""
+    plan, found = experiment.confirm, []
+    if plan.top:
+        wanted = (min(plan.top, experiment.search.trials) + (plan.recipe is not None)) * plan.seeds
+        found.append(_stage("confirmation", wanted, stages[CONFIRM]))
+    if experiment.export.refit:
+        refit = _stage(REFIT, 1, stages[REFIT])
+        found.append(StageStatus(REFIT, 1, 1) if exported else refit)
+    return found
+
+
+def _stage(name: str, planned: int, trials: list[FrozenTrial]) -> StageStatus:
+    done = sum(state_of(trial, driven=True) in SETTLED for trial in trials)
+    return StageStatus(name, done, max(planned, len(trials)))
+
+
+def _is_at_work(trial: FrozenTrial) -> bool:
+    return state_of(trial, driven=True) == "running"
+
+
+def _running(experiment: Experiment, trial: FrozenTrial) -> RunningTrial:
+    metrics, about = _metrics(trial), trial.user_attrs
+    gpus = ",".join(map(str, about.get("gpu") or []))
+    return RunningTrial(
+        name=_name(trial),
+        epochs=_planned_epochs(experiment, trial),
+        accuracies=[epoch["val_accuracy"] for epoch in metrics],
+        images_per_second=metrics[-1]["images_per_second"] if metrics else None,
+        place=f"{about.get('node', '')}{f' GPU {gpus}' if gpus else ''}",
+    )
+
+
+def _best(searched: list[FrozenTrial]) -> BestTrial | None:
+    complete = [trial for trial in searched if trial.state == TrialState.COMPLETE]
+    if not complete:
+        return None
+    best = max(complete, key=lambda trial: (trial.value or 0.0, -trial.number))
+    return BestTrial(_name(best), best.value or 0.0, best.params)
+
+
+def _epochs(experiment: Experiment, searched: list[FrozenTrial]) -> tuple[int, int]:
+    """Return the epochs that were trained, and those that settled trials to their end would have taken besides."""
+    trained = planned = 0
+    for trial in searched:
+        reached = len(trial.intermediate_values)
+        trained += reached
+        stopped = trial.state == TrialState.PRUNED
+        planned += _planned_epochs(experiment, trial) if stopped else reached
+    return trained, planned
+
+
+def _planned_epochs(experiment: Experiment, trial: FrozenTrial) -> int:
+    recipe = trial.user_attrs.get(OF_RECIPE)
+    if recipe is not None:
+        return int(recipe.get("epochs", 14))
+    return complete(experiment.space, trial.params).epochs
+
+
+def _left(experiment: Experiment, stages: dict[str, list[FrozenTrial]], plans: list[StageStatus]) -> float | None:
+    """Return the seconds until the run's end, by the epochs so far: what is to do, at the pace of what was done."""
+    searched = stages[SEARCH]
+    epochs = [metrics for trial in searched for metrics in _metrics(trial)]
+    if not epochs or not plans[0].done:
+        return None
+    seconds = statistics.mean(metrics["seconds"] for metrics in epochs)
+    at_once = experiment.automatic.get("concurrent_trials", 1)
+    search = plans[0]
+    to_do = (search.total - search.done) * len(epochs) / search.done  # epochs
+    whole = max(_planned_epochs(experiment, trial) for trial in searched)
+    left = 0.0
+    for plan in plans[1:]:
+        if plan.name == REFIT:
+            speed = statistics.median(metrics["images_per_second"] for metrics in epochs)
+            reached = max((len(trial.intermediate_values) for trial in stages[REFIT]), default=0)
+            images = experiment.automatic.get("refit_images", experiment.automatic.get("train_images", 0))
+            left += (plan.total - plan.done) * (whole - reached) * images / speed / TWO_THREADS
+        else:
+            to_do += (plan.total - plan.done) * whole
+    return float(left + to_do * seconds / at_once)
+
+
+def _name(trial: FrozenTrial) -> str:
+    return " ".join(name_of(trial).split())
+
+
+def _metrics(trial: FrozenTrial) -> list[dict[str, Any]]:
+    """Return the metrics of a trial's epochs, from its first to its last."""
+    found = [value for key, value in trial.user_attrs.items() if key.startswith(EPOCH)]
+    return sorted(found, key=lambda metrics: int(metrics["epoch"]))
