@@ -82,9 +82,11 @@ def _address_of_own_ray() -> str | None:
 def _search_in_child(line: list[str], on_trial_end: "Callable[[TrialRecord], None] | None") -> dict[str, Any]:
     """Return how the search that the command `line` starts ended. Raises ConfigError or RayGoneError."""
     from model.errors import ConfigError, RayGoneError
+    from search.progress.notebook import shown_in_notebook
     from search.store.records import TrialRecord
 
     end: dict[str, Any] = {}
+    show = shown_in_notebook()
     with tempfile.TemporaryFile("w+", errors="replace") as errors, _started(line, errors) as child:
         for event in _events(child):
             match event:
@@ -92,6 +94,8 @@ def _search_in_child(line: list[str], on_trial_end: "Callable[[TrialRecord], Non
                     print(text)
                 case {"warning": text}:
                     print(text, file=sys.stderr)
+                case {"status": status}:
+                    show(status)
                 case {"trial": trial} if on_trial_end:
                     on_trial_end(TrialRecord(**trial))
                 case {"outcome": _} | {"gone": _}:

@@ -137,8 +137,7 @@ def _opened(
         if not (run_dir / "experiment.toml").exists():
             chosen = as_it_begins(experiment.search.precision, address)
             write_resolved(run_dir, experiment, dataset, digest, chosen)
-        if experiment.search.checkpoints and (refusal := location.checkpoint_store(run_dir).refusal()):
-            raise ConfigError(f"search.checkpoints = {experiment.search.checkpoints}: can't be written to ({refusal})")
+        location.checkpoint_store(run_dir).claim()
         with location.sole_driver(run_dir), quiet_optuna():
             storage = location.open_storage(run_dir)
             try:

@@ -36,3 +36,4 @@ Data = Annotated[
     typer.Option(help="Folder of the data sets. Default: DIGIT_SEARCH_DATA, else the user's cache.", **FOLDER),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only warnings and the last lines.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per event, in place of lines.")]

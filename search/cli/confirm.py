@@ -7,7 +7,7 @@ import typer
 
 from model.errors import one_line_errors
 from model.interruptions import ending_as_at_ctrl_c
-from search.cli.app import PATH, Address, Data, Quiet, app
+from search.cli.app import PATH, Address, AsJson, Data, Quiet, app
 from search.cli.ending import conclude, last_words, reported, this_command
 
 
@@ -22,6 +22,7 @@ def confirm(
     address: Address = None,
     data: Data = None,
     quiet: Quiet = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train the best trials of RUN_DIR again on fresh seeds, export the winner or --pick, write a report."""
     with one_line_errors(), ending_as_at_ctrl_c():
@@ -32,10 +33,10 @@ def confirm(
         experiment = load_resolved(run_dir)
 
         from search.on_ray.door import over_ray
-        from search.progress import Progress
+        from search.progress import Progress, events_on_stdout
         from search.run import correctable, run_search
 
-        progress, again = Progress(quiet), this_command([])
+        progress, again = events_on_stdout(quiet) if as_json else Progress(quiet), this_command([])
         ray = over_ray(last_words(run_dir, progress, again))
         options: dict[str, Any] = {"resume": True, "searching": False, "pick": pick, "retry_failed": retry_failed}
         with correctable(), reported(run_dir, progress, again):

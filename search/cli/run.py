@@ -4,17 +4,14 @@ import ctypes
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from model.errors import one_line_errors
 from model.interruptions import ending_as_at_ctrl_c
-from search.cli.app import FOLDER, PATH, Address, Data, Quiet, app
+from search.cli.app import FOLDER, PATH, Address, AsJson, Data, Quiet, app
 from search.cli.ending import conclude, last_words, reported, this_command
-
-if TYPE_CHECKING:  # torch, Optuna and their like take seconds to import: --help does not wait for them
-    from search.progress import Progress
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -33,6 +30,7 @@ def run(
     address: Address = None,
     data: Data = None,
     quiet: Quiet = False,
+    as_json: AsJson = False,
     parent: Annotated[int | None, typer.Option(hidden=True, help="The process that follows, by id.")] = None,
 ) -> None:
     """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
@@ -42,7 +40,7 @@ def run(
         from analysis.wording import count
         from search.experiment import check_cpus, load_experiment, with_trials
         from search.on_ray.door import over_ray, ray_begun
-        from search.progress import Progress
+        from search.progress import Progress, events_on_stdout
         from search.store.folder import check_folder, folder_of
         from search.store.location import is_run
 
@@ -52,9 +50,8 @@ def run(
             check_cpus(experiment, str(config))
         if not is_run(run_dir):  # of a run its trials would be read for it, which is done later anyway
             check_folder(experiment, run_dir, resume=resume)
-        progress, again = Progress(quiet), this_command([] if resume else ["--resume"])
-        if parent is not None:
-            progress, again = _events_to_parent(quiet), "the same call with resume=True"
+        progress = events_on_stdout(quiet) if as_json or parent is not None else Progress(quiet)
+        again = this_command([] if resume else ["--resume"]) if parent is None else "the same call with resume=True"
         searched = count(len(experiment.space.searched), "hyperparameter")
         progress.say(f"{count(experiment.search.trials, 'trial')}, {searched} searched")
         with ray_begun(run_dir, experiment, address) as begun:
@@ -72,12 +69,3 @@ def _end_with(parent: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it has ended already
         raise SystemExit(1)
-
-
-def _events_to_parent(quiet: bool) -> "Progress":
-    """Return a progress that reports to the process that started this one (search.run_search) on stdout."""
-    from search.progress import EventProgress
-
-    pipe = os.dup(1)
-    os.dup2(2, 1)  # what libraries print must not mix with the events
-    return EventProgress(pipe, quiet)

@@ -31,7 +31,7 @@ def status(
         from search.store.location import check_run
 
         check_run(run_dir)
-        console = Output()
+        console = Output(goes_on=False)
 
         def show(found: Status) -> None:
             if as_json:
@@ -45,7 +45,7 @@ def status(
         found = read_status(run_dir)
         show(found)
         with suppress(KeyboardInterrupt):
-            while watch and found.state == "running":
+            while watch and found.state == "running" and not console.quiet:  # nobody reads it any more
                 time.sleep(PERIOD)
                 with suppress(ConfigError):  # a database that is busy just now
                     found = read_status(run_dir)

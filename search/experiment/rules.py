@@ -1,6 +1,6 @@
 """The rules between the keys of a configuration: those that are valid each by itself may not go together."""
 
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import sqlalchemy
 from optuna.distributions import CategoricalDistribution, IntDistribution
@@ -13,6 +13,7 @@ from search.space import Space, complete, size, smallest
 SHARED = "postgresql+psycopg://"
 EXAMPLE = f"{SHARED}USER@HOST/DATABASE"
 STORES = ("s3", "gs")
+SECRETS = {"access_key", "secret_key", "session_token"}  # options of Arrow's S3
 
 
 def check(experiment: Experiment) -> None:
@@ -102,14 +103,19 @@ def _check_storage(storage: str) -> None:
 
 def _check_place(place: str) -> None:
     """Raise ConfigError, which shows no password, unless checkpoints can lie at `place`."""
-    parts = urlsplit(place)
-    if "@" in parts.netloc or "key" in parts.query:
+    try:
+        parts = urlsplit(place)
+        secret = "@" in parts.netloc or any(name in SECRETS for name, _ in parse_qsl(parts.query))
+    except ValueError:
+        parts, secret = urlsplit(""), False
+    if secret:
         raise ConfigError(
             "search.checkpoints: a key in it would be copied into experiment.toml and the report; "
             "take it out and put it into ~/.aws/credentials or AWS_SECRET_ACCESS_KEY"
         )
-    if not place.startswith("/") and not (parts.scheme in STORES and parts.netloc):
+    plain = place.isascii() and place.isprintable() and not set(place) & set(" #")
+    if not plain or not (place.startswith("/") or (parts.scheme in STORES and parts.netloc)):
         raise ConfigError(
-            f"search.checkpoints = {shown(place)}: neither an object store nor an absolute path; "
-            "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or /PATH, or leave it out for the run's folder"
+            f"search.checkpoints = {shown(place)}: neither an object store nor an absolute path, without spaces, "
+            "in ASCII; write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or /PATH, or leave it out for the run's folder"
         )

@@ -1,4 +1,4 @@
-"""StudyCallback: the work that time itself brings: time-outs, lost machines, the live line."""
+"""StudyCallback: the work that time itself brings: time-outs, lost machines, the live view."""
 
 import time
 from collections.abc import Callable

@@ -65,12 +65,9 @@ class Probes:
 
 
 def _look(store: CheckpointStore, packages: tuple[str, ...]) -> dict[str, Any]:
-    """Return this machine's name, its versions, and whether it sees and may write where the checkpoints lie.
-
-    In the run's folder the driver's lock shows that it is the same one.
-    """
+    """Return this machine's name, its versions, and whether it sees and may write where the checkpoints lie."""
     found: dict[str, Any] = {"host": socket.gethostname(), "versions": _versions(packages)}
-    found["sees"] = store.elsewhere is not None or (store.run_dir / "lock").exists()
+    found["sees"] = store.is_seen
     found["refusal"] = store.refusal() if found["sees"] else None
     return found
 
@@ -88,6 +85,9 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:
 def _fault(found: dict[str, Any], store: CheckpointStore) -> str | None:
     """Return what is wrong with a machine, and the remedy; None if nothing is."""
     host = f"host {found['host']}"
+    if not found["sees"] and store.elsewhere:
+        remedy = "mount it, or see to its keys there"
+        return f"search.checkpoints: {host} does not see what lies at {store.elsewhere}; {remedy} {REMEDY}"
     if not found["sees"]:
         return f"--out: {host} does not see {store.run_dir}; share one folder at the same path on all hosts {REMEDY}"
     if found["refusal"]:

@@ -169,6 +169,8 @@ def _begin(config: dict[str, Any], device: torch.device) -> tuple[TrainingState,
             damaged.append(str(error))
             continue
         except OSError as error:  # an object store that does not answer
+            if is_full(error):
+                raise
             raise MachineError(summary(error, most=500)) from error
         return state, _trained_again(damaged, f"from epoch {state.epoch}")
     hyperparameters = Hyperparameters(**config["hyperparameters"])

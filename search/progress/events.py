@@ -13,15 +13,18 @@ from optuna.trial import FrozenTrial
 
 from search.progress.lines import Progress
 from search.progress.output import Output
+from search.progress.status import Status
 from search.store.records import record_of
 
 
 class EventProgress(Progress):
     """The progress of a run as JSON, one object per line written to `pipe`, for a program that follows the search."""
 
+    period = 1.0
+
     def __init__(self, pipe: int, quiet: bool) -> None:
         super().__init__(quiet)
-        self.console = Output(file=io.StringIO(), force_terminal=False)  # no live line
+        self.console = Output(file=io.StringIO(), force_terminal=False)  # no live view
         self.pipe = pipe
         self.one_line = threading.Lock()
 
@@ -56,3 +59,17 @@ class EventProgress(Progress):
 
     def ray_is_gone(self, line: str) -> None:
         self.emit(gone=line)
+
+    @property
+    def watched(self) -> bool:
+        return not self.quiet
+
+    def show(self, status: Status) -> None:
+        self.emit(status=asdict(status))
+
+
+def events_on_stdout(quiet: bool) -> EventProgress:
+    """Return a progress that writes its events to standard output; what libraries print goes to standard error."""
+    pipe = os.dup(1)
+    os.dup2(2, 1)
+    return EventProgress(pipe, quiet)

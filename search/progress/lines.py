@@ -24,6 +24,8 @@ SELDOM = 20  # times the seconds that a refresh takes, until the next one
 class Progress:
     """The progress of a run on a terminal, or as plain lines elsewhere. `quiet` leaves only `result` and `warn`."""
 
+    period = 0.25  # seconds between two looks at the status
+
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self.console = Output()
@@ -83,14 +85,22 @@ class Progress:
         self.warn(line)
 
     def tick(self, stopping: bool) -> None:
-        """Refresh the live view, four times a second at most, and so seldom that it takes little of the time."""
+        """Show how far the run is, once in a while, and so seldom that it takes little of the time."""
         now = time.monotonic()
-        if self.live is None or self.look is None or now < self.due:
+        if self.look is None or not self.watched or now < self.due:
             return
         status = replace(self.look(), elapsed=now - self.began)
-        if stopping:
-            status = replace(status, state="stopping")
+        self.show(replace(status, state="stopping") if stopping else status)
+        self.due = now + max(self.period, SELDOM * (time.monotonic() - now))
+
+    @property
+    def watched(self) -> bool:
+        """Return whether anybody looks at what `show` shows."""
+        return self.live is not None
+
+    def show(self, status: Status) -> None:
+        """Refresh the live view."""
+        assert self.live
         with self.console.losing():
             self.live.update(view(status, self.console.width))
             self.live.refresh()
-        self.due = now + max(0.25, SELDOM * (time.monotonic() - now))

@@ -12,7 +12,9 @@ from model.errors import complain, leave_stdout, summary
 class Output(Console):
     """Standard output. Whoever reads it may close it (`| head`): then the search goes on without it."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, goes_on: bool = True, **options: Any) -> None:
+        """With `goes_on` it is said, once, that a search goes on without it."""
+        self.goes_on = goes_on
         super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False, **options)
 
     def write_line(self, text: str) -> None:
@@ -34,4 +36,5 @@ class Output(Console):
     def _give_up(self, reason: str) -> None:
         self.quiet = True
         leave_stdout()
-        complain(f"standard output is lost ({reason}): the search goes on without it")
+        if self.goes_on:
+            complain(f"standard output is lost ({reason}): the search goes on without it")

@@ -8,14 +8,16 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from model.card import where_it_lies
 from search.experiment import Experiment
 from search.progress.wording import name_of
 from search.space import complete
 from search.store.location import is_driven
 from search.store.records import read_frozen, state_of
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, EPOCH, OF_RECIPE, REFIT, SEARCH
+from search.store.study import CONFIRM, EPOCH, OF_RECIPE, PICKED, REFIT, SEARCH, STUDIES
 
+UNFINISHED = ("interrupted", "waiting")
 SETTLED = ("complete", "pruned", "failed", "paused")  # states in which no worker is at work on a trial
 TWO_THREADS = 1.3  # how much faster a refit trains, which has all CPUs, than a trial beside others: 1.2 to 1.6 measured
 
@@ -69,8 +71,8 @@ class Status:
 def read_status(run_dir: Path) -> Status:
     """Return the status of a run by what is stored. Raises ConfigError where `run_dir` is not a run."""
     driven = is_driven(run_dir)
-    stages = {name: read_frozen(run_dir, name) for name in (SEARCH, CONFIRM, REFIT)}
-    exported = (run_dir / "export" / "model.json").exists()
+    stages = {name: read_frozen(run_dir, name) for name in STUDIES}
+    exported = where_it_lies(run_dir / "export").exists()
     return status_of(run_dir.absolute().name, load_resolved(run_dir), stages, driven=driven, exported=exported)
 
 
@@ -80,8 +82,11 @@ def status_of(
     """Return the status of a run whose stages have these trials; `driven` says whether a driver is at work on it."""
     searched = stages[SEARCH]
     counts = Counter(state_of(trial, driven) for trial in searched)
-    plans = [_stage(SEARCH, _wanted(experiment, searched), searched), *_later_stages(experiment, stages, exported)]
-    done = not driven and exported and all(plan.done >= plan.total for plan in plans[1:])
+    wanted = _wanted(experiment, searched)
+    plans = [_stage(SEARCH, wanted, searched), *_later_stages(experiment, stages, exported)]
+    open_ones = [trial for trials in stages.values() for trial in trials if state_of(trial, driven) in UNFINISHED]
+    over = len(searched) >= wanted or experiment.resources.max_minutes is not None
+    done = not driven and exported and over and not open_ones
     state = "running" if driven else "finished" if done else "interrupted" if counts else "waiting"
     epochs, planned = _epochs(experiment, searched)
     return Status(
@@ -111,7 +116,9 @@ def _later_stages(experiment: Experiment, stages: dict[str, list[FrozenTrial]], 
     plan, found = experiment.confirm, []
     if plan.top:
         wanted = (min(plan.top, experiment.search.trials) + (plan.recipe is not None)) * plan.seeds
-        found.append(_stage("confirmation", wanted, stages[CONFIRM]))
+        found.append(_stage("confirmation", 0 if stages[CONFIRM] else wanted, stages[CONFIRM]))
+    if stages[PICKED]:
+        found.append(_stage(PICKED, 0, stages[PICKED]))
     if experiment.export.refit:
         refit = _stage(REFIT, 1, stages[REFIT])
         found.append(StageStatus(REFIT, 1, 1) if exported else refit)
@@ -172,11 +179,11 @@ def _left(experiment: Experiment, stages: dict[str, list[FrozenTrial]], plans: l
     if not epochs or not plans[0].done:
         return None
     seconds = statistics.mean(metrics["seconds"] for metrics in epochs)
-    at_once = experiment.automatic.get("concurrent_trials", 1)
+    slots = experiment.automatic.get("slots", experiment.automatic.get("concurrent_trials", 1))
     search = plans[0]
-    to_do = (search.total - search.done) * len(epochs) / search.done  # epochs
-    whole = max(_planned_epochs(experiment, trial) for trial in searched)
-    left = 0.0
+    trials = search.total - search.done
+    left = trials * len(epochs) / search.done * seconds / max(min(slots, trials), 1)
+    whole = max(_planned_epochs(experiment, trial) for trial in searched if trial.intermediate_values)
     for plan in plans[1:]:
         if plan.name == REFIT:
             speed = statistics.median(metrics["images_per_second"] for metrics in epochs)
@@ -184,8 +191,9 @@ def _left(experiment: Experiment, stages: dict[str, list[FrozenTrial]], plans: l
             images = experiment.automatic.get("refit_images", experiment.automatic.get("train_images", 0))
             left += (plan.total - plan.done) * (whole - reached) * images / speed / TWO_THREADS
         else:
-            to_do += (plan.total - plan.done) * whole
-    return float(left + to_do * seconds / at_once)
+            trials = plan.total - plan.done
+            left += trials * whole * seconds / max(min(slots, trials), 1)
+    return float(left)
 
 
 def _name(trial: FrozenTrial) -> str:

@@ -20,7 +20,7 @@ from search.store.checkpoints import CheckpointStore
 from search.store.resolved import load_resolved
 from search.store.stage import Stage
 from search.store.storage import RunStorage
-from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, StoredStudy, open_study
+from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, STUDIES, StoredStudy, open_study
 from search.strategy.promotion import Promotion
 from search.strategy.pruner import PACE, make_pruner
 from search.strategy.sampler import SeededSampler, startup_of
@@ -141,7 +141,7 @@ def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:
 def _looking(run: Run) -> Callable[[], Status]:
     """Return a function that returns the status of the run now, from what the driver has in memory."""
     name, experiment = run.run_dir.absolute().name, load_resolved(run.run_dir)
-    studies = {stage: run.study(stage) for stage in (SEARCH, CONFIRM, REFIT)}
+    studies = {stage: run.study(stage) for stage in STUDIES}
 
     def look() -> Status:
         return status_of(name, experiment, {stage: study.trials() for stage, study in studies.items()}, driven=True)

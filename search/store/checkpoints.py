@@ -17,6 +17,8 @@ from search.store.study import BEFORE, NEWEST, StoredStudy
 # User attributes of a trial, each {"place": where it lies, "epoch": number}. Runs on disk have these names. A place in
 # the run's folder is stored relative to it, so that the folder may be moved or copied.
 
+OWNER = "owner.txt"  # in a place outside of the run's folder: which folder it belongs to
+
 
 @dataclass(frozen=True)
 class CheckpointStore:
@@ -52,11 +54,56 @@ class CheckpointStore:
             raise ConfigError(f"{self.run_dir}: its study names {place!r} as a checkpoint, outside {self.base}")
         return object_store.below(self.base, "/".join(names[:-1]))
 
+    def claim(self) -> None:
+        """Make the place of the checkpoints this run's own. Raises ConfigError if it can't be, or is another's.
+
+        A copy of the run's folder leads to the same place, and would delete what the original needs.
+        """
+        if self.elsewhere is None:
+            return
+        here = self.run_dir.absolute()
+        mine = [str(here), f"inode {here.stat().st_ino}"]
+        try:
+            object_store.make(self.elsewhere)
+            owner = object_store.read(object_store.below(self.elsewhere, OWNER))
+            if owner is not None and not set(owner.splitlines()) & set(mine):
+                raise ConfigError(
+                    f"{self.elsewhere}: holds the checkpoints of {owner.splitlines()[0]}, of which this run is a copy; "
+                    f"go on there, or, if that is gone, delete the file {OWNER} there"
+                )
+            object_store.write(object_store.below(self.elsewhere, OWNER), "\n".join(mine))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or summary(error, most=200)
+            raise ConfigError(f"search.checkpoints: {self.elsewhere} can't be written to ({reason})") from None
+
+    def attempts(self) -> list[str]:
+        """Return the folders of all attempts that lie outside of the run's folder. Raises ConfigError."""
+        if self.elsewhere is None:
+            return []
+        try:
+            sessions = [name for name in object_store.names_at(self.elsewhere) if name.isdecimal()]
+            places = [object_store.below(self.elsewhere, session) for session in sessions]
+            names = [(place, name) for place in places for name in object_store.names_at(place)]
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"search.checkpoints: {self.elsewhere} can't be read ({summary(error, 200)})") from None
+        return [object_store.below(place, name) for place, name in names if name.partition("-")[0].isdecimal()]
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether this machine sees the place that the driver has claimed, or the lock that it holds."""
+        if self.elsewhere is None:
+            return (self.run_dir / "lock").exists()
+        try:
+            return object_store.read(object_store.below(self.elsewhere, OWNER)) is not None
+        except (OSError, ValueError):
+            return False
+
     def refusal(self) -> str | None:
         """Return why no checkpoint can be written where they lie; None if one can."""
-        name = f".written-{secrets.token_hex(8)}"
+        mark = object_store.below(self.elsewhere or str(self.run_dir.absolute()), f".written-{secrets.token_hex(8)}")
         try:
-            object_store.write_mark(self.elsewhere or str(self.run_dir.absolute()), name)
+            object_store.write(mark, "")
+            object_store.remove(mark)
         except (OSError, ValueError) as error:
             return getattr(error, "strerror", None) or summary(error, most=200)
         return None
@@ -79,9 +126,14 @@ def remember(store: CheckpointStore, study: StoredStudy, number: int, path: str,
 
 
 def places(store: CheckpointStore, attributes: dict[str, Any]) -> list[str]:
-    """Return the absolute paths, or the URIs, of a trial's checkpoints, the newest first."""
-    stored = [attributes.get(name) for name in (NEWEST, BEFORE)]
-    return [store.found(checkpoint["place"]) for checkpoint in stored if checkpoint]
+    """Return the absolute paths, or the URIs, of a trial's checkpoints, the newest first.
+
+    Raises ConfigError for a place that is not the store's: what others may have put there is not to be read.
+    """
+    stored = [attributes[name] for name in (NEWEST, BEFORE) if attributes.get(name)]
+    for checkpoint in stored:
+        store.attempt(checkpoint)
+    return [store.found(checkpoint["place"]) for checkpoint in stored]
 
 
 def is_there(store: CheckpointStore, attributes: dict[str, Any]) -> bool:

@@ -101,9 +101,9 @@ def owner_warning(run_dir: Path) -> str | None:
 
 def _check_nothing_trained(run_dir: Path, patterns: tuple[str, ...]) -> None:
     """Raise ConfigError if a run without any trial holds files of these `patterns`, which only trials leave."""
-    for pattern in patterns:
-        for trained in run_dir.glob(pattern):
-            raise ConfigError(
-                f"{run_dir}: its study is gone or holds no trial, though {trained.relative_to(run_dir)} is there; "
-                "restore study.db or experiment.toml from a copy, check search.storage, or choose another --name"
-            )
+    left = [str(path.relative_to(run_dir)) for pattern in patterns for path in run_dir.glob(pattern)]
+    for trained in left or location.checkpoint_store(run_dir).attempts():
+        raise ConfigError(
+            f"{run_dir}: its study is gone or holds no trial, though {trained} is there; "
+            "restore study.db or experiment.toml from a copy, check search.storage, or choose another --name"
+        )

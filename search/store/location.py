@@ -42,7 +42,7 @@ def shared_name(run_dir: Path) -> str:
     """Return the run's name in a shared database and an object store: that in experiment.toml, or else a new one."""
     if (run_dir / "experiment.toml").exists() and (name := load_resolved(run_dir).automatic.get("study")):
         return str(name)
-    readable = re.sub(r"[^\w.-]", "-", run_dir.absolute().name)
+    readable = re.sub(r"[^\w.-]", "-", run_dir.absolute().name, flags=re.ASCII)
     return f"{readable}-{secrets.token_hex(4)}"
 
 

@@ -33,13 +33,14 @@ def path_below(place: str, other: str) -> str | None:
     return str(PurePosixPath(other_path).relative_to(path))
 
 
-@cache
 def file_system(place: str) -> "tuple[FileSystem, str]":
     """Return the file system that a place lies in, and its path there. Raises OSError or ValueError."""
-    from pyarrow.fs import FileSystem
+    if not is_uri(place):
+        from pyarrow.fs import LocalFileSystem
 
-    system, path = FileSystem.from_uri(place)
-    return system, path
+        return LocalFileSystem(), place
+    parts = urlsplit(place)
+    return _bucket(urlunsplit((parts.scheme, parts.netloc, "", parts.query, ""))), f"{parts.netloc}{parts.path}"
 
 
 @contextmanager
@@ -72,23 +73,56 @@ def delete(place: str) -> None:
     if not is_uri(place):
         shutil.rmtree(place, ignore_errors=True)
         return
-    system, path = file_system(place)
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
+        system, path = file_system(place)
         system.delete_dir(path)
 
 
-def write_mark(place: str, name: str) -> None:
-    """Write an empty file at a place, made if it is absent, and delete it again. Raises OSError or ValueError."""
+def make(place: str) -> None:
+    """Make the folder at a place, where it is absent. Raises OSError or ValueError."""
     if not is_uri(place):
         Path(place).mkdir(parents=True, exist_ok=True)
-        Path(place, name).touch()
-        Path(place, name).unlink()
         return
     system, path = file_system(place)
     system.create_dir(path)
-    with system.open_output_stream(f"{path}/{name}"):
-        pass
-    system.delete_file(f"{path}/{name}")
+
+
+def read(place: str) -> str | None:
+    """Return the text of the file at a place; None if there is none. Raises OSError or ValueError."""
+    with suppress(FileNotFoundError):
+        if not is_uri(place):
+            return Path(place).read_text(encoding="utf-8")
+        system, path = file_system(place)
+        with system.open_input_stream(path) as stream:
+            return bytes(stream.read()).decode()
+    return None
+
+
+def write(place: str, text: str) -> None:
+    """Write a text file at a place, whose folder is there. Raises OSError or ValueError."""
+    if not is_uri(place):
+        Path(place).write_text(text, encoding="utf-8")
+        return
+    system, path = file_system(place)
+    with system.open_output_stream(path) as stream:
+        stream.write(text.encode())
+
+
+def remove(place: str) -> None:
+    """Delete the file at a place. Raises OSError or ValueError."""
+    if not is_uri(place):
+        Path(place).unlink()
+        return
+    system, path = file_system(place)
+    system.delete_file(path)
+
+
+@cache
+def _bucket(uri: str) -> "FileSystem":
+    """Return the file system of a bucket: one connection for all places in it."""
+    from pyarrow.fs import FileSystem
+
+    return FileSystem.from_uri(uri)[0]
 
 
 def _split(place: str) -> tuple[tuple[str, ...], str]:

@@ -23,6 +23,23 @@ FIELDS = (
 GPUS = "a search takes all GPUs that there are; resources.trials_per_gpu says how many trials share one"
 MANY = "should be less than or equal to 1000000; lower it (docs/configuration.md)"
 WHOLE = "should be a valid integer; write a whole number, without quotes (docs/configuration.md)"
+NO_PLACES = (
+    "s3:/bucket",
+    "s3://[x",
+    "s3://bucket/runs#x?region=eu",
+    "s3://bucket/my runs",
+    "s3://bucket/größe",
+    "runs",
+)
+NO_PLACE = (
+    "neither an object store nor an absolute path, without spaces, in ASCII; "
+    "write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or /PATH, or leave it out for the run's folder"
+)
+WITH_KEYS = ("s3://me:secret@bucket/runs", "s3://bucket/runs?secret_key=x")
+KEY_SHOWN = (
+    "search.checkpoints: a key in it would be copied into experiment.toml and the report; "
+    "take it out and put it into ~/.aws/credentials or AWS_SECRET_ACCESS_KEY"
+)
 MISTAKES = {
     # unknown keys, with the nearest known one
     "[search]\ntrails = 2": "search.trails = 2: unknown key; did you mean 'trials'?",
@@ -80,12 +97,8 @@ MISTAKES = {
     "[search]\ntrials = 2\nstop = 30": "search.stop = 30: should be 'auto'; "
     "write one of these, in quotes (docs/configuration.md)",
     # places outside of the run's folder
-    SEARCH + "checkpoints = 's3:/bucket'": "search.checkpoints = 's3:/bucket': neither an object store nor an absolute "
-    "path; write s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or /PATH, or leave it out for the run's folder",
-    SEARCH + "checkpoints = 's3://me:secret@bucket/runs'": "search.checkpoints: a key in it would be copied into "
-    "experiment.toml and the report; take it out and put it into ~/.aws/credentials or AWS_SECRET_ACCESS_KEY",
-    SEARCH + "checkpoints = 's3://bucket/runs?secret_key=x'": "search.checkpoints: a key in it would be copied into "
-    "experiment.toml and the report; take it out and put it into ~/.aws/credentials or AWS_SECRET_ACCESS_KEY",
+    **{SEARCH + f"checkpoints = '{place}'": f"search.checkpoints = '{place}': {NO_PLACE}" for place in NO_PLACES},
+    **dict.fromkeys([SEARCH + f"checkpoints = '{place}'" for place in WITH_KEYS], KEY_SHOWN),
     # pixels
     SEARCH + "[hyperparameters]\nkernel_size = [3, 9]": "hyperparameters.kernel_size = 9: "
     "should be 3, 5 or 7; use one of [3, 5, 7]",

@@ -128,6 +128,10 @@ def test_output_is_plain_lines_and_says_where_everything_is(here: Path, tiny_roo
     assert lines[-4].startswith("winner    trial ")
     assert lines[-3].startswith("cost      2 trials, ")
     assert "\x1b" not in done.stdout
+    again = command(here, "tiny.toml", "--data", str(tiny_root), "--resume", "--json")
+    events = [json.loads(line) for line in again.stdout.splitlines()]
+    assert events[0] == {"line": "2 trials, 1 hyperparameter searched"}
+    assert {"outcome": {"stopped": None, "export": "runs/tiny/export"}} in events
     picture = here / "seven.png"
     from PIL import Image, ImageDraw
 

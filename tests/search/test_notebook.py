@@ -38,6 +38,7 @@ def test_the_notebook_runs(env: dict[str, str], tmp_path: Path) -> None:
         if cell.cell_type == "code"
     ]
     assert "  complete    3 epochs" in said[0]
+    assert "notebook: running, " in said[0]  # the view, which is updated
     assert said[1].startswith("None ")
     assert "runs/notebook/export" in said[1]
     assert "val_accuracy" in said[2]

@@ -7,7 +7,7 @@ from optuna.pruners import MedianPruner, NopPruner
 
 from model.errors import ConfigError
 from search.space import parse_space
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoints import CheckpointStore, places
 from search.store.study import StoredStudy
 from search.trials import RETRIES
 from tests.search.driven import checkpoint, new_trials, opened, result, run_to_the_end, states_of
@@ -135,10 +135,10 @@ def test_a_rung_that_was_survived_is_not_judged_again_by_later_peers(study: Stor
 
 
 @pytest.mark.parametrize("elsewhere", [None, "/mnt/run", "s3://bucket/run?region=eu"])
-def test_a_study_can_not_have_other_folders_deleted(tmp_path: Path, elsewhere: str | None) -> None:
+def test_a_study_can_not_have_other_folders_deleted_or_read(tmp_path: Path, elsewhere: str | None) -> None:
     store = CheckpointStore(tmp_path, elsewhere)
     mine = str(tmp_path / "mine" / "x")
-    places = [
+    paths = [
         mine,
         "../mine/x",
         "mine/x",
@@ -149,9 +149,11 @@ def test_a_study_can_not_have_other_folders_deleted(tmp_path: Path, elsewhere: s
         "/mnt/run/x",
     ]
     urls = ["s3://bucket/run/x?region=eu", "s3://bucket/run/a/../../x/y?region=eu", "s3://other/run/a/b?region=eu"]
-    for place in [*places, *urls, "s3://bucket/run/a/b", "gs://bucket/run/a/b?region=eu"]:
+    for place in [*paths, *urls, "s3://bucket/run/a/b", "gs://bucket/run/a/b?region=eu"]:
         with pytest.raises(ConfigError, match="as a checkpoint, outside "):
             store.attempt({"place": place, "epoch": 1})
+        with pytest.raises(ConfigError, match="as a checkpoint, outside "):  # nor read
+            places(store, {"saved_state": {"place": place, "epoch": 1}})
 
 
 @pytest.mark.parametrize(

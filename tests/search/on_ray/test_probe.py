@@ -29,9 +29,16 @@ def test_a_fault_is_named_with_its_host_and_remedy(changed: dict[str, Any], said
     assert fault is None if said is None else str(fault).startswith(said)
 
 
-def test_a_fault_of_an_object_store_is_named_with_it() -> None:
-    fault = _fault({"host": "b", "sees": True, "refusal": "no such bucket", "versions": {}}, IN_BUCKET)
-    assert str(fault).startswith("search.checkpoints: host b can't write to s3://bucket/mnist (no such bucket); see to")
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"refusal": "no room"}, "search.checkpoints: host b can't write to s3://bucket/mnist (no room); see to"),
+        ({"sees": False}, "search.checkpoints: host b does not see what lies at s3://bucket/mnist; mount it, or see"),
+    ],
+)
+def test_a_fault_of_an_object_store_is_named_with_it(changed: dict[str, Any], said: str) -> None:
+    fault = _fault({"host": "b", "sees": True, "refusal": None, "versions": {}, **changed}, IN_BUCKET)
+    assert str(fault).startswith(said)
 
 
 def test_a_machine_looks_at_the_folder_and_leaves_nothing_there(tmp_path: Path) -> None:
@@ -42,9 +49,13 @@ def test_a_machine_looks_at_the_folder_and_leaves_nothing_there(tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
-def test_a_machine_that_writes_elsewhere_need_not_see_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    for place, refusal in (("there", None), ("file/there", "Not a directory")):
-        found = _look(CheckpointStore(HERE, str(tmp_path / place)), PACKAGES)
-        assert (found["sees"], found["refusal"]) == (True, refusal)
-    assert not any((tmp_path / "there").iterdir())
+def test_a_machine_that_writes_elsewhere_need_not_see_the_run_but_what_was_claimed(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    store = CheckpointStore(run_dir, str(tmp_path / "there"))
+    assert not _look(store, PACKAGES)["sees"]
+    assert not (tmp_path / "there").exists()  # a folder of this machine's own would look like the mounted one
+    store.claim()
+    hidden = CheckpointStore(HERE, store.elsewhere)
+    assert {key: _look(hidden, PACKAGES)[key] for key in ("sees", "refusal")} == {"sees": True, "refusal": None}
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["owner.txt"]

@@ -14,7 +14,7 @@ from search.progress.status import RunningTrial, Status, read_status, status_of
 from search.progress.view import duration, sparkline, view
 from search.store.records import read_frozen
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, REFIT, SEARCH
+from search.store.study import STUDIES
 from tests.analysis.studies import Writer
 
 TABLE = {
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Writer:
 
 
 def status(run: Writer, driven: bool) -> Status:
-    stages = {name: read_frozen(run.run_dir, name) for name in (SEARCH, CONFIRM, REFIT)}
+    stages = {name: read_frozen(run.run_dir, name) for name in STUDIES}
     return status_of("run", load_resolved(run.run_dir), stages, driven=driven)
 
 
@@ -64,10 +64,14 @@ def test_a_search_at_work(run: Writer) -> None:
 def test_a_killed_and_a_finished_one(run: Writer) -> None:
     killed = read_status(run.run_dir)
     assert (killed.state, killed.counts["interrupted"], killed.running, killed.left) == ("interrupted", 1, [], None)
+    run.end(3, "complete")
+    run.trial([0.9])  # the one that waited
     run.confirm(1, [0.97, 0.98, 0.98], {"dropout1": 0.1})
     run.confirm(0, [0.97, 0.97, 0.97], {"dropout1": 0.2})
     run.recipe([0.96, 0.96, 0.96], {})
     run.export({}, {})
+    assert read_status(run.run_dir).state == "interrupted"  # before its last trial, as a longer search that was killed
+    run.trial([0.9])
     done = read_status(run.run_dir)
     assert done.state == "finished"
     assert [(stage.done, stage.total) for stage in done.stages[1:]] == [(9, 9), (1, 1)]
