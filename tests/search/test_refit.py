@@ -15,6 +15,7 @@ from model.calibration import calibrated, fit_temperature
 from model.card import ModelCard, read_card
 from model.data import Dataset, load_dataset
 from model.export import read_export
+from model.precision import Precision
 from model.train import EpochMetrics, TrainingState, predict
 from model.train import fit as train
 from search.on_ray import trial
@@ -58,9 +59,9 @@ def test_what_is_held_back_is_never_trained_on_and_is_what_the_refit_is_judged_a
     seen: list[Dataset] = []
     fitted = []
 
-    def watched(training: TrainingState, data: Dataset) -> Iterator[EpochMetrics]:
+    def watched(training: TrainingState, data: Dataset, precision: Precision) -> Iterator[EpochMetrics]:
         seen.append(data)
-        return train(training, data)
+        return train(training, data, precision)
 
     def fit(answers: torch.Tensor, labels: torch.Tensor) -> float:
         fitted.append((answers, labels))
