@@ -9,13 +9,14 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from model.card import where_it_lies
+from model.hyperparameters import RECIPE
 from search.experiment import Experiment
 from search.progress.wording import name_of
 from search.space import complete
 from search.store.location import is_driven
 from search.store.records import read_frozen, state_of
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, EPOCH, OF_RECIPE, PICKED, REFIT, SEARCH, STUDIES
+from search.store.study import CONFIRM, OF_RECIPE, PICKED, REFIT, SEARCH, STUDIES, epochs_of
 
 UNFINISHED = ("interrupted", "waiting")
 SETTLED = ("complete", "pruned", "failed", "paused")  # states in which no worker is at work on a trial
@@ -100,7 +101,7 @@ def status_of(
         else [],
         epochs=epochs,
         saved=planned - epochs,
-        seconds=max((metrics["clock"] for trial in searched for metrics in _metrics(trial)), default=0.0),
+        seconds=max((metrics["clock"] for trial in searched for metrics in epochs_of(trial)), default=0.0),
         left=_left(experiment, stages, plans) if driven else None,
     )
 
@@ -135,7 +136,7 @@ def _is_at_work(trial: FrozenTrial) -> bool:
 
 
 def _running(experiment: Experiment, trial: FrozenTrial) -> RunningTrial:
-    metrics, about = _metrics(trial), trial.user_attrs
+    metrics, about = epochs_of(trial), trial.user_attrs
     gpus = ",".join(map(str, about.get("gpu") or []))
     return RunningTrial(
         name=_name(trial),
@@ -147,10 +148,10 @@ def _running(experiment: Experiment, trial: FrozenTrial) -> RunningTrial:
 
 
 def _best(searched: list[FrozenTrial]) -> BestTrial | None:
-    complete = [trial for trial in searched if trial.state == TrialState.COMPLETE]
-    if not complete:
+    done = [trial for trial in searched if trial.state == TrialState.COMPLETE]
+    if not done:
         return None
-    best = max(complete, key=lambda trial: (trial.value or 0.0, -trial.number))
+    best = max(done, key=lambda trial: (trial.value or 0.0, -trial.number))
     return BestTrial(_name(best), best.value or 0.0, best.params)
 
 
@@ -168,14 +169,14 @@ def _epochs(experiment: Experiment, searched: list[FrozenTrial]) -> tuple[int, i
 def _planned_epochs(experiment: Experiment, trial: FrozenTrial) -> int:
     recipe = trial.user_attrs.get(OF_RECIPE)
     if recipe is not None:
-        return int(recipe.get("epochs", 14))
+        return int(recipe.get("epochs", RECIPE.epochs))
     return complete(experiment.space, trial.params).epochs
 
 
 def _left(experiment: Experiment, stages: dict[str, list[FrozenTrial]], plans: list[StageStatus]) -> float | None:
     """Return the seconds until the run's end, by the epochs so far: what is to do, at the pace of what was done."""
     searched = stages[SEARCH]
-    epochs = [metrics for trial in searched for metrics in _metrics(trial)]
+    epochs = [metrics for trial in searched for metrics in epochs_of(trial)]
     if not epochs or not plans[0].done:
         return None
     seconds = statistics.mean(metrics["seconds"] for metrics in epochs)
@@ -198,9 +199,3 @@ def _left(experiment: Experiment, stages: dict[str, list[FrozenTrial]], plans: l
 
 def _name(trial: FrozenTrial) -> str:
     return " ".join(name_of(trial).split())
-
-
-def _metrics(trial: FrozenTrial) -> list[dict[str, Any]]:
-    """Return the metrics of a trial's epochs, from its first to its last."""
-    found = [value for key, value in trial.user_attrs.items() if key.startswith(EPOCH)]
-    return sorted(found, key=lambda metrics: int(metrics["epoch"]))
