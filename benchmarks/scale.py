@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from search.experiment import load_experiment
 from search.progress import Progress
 from search.store import location
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.stage import Stage
 from search.store.study import EPOCH, SEARCH, StoredStudy, open_study
 from search.strategy.given import quiet_optuna

@@ -12,7 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from model.errors import ConfigError, summary
 from search.on_ray.slots import Node
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 
 PACKAGES = ("torch", "numpy")  # what the numbers of a training depend on
 WAIT = 120  # seconds; a first worker of this job on each machine fetches the code and starts

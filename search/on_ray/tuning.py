@@ -16,7 +16,7 @@ from search.on_ray.trial import run_trial
 from search.on_ray.watchdog import lifelines
 from search.on_ray.work import Work
 from search.store import object_store
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.trials import Trials
 
 

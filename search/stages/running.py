@@ -16,7 +16,7 @@ from search.progress import Progress
 from search.progress.status import Status, status_of
 from search.space import guesses
 from search.store import location
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.resolved import load_resolved
 from search.store.stage import Stage
 from search.store.storage import RunStorage

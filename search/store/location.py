@@ -11,7 +11,7 @@ import optuna
 
 from model.errors import ConfigError
 from search.store import object_store, shared_database
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.lock import is_live
 from search.store.own_database import open_own
 from search.store.resolved import load_resolved

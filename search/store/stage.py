@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 from model.hyperparameters import Hyperparameters
 from model.precision import Precision
 from search.space import Space, complete
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.study import OF_RECIPE, Audit, StoredStudy
 from search.strategy.promotion import Promotion
 from search.strategy.stop import Stopping

@@ -9,7 +9,7 @@ from optuna.pruners import BasePruner
 from search.progress import Progress
 from search.space import parse_space
 from search.store import location
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.stage import Stage
 from search.store.study import SEARCH, StoredStudy, open_study
 from search.strategy.pruner import AsyncHalvingPruner

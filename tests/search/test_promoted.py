@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from search.progress import EventProgress, Progress
 from search.space import parse_space
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.records import read_trials
 from search.store.stage import Stage
 from search.strategy.promotion import Promotion

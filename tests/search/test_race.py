@@ -14,7 +14,7 @@ from search.cli.ending import conclude, scores
 from search.experiment import Experiment
 from search.progress import Progress
 from search.store import checkpoints
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.records import TrialRecord, read_trials
 from search.store.study import CONFIRM, PICKED
 from search.trials import Trials

@@ -8,7 +8,7 @@ from optuna.pruners import NopPruner
 
 from search.progress import Progress
 from search.space import parse_space
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.records import read_trials
 from search.store.stage import Stage
 from search.strategy.promotion import Promotion

@@ -7,7 +7,8 @@ from optuna.pruners import MedianPruner, NopPruner
 
 from model.errors import ConfigError
 from search.space import parse_space
-from search.store.checkpoints import CheckpointStore, places
+from search.store.checkpoint_store import CheckpointStore
+from search.store.checkpoints import places
 from search.store.study import StoredStudy
 from search.trials import RETRIES
 from tests.search.driven import checkpoint, new_trials, opened, result, run_to_the_end, states_of

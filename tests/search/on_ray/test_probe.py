@@ -7,7 +7,7 @@ import pytest
 
 from search.on_ray import probe
 from search.on_ray.probe import PACKAGES, _fault, _look
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 
 HERE = Path("/shared/runs/mnist")
 IN_FOLDER, IN_BUCKET = CheckpointStore(HERE), CheckpointStore(HERE, "s3://bucket/mnist")

@@ -7,7 +7,7 @@ import pytest
 
 from model.errors import ConfigError
 from search.experiment import parse_experiment
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.folder import check_folder
 from search.store.location import checkpoint_store
 from search.store.resolved import resolved

@@ -16,7 +16,7 @@ from search.experiment import parse_experiment
 from search.progress import Progress
 from search.stages.running import SEEDS, Run
 from search.store import location
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.database_errors import why_lost
 from search.store.records import read_trials
 from search.store.resolved import differences, load_resolved, resolved

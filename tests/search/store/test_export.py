@@ -15,7 +15,7 @@ from model.fold import folded
 from model.novelty import fit_novelty
 from model.train import evaluate, predict
 from search.store import checkpoints
-from search.store.checkpoints import CheckpointStore
+from search.store.checkpoint_store import CheckpointStore
 from search.store.records import read_trials
 from search.winner import Outcome
 from tests.model.exports import alone
