@@ -12,6 +12,8 @@ import pytest
 from search.on_ray.environment import set_environment
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from search.experiment import Experiment
     from search.winner import Outcome
 
@@ -66,6 +68,15 @@ def declared_gpus() -> Iterator[None]:
 
     with private_ray(num_cpus=8, num_gpus=4):
         yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A headless browser for the pages of a module."""
+    from tests.browser import chromium
+
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture
