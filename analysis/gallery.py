@@ -10,34 +10,43 @@ from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from analysis import figures
-from analysis.axes import CATEGORIES, Draw, missing, sheet
 from analysis.confirmation import confirmation, interval_words
+from analysis.figures.axes import CATEGORIES, Draw, missing, sheet
 from analysis.importance import importance
-from analysis.panels import value_panel
+from analysis.network import Network, calibration, confusion
 from analysis.pareto import costs_of, front
 from analysis.run import Run
 from analysis.summary import best_so_far, comparable, curves_by, is_one_factor, marginal, searched_fields
+from analysis.timeline import timeline
+from analysis.worth import room
 
 WIDE, HALF, PANEL = (9.6, 4.6), (4.9, 3.7), (3.7, 3.2)  # inches of one panel
 
 
 class Picture(NamedTuple):
-    """A figure, the name of its file without the ending, and a sentence on what to see in it."""
+    """A figure, the name of its file without the ending, and a sentence on what to see in it.
+
+    The page draws an `interactive` one anew, so that it answers to the mouse; the files are there all the same.
+    """
 
     name: str
     sentence: str
     figure: Figure
+    interactive: bool = False
 
 
 def pictures(run: Run) -> Iterator[Picture]:
     """Yield the figures of one run, drawn one at a time."""
     yield _curves(run)
     yield _best_so_far(run)
+    yield _timeline(run)
     if len(run.confirm):
         yield _confirmation(run)
     if costs_of(run.trials):
         yield _pareto(run)
     yield _losses(run)
+    if run.network:
+        yield from _network(run.network)
     if not run.experiment.space.searched or run.epochs.empty:
         return
     if is_one_factor(run.trials, searched_fields(run.experiment.space)):
@@ -53,16 +62,28 @@ def _curves(run: Run) -> Picture:
     )
     if (run.trials.state == "pruned").any():
         sentence += " Grey curves are of trials that did not train to their end."
-    return Picture("accuracy_curves", sentence, sheet([partial(figures.accuracy_curves, run.epochs)], size=WIDE))
+    drawing = partial(figures.accuracy_curves, run.epochs)
+    return Picture("accuracy_curves", sentence, sheet([drawing], size=WIDE), interactive=True)
 
 
 def _best_so_far(run: Run) -> Picture:
-    drawings = [partial(figures.best_so_far, best_so_far(run.trials, over), over=over) for over in ("number", "clock")]
+    left, best = room(run), partial(best_so_far, run.trials)
+    drawings = [partial(figures.best_so_far, best(over), over=over, room=left) for over in ("number", "clock")]
     sentence = (
         "Where the line is flat at its end, the last trials gained nothing. Its height is that of the luckiest single "
         "run, hence optimistic."
     )
-    return Picture("best_so_far", sentence, sheet(drawings, columns=2, size=HALF))
+    if left:
+        sentence += " The band is what the second half of the trials gained: as many trials again are to gain less."
+    return Picture("best_so_far", sentence, sheet(drawings, columns=2, size=HALF), interactive=True)
+
+
+def _timeline(run: Run) -> Picture:
+    stretches = timeline(run.trials, run.epochs)
+    rows = len(stretches[["place", "lane"]].drop_duplicates())
+    sentence = "Each bar is a stretch in which a trial was trained without a pause; gaps are time that no trial used."
+    size = (WIDE[0], min(1.6 + 0.34 * rows, 24.0))
+    return Picture("timeline", sentence, sheet([partial(figures.timeline, stretches)], size=size), interactive=True)
 
 
 def _confirmation(run: Run) -> Picture:
@@ -95,6 +116,27 @@ def _losses(run: Run) -> Picture:
         "act in training alone, so the training loss may lie above."
     )
     return Picture("losses", sentence, sheet([drawing], size=WIDE))
+
+
+def _network(network: Network) -> Iterator[Picture]:
+    """Yield the figures of the exported network."""
+    drawings = [
+        partial(figures.calibration, calibration(network.predictions)),
+        partial(figures.confusion_matrix, confusion(network.predictions)),
+    ]
+    sentence = (
+        "Left: each dot is a tenth of the test images that the network is not quite sure of, the last all others, with "
+        "its standard error. Right: test images by what they are and what the network takes them for."
+    )
+    yield Picture("calibration", sentence, sheet(drawings, columns=2, size=(4.9, 4.4)))
+    if network.mistakes:
+        rows = -(-min(len(network.mistakes), 24) // 8)
+        drawing = partial(figures.worst_mistakes, network.mistakes)
+        sentence = "Each with its digit, what the network takes it for, and how sure it is of that."
+        yield Picture("worst_mistakes", sentence, sheet([drawing], size=(WIDE[0], 0.5 + 1.15 * rows)))
+    if len(network.kernels):
+        sentence = "Blue adds to what a kernel answers where there is ink, red takes away from it."
+        yield Picture("kernels", sentence, sheet([partial(figures.kernels, network.kernels)], size=(WIDE[0], 2.6)))
 
 
 def comparison(runs: list[Run]) -> Picture:
@@ -133,13 +175,18 @@ def _hyperparameters(run: Run) -> Iterator[Picture]:
         "Each marker is a trial at its last epoch, hollow where it did not run to its end, a triangle where it "
         "lies below the axis; a bar is the median of the complete trials with such values.",
         sheet(list(panels.values()), columns, size),
+        interactive=True,
     )
     yield Picture(
         "curves_by_value",
         "Line: median of the trials with such values; band: their middle half. Where trials are stopped early, later "
         "epochs hold the survivors alone, so compare groups at the first epochs.",
         sheet(list(curves.values()), columns, size),
+        interactive=True,
     )
+    drawing = partial(figures.parallel_coordinates, run.trials, searched=run.experiment.space.searched)
+    sentence = "Each line is a trial with its values, the lighter the more accurate."
+    yield Picture("parallel_coordinates", sentence, sheet([drawing], size=WIDE), interactive=True)
     yield _importance(run)
 
 
@@ -158,7 +205,7 @@ def _panels(run: Run) -> dict[str, Draw]:
     fields = searched_fields(run.experiment.space)
     for name, distribution in run.experiment.space.searched.items():
         trials, medians = comparable(run.trials, name, fields), marginal(run.trials, name, distribution, fields)
-        drawings[name] = partial(value_panel, trials, medians, name=name, distribution=distribution)
+        drawings[name] = partial(figures.value_panel, trials, medians, name=name, distribution=distribution)
     return drawings
 
 

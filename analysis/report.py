@@ -1,4 +1,4 @@
-"""The only module that writes: CSV tables, PNG figures and one self-contained HTML page of one or several runs."""
+"""The only module that writes: tables as CSV, figures as PNG and SVG, and one page of one or several runs."""
 
 import io
 from dataclasses import replace
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.canvas import default_look  # before all that imports matplotlib
+from analysis.figures import default_look
 from analysis.gallery import Picture, comparison, pictures
-from analysis.interactive import parallel_coordinates
-from analysis.page import Image, page
+from analysis.page.page import Image, page
 from analysis.run import Run, read_run
 from model.errors import ConfigError
 from model.files import write_atomically
@@ -18,7 +17,7 @@ DPI = 110
 
 
 def write_report(run_dirs: list[Path], out: Path | None = None) -> Path:
-    """Write trials.csv, epochs.csv, *.png and index.html, and return the path of index.html.
+    """Write trials.csv, epochs.csv, *.png, *.svg and index.html, and return the path of index.html.
 
     Several runs, which may be running, interrupted, empty or finished, are compared in one report. It is written to
     `out` or, by default, to report/ in the folder of the first run.
@@ -37,21 +36,17 @@ def write_report(run_dirs: list[Path], out: Path | None = None) -> Path:
     write_atomically(folder / "epochs.csv", _csv(runs, [run.epochs for run in runs]))
     with default_look():
         images = {run.name: [_image(picture) for picture in pictures(run)] for run in runs}
-        compared = _image(comparison(runs)) if len(runs) > 1 else None
-    _write_images(folder, images, compared)
+        compared = [_image(comparison(runs))] if len(runs) > 1 else []
+    files = {image.name: image for image in compared}
+    for name, of_run in images.items():
+        files |= {f"{name}-{image.name}" if compared else image.name: image for image in of_run}
+    for name, image in files.items():
+        write_atomically(folder / f"{name}.png", image.png)
+        write_atomically(folder / f"{name}.svg", image.svg)
     # The page comes last, so that it is never newer than the files it refers to.
     index = folder / "index.html"
-    write_atomically(index, page(runs, images, compared, parallel_coordinates(runs)).encode("utf-8"))
+    write_atomically(index, page(runs, images, list(files)).encode("utf-8"))
     return index
-
-
-def _write_images(folder: Path, images: dict[str, list[Image]], compared: Image | None) -> None:
-    for name, of_run in images.items():
-        prefix = f"{name}-" if compared else ""
-        for image in of_run:
-            write_atomically(folder / f"{prefix}{image.name}.png", image.png)
-    if compared:
-        write_atomically(folder / f"{compared.name}.png", compared.png)
 
 
 def _named_apart(runs: list[Run]) -> list[Run]:
@@ -77,6 +72,13 @@ def _with_run(table: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _image(picture: Picture) -> Image:
+    png = _drawn(picture, "png")
+    picture.figure.set_layout_engine("none")  # it is laid out now, which takes as long as drawing
+    svg = _drawn(picture, "svg")
+    return Image(picture.name, picture.sentence, png, svg, picture.interactive)
+
+
+def _drawn(picture: Picture, form: str) -> bytes:
     buffer = io.BytesIO()
-    picture.figure.savefig(buffer, format="png", dpi=DPI)
-    return Image(picture.name, picture.sentence, buffer.getvalue())
+    picture.figure.savefig(buffer, format=form, dpi=DPI)
+    return buffer.getvalue()

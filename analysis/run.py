@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.confirmation import confirmation
+from analysis.network import Network, read_network
 from analysis.tables import epochs_of, trials_of
 from model.card import ExportError, read_card, where_it_lies
 from model.errors import ConfigError
@@ -44,6 +45,7 @@ class Run:
     leading: Winner | None  # the winner by the stored trials alone
     early_end: str | None  # why the search ended before its last trial, where search.stop ended it
     model: dict[str, Any]
+    network: Network | None  # that was exported
     environment: dict[str, Any]
 
 
@@ -52,7 +54,7 @@ def read_run(run_dir: Path) -> Run:
     # Liveness first: a search that ends while we read is then called running, never wrongly interrupted.
     live = is_run(run_dir) and is_driven(run_dir)
     records, confirmed = read_trials(run_dir, SEARCH), read_trials(run_dir, CONFIRM)
-    model = _model(run_dir / "export")
+    model, network = _exported(run_dir / "export")
     experiment = load_resolved(run_dir)
     candidates, leading = ranked(candidates_of(confirmed)), find_winner(records, confirmed)
     return Run(
@@ -75,6 +77,7 @@ def read_run(run_dir: Path) -> Run:
         leading=leading,
         early_end=_early_end(run_dir, experiment),
         model=model,
+        network=network,
         environment=_json(run_dir / "environment.json"),
     )
 
@@ -103,11 +106,13 @@ def _early_end(run_dir: Path, experiment: Experiment) -> str | None:
     return stopping.reason(trials) if ended else None
 
 
-def _model(export: Path) -> dict[str, Any]:
+def _exported(export: Path) -> tuple[dict[str, Any], Network | None]:
+    """Return the card of an export and what can be seen of its network; an empty one and None where there is none."""
     if not where_it_lies(export).exists():
-        return {}
+        return {}, None
     try:
-        return read_card(export).model_dump()
+        card = read_card(export)
+        return card.model_dump(), read_network(export, card)
     except ExportError as error:
         raise ConfigError(str(error)) from None
 

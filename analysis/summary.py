@@ -1,7 +1,8 @@
 """Numbers from the tables: the best trials, the effect of each hyperparameter, and ranges that were too narrow."""
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -135,30 +136,48 @@ def curves_by(
     return table.reset_index()
 
 
-def edges(trials: pd.DataFrame, space: Space) -> list[str]:
-    """Return a hint for each range whose best trials crowd at one end, so that the optimum may lie beyond it."""
+@dataclass(frozen=True)
+class Edge:
+    """A range at one end of which `crowd` of the `best` best trials lie, so that the optimum may lie beyond it."""
+
+    name: str
+    side: Literal["low", "high"]
+    crowd: int
+    best: int
+    distribution: BaseDistribution
+
+    @property
+    def end(self) -> float:
+        """Return the value at that end of the range."""
+        return getattr(self.distribution, self.side)  # type: ignore[no-any-return]
+
+
+def edges(trials: pd.DataFrame, space: Space) -> list[Edge]:
+    """Return the ranges whose best trials crowd at one end."""
     complete, fields = finished(trials), searched_fields(space)
     if len(complete) < ENOUGH or is_one_factor(trials, fields):
         return []
     best = complete.head(max(5, math.ceil(len(complete) / 10)))
-    return [hint for name in fields if (hint := _edge(name, best[name], space.searched[name]))]
+    return [edge for name in fields if (edge := _edge(name, best[name], space.searched[name]))]
 
 
-def _edge(name: str, best: pd.Series, distribution: BaseDistribution) -> str | None:
+def _edge(name: str, best: pd.Series, distribution: BaseDistribution) -> Edge | None:
     if isinstance(distribution, CategoricalDistribution):
         return None
     low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
     scale = np.log if distribution.log else np.asarray  # type: ignore[attr-defined]
     place = (scale(best.astype(float)) - scale(low)) / (scale(high) - scale(low))
-    for end, at_end, verb in ((low, place <= OUTER, "lower"), (high, place >= 1 - OUTER, "raise")):
-        if at_end.mean() >= CROWD and not _is_limit(name, end):
-            side = "low" if verb == "lower" else "high"
-            crowd = f"{at_end.sum()} of the {len(best)} best trials lie at the {side} end of its range"
-            return f"{name}: {crowd} ({format_value(end)}); {verb} `{side}` to see whether the best lies beyond."
+    sides: list[tuple[Literal["low", "high"], pd.Series]] = [("low", place <= OUTER), ("high", place >= 1 - OUTER)]
+    for side, at_end in sides:
+        edge = Edge(name, side, int(at_end.sum()), len(best), distribution)
+        if at_end.mean() >= CROWD and edge.end not in limits(name):
+            return edge
     return None
 
 
-def _is_limit(name: str, end: float) -> bool:
-    """Return whether the hyperparameter itself allows nothing beyond `end`, such as a dropout below 0."""
+def limits(name: str) -> tuple[float, float]:
+    """Return the least and the greatest value that the hyperparameter itself allows, such as 0 for a dropout."""
     rules = Hyperparameters.model_fields[name].metadata
-    return any(getattr(rule, key, None) == end for rule in rules for key in ("ge", "le"))
+    least = [rule.ge for rule in rules if hasattr(rule, "ge")]
+    greatest = [rule.le for rule in rules if hasattr(rule, "le")]
+    return max(least, default=-math.inf), min(greatest, default=math.inf)

@@ -1,10 +1,13 @@
 """What was learned from a run, in plain sentences, the most important first."""
 
+import statistics
+
 import pandas as pd
+from scipy import stats
 
 from analysis.confirmation import interval_words, seed_noise
 from analysis.run import Run, repeats_of
-from analysis.summary import ENDED, edges, finished, searched_fields
+from analysis.summary import ENDED, Edge, edges, finished, searched_fields
 from analysis.wording import count, format_value, listed, percent, points, scored
 from analysis.worth import worth
 from model.catalogue import FALLBACK, FALLBACK_NOTE
@@ -12,6 +15,7 @@ from search.store.candidates import next_round
 from search.strategy.racing import difference
 from search.winner import COMPARED, words_of_mean
 
+MOST_NAMED = 3  # hyperparameters that mattered
 STATES = (*ENDED, "paused", "running", "interrupted")
 
 
@@ -33,15 +37,69 @@ def winner_accuracy(run: Run) -> tuple[float, int]:
     return float(run.trials.val_accuracy[run.trials.number == run.winner].max()), 0
 
 
+def in_short(run: Run, shares: pd.Series | None) -> dict[str, str]:
+    """Return the answers that most people look for, in words by their labels; `shares` are those of `importance`."""
+    found = {"winner": _winner(run), **worth(run), "mattered": _mattered(shares)}
+    found["test"] = _test_accuracy(run)
+    order = ("winner", "test", "picked", "size", "gain", "mattered", "outlook", "cost", "saved")
+    return {label: words for label in order if (words := found.get(label))}
+
+
+def _winner(run: Run) -> str | None:
+    """Return which trial won, and with which values."""
+    row = run.trials[run.trials.number == run.winner]
+    if row.empty:
+        return None
+    values = ", ".join(f"{name} = {format_value(row.iloc[0][name])}" for name in searched_fields(run.experiment.space))
+    accuracy, seeds = winner_accuracy(run)
+    means = words_of_mean(seeds, int(run.trials.state.isin(COMPARED).sum()))
+    table = run.confirmation[(run.confirmation.candidate == run.winner) & (run.confirmation.n > 1)]
+    interval = f", {interval_words(len(run.confirmation))} {_span(table.iloc[0])}" if len(table) else ""
+    return (
+        f"trial {run.winner} with {percent(accuracy)} validation accuracy ({means}{interval}): {values or 'the recipe'}"
+    )
+
+
+def _span(row: pd.Series) -> str:
+    return f"{100 * row.low:.2f} to {percent(row.high)}"
+
+
+def _mattered(shares: pd.Series | None) -> str | None:
+    if shares is None:
+        return None
+    most = [f"{name} ({share:.0%})" for name, share in shares.head(MOST_NAMED).items()]
+    return f"{', '.join(most)} of what sets the best trials apart"
+
+
+def differences(runs: list[Run]) -> list[str]:
+    """Return how far each further run's winner lies from the first run's, in words with an interval."""
+    first, *others = [(run.name, _scores(run)) for run in runs]
+    return [_apart(*first, *other) for other in others]
+
+
+def _scores(run: Run) -> list[float]:
+    repeated = repeats_of(run, run.winner)
+    return list(repeated.scores.values()) if repeated else []
+
+
+def _apart(name: str, ours: list[float], other: str, theirs: list[float]) -> str:
+    """Return the difference of two means over seeds; those of different runs make no pairs (Welch 1947)."""
+    if min(len(ours), len(theirs)) < 2:
+        return f"{other} and {name}: one of them has fewer than two runs of its winner, so their difference is unknown."
+    found = stats.ttest_ind(theirs, ours, equal_var=False)
+    low, high = found.confidence_interval(0.95)
+    gained = statistics.fmean(theirs) - statistics.fmean(ours)
+    words = f"{other} is {points(gained)} points from {name} (95 % interval, Welch: {points(low)} to {points(high)})"
+    return f"{words}." if low > 0 or high < 0 else f"{words}: these seeds do not tell the two apart."
+
+
 def verdict(run: Run) -> list[str]:
-    """Return all findings, the most important first, one or two sentences each."""
-    found = [part(run) for part in (fallback_note, _test_accuracy, _calibration, _no_refit, _confirmed)]
-    worthy = {label: f"{label.capitalize()}: {words}." for label, words in worth(run).items()}
-    found += [worthy.pop(label, None) for label in ("picked", "size", "gain")]
+    """Return what else was found, the most important first, one or two sentences each."""
+    found = [part(run) for part in (fallback_note, _calibration, _no_refit, _confirmed)]
     found += run.failures
     found += [part(run) for part in (_best, _counts, _too_slow, _early_end, _unfinished, _noise)]
-    found += worthy.values()
-    return [sentence for sentence in found if sentence] + edges(run.trials, run.experiment.space)
+    found += [_crowded(edge) for edge in edges(run.trials, run.experiment.space)]
+    return [sentence for sentence in found if sentence]
 
 
 def differing_data(runs: list[Run]) -> str | None:
@@ -89,7 +147,7 @@ def _test_accuracy(run: Run) -> str | None:
             of_trial += f", and {held_back:,} held back"
     on = f"on {images:,} test images" if images else "on the test images"
     often = scored(metrics.get("test_scorings"))
-    return f"Test accuracy of the exported model ({of_trial}): {percent(accuracy)} {on}, {often}."
+    return f"{percent(accuracy)} {on}, {often}, by the exported model ({of_trial})"
 
 
 def _calibration(run: Run) -> str | None:
@@ -195,6 +253,12 @@ def _planned_repeats(run: Run) -> int:
     first = (candidates + (plan.recipe is not None and candidates > 0)) * plan.seeds
     queued = sum(candidate.planned for candidate in run.candidates) + (run.recipe.planned if run.recipe else 0)
     return max(first, queued + len(next_round(run.candidates, plan.most_seeds or plan.seeds)))
+
+
+def _crowded(edge: Edge) -> str:
+    crowd = f"{edge.crowd} of the {edge.best} best trials lie at the {edge.side} end of its range"
+    verb = "lower" if edge.side == "low" else "raise"
+    return f"{edge.name}: {crowd} ({format_value(edge.end)}); {verb} `{edge.side}` to see whether the best lies beyond."
 
 
 def _noise(run: Run) -> str | None:

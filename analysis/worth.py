@@ -42,15 +42,25 @@ def _size(run: Run) -> str | None:
     return f"trial {winner.number} was preferred to trial {leader.number}: {sizes}, and {apart}"
 
 
+def gain(run: Run) -> Difference | None:
+    """Return what the winner gains over the recipe, paired by seed; None where no two pairs can tell.
+
+    Its interval allows for the selection of the best.
+    """
+    winner, recipe = repeats_of(run, run.winner), run.recipe
+    if winner is None or recipe is None or _is_recipe(run, winner):
+        return None
+    return difference(winner.scores, recipe.scores, level(len(run.candidates)))
+
+
 def _gain(run: Run) -> str | None:
-    """Return what is gained over the recipe, paired by seed; its interval allows for the selection of the best."""
     winner, recipe = repeats_of(run, run.winner), run.recipe
     if winner is None or recipe is None:
         return None
     name = recipe_name(run.experiment.recipe_differences)
     if _is_recipe(run, winner):
         return f"none: what is exported is {name}"
-    found = difference(winner.scores, recipe.scores, level(len(run.candidates)))
+    found = gain(run)
     if found is None:
         return f"unknown: fewer than two runs of {name} make pairs with those of trial {winner.number}"
     words = f"{points(found.mean)} points over {name} ({_interval(found, len(run.candidates))})"
@@ -98,7 +108,7 @@ def _outlook(run: Run) -> str | None:
     """Return whether more trials look worthwhile."""
     if len(run.trials) >= size(run.experiment.space):
         return "every point of the space was tried: more trials need a wider one" if len(run.trials) > 1 else None
-    noise, risen = seed_noise(run.confirmation, trials=2), _rise(run)
+    noise, risen = seed_noise(run.confirmation, trials=2), room(run)
     if noise is None or risen is None:
         return None
     trend = f"while the number of trials doubled, the best rose by {points(risen)} points"
@@ -117,8 +127,11 @@ def is_worthwhile(risen: float, noise: float) -> bool:
     return risen > noise
 
 
-def _rise(run: Run) -> float | None:
-    """Return how much the second half of the trials raised the best accuracy; None where this can't be told."""
+def room(run: Run) -> float | None:
+    """Return how much the second half of the trials raised the best accuracy; None where this can't be told.
+
+    As many trials again are to gain less: gains shrink as the best is approached.
+    """
     best = finished(run.trials)
     early = best[best.number < len(run.trials) // 2]
     if len(run.trials) < FEW or early.empty:

@@ -11,7 +11,7 @@ from model.files import digest, flush_names, read_file
 from model.hyperparameters import Hyperparameters
 
 FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # the files that SHA256SUMS lists,
-NOVELTY = "novelty.pt"  # and this one, where the card has `novelty`
+NOVELTY, INSIGHT = "novelty.pt", "insight.json"  # and these, where the card has `novelty` and `insight`
 MAX_SUMS_BYTES, MAX_CARD_BYTES = 10_000, 1_000_000
 MAX_BYTES = 5_000_000_000  # the weights of the largest network that the hyperparameters allow
 REMEDY = "name an export folder that is whole, or write this one again: python -m search confirm RUN_DIR"
@@ -45,6 +45,7 @@ class ModelCard(BaseModel):
     normalisation: Normalisation
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)  # log-probabilities are divided by it
     novelty: bool = False
+    insight: bool = False
     metrics: dict[str, Any]
     provenance: dict[str, Any]
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -67,7 +68,7 @@ def read_card(folder: Path) -> ModelCard:
 def read_whole(folder: Path) -> ModelCard:
     """Return the card of an export after checking every file of it. Raises: ExportError."""
     card = read_card(folder)
-    for name in (*FILES, NOVELTY) if card.novelty else FILES:
+    for name in (*FILES, *([NOVELTY] if card.novelty else []), *([INSIGHT] if card.insight else [])):
         read_verified(folder, name)
     return card
 

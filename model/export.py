@@ -6,6 +6,7 @@ model.json            hyperparameters, classes, normalisation, temperature, metr
                       (card.py)
 novelty.pt            what tells images that are no digits (model/novelty.py), if there were enough images to find it
 test_predictions.csv  the network's prediction and calibrated probabilities for each test image
+insight.json          its first kernels and its worst mistakes as pictures (model/insight.py), for the report
 SHA256SUMS            of these, for `sha256sum -c SHA256SUMS`
 """
 
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from model import network
 from model.card import (
+    INSIGHT,
     NOVELTY,
     ExportError,
     ModelCard,
@@ -82,6 +84,7 @@ def write_export(
     std: float,
     temperature: float = 1.0,
     novelty: Novelty | None = None,
+    insight: bytes | None = None,
     metrics: dict[str, Any],
     provenance: dict[str, Any],
     labels: Tensor,
@@ -105,6 +108,7 @@ def write_export(
         normalisation=Normalisation(mean=mean, std=std),
         temperature=temperature,
         novelty=novelty is not None,
+        insight=insight is not None,
         metrics=metrics,
         provenance=provenance,
         sha256=digest(stored),
@@ -118,6 +122,8 @@ def write_export(
     }
     if novelty is not None:
         files[NOVELTY] = _stored({name: _plain(tensor) for name, tensor in asdict(novelty).items()})
+    if insight is not None:
+        files[INSIGHT] = insight
     _replace(folder, {**files, "SHA256SUMS": sums(files)})
 
 

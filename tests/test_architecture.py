@@ -41,7 +41,7 @@ DOORS_OF_THE_RAY_ROOM = {"search.on_ray.door", "search.on_ray.address"}  # neith
 # What no file of a package may import of others.
 FORBIDDEN = {
     "model": {"ray", "optuna", "pandas"},
-    "search": {"pandas", "matplotlib", "plotly"},
+    "search": {"pandas", "matplotlib"},
     "analysis": {"ray", "torch", "torchvision"},
     "classify_image": {"ray", "optuna", "pandas"},
 }
@@ -151,7 +151,7 @@ def test_search_is_seen_at_one_glance() -> None:
 
 
 HEAVY = {"torch", "ray", "optuna", "pandas", "numpy", "matplotlib", "sklearn", "PIL", "pydantic", "sqlalchemy"}
-HEAVY |= {"jinja2", "plotly", "scipy"}
+HEAVY |= {"jinja2", "scipy"}
 COMMANDS = [["-m", "search"], ["-m", "search", "run"], ["-m", "search", "confirm"], ["-m", "analysis"]]
 
 

@@ -39,7 +39,7 @@ def test_files_other_than_modules_are_installed_too() -> None:
         installed = {path for pattern in patterns for path in (ROOT / package).glob(pattern)}
         present = {path for path in (ROOT / package).glob("**/*") if path.is_file() and "__pycache__" not in path.parts}
         assert {path for path in present if path.suffix != ".py"} == installed
-    assert (ROOT / "analysis" / "templates" / "page.html").is_file()
+    assert (ROOT / "analysis" / "page" / "templates" / "page.html").is_file()
 
 
 def test_constraints_pin_versions_without_addresses() -> None:

@@ -13,6 +13,7 @@ from model.errors import ConfigError
 from model.export import write_export
 from model.fold import fold
 from model.hyperparameters import Hyperparameters
+from model.insight import insight
 from model.novelty import FITTED, fit_novelty
 from model.train import predict
 from search.store import checkpoints, location
@@ -71,6 +72,7 @@ def export_checkpoint(
         std=dataset.std,
         temperature=temperature,
         novelty=fit_novelty(net, seen, unseen),
+        insight=insight(net, dataset.test.images, labels, probabilities),
         metrics={
             **metrics,
             "test_accuracy": float((answers.argmax(dim=1) == labels).double().mean()),

@@ -114,7 +114,7 @@ class Writer:
         self.end(number, "complete", study=study)
 
     def export(self, metrics: dict[str, Any], provenance: dict[str, Any]) -> None:
-        """Write an export with a valid card; its other files are empty."""
+        """Write an export with a valid card and two predictions; its other files are empty."""
         card = ModelCard(
             hyperparameters=RECIPE,
             classes=list("0123456789"),
@@ -125,7 +125,9 @@ class Writer:
             sha256="0" * 64,
             num_parameters=1,
         )
+        predictions = b"index,label,prediction,probability,correct\n0,7,7,0.99,True\n1,4,9,0.6,False\n"
         files = dict.fromkeys(FILES, b"") | {"model.json": card.model_dump_json().encode()}
+        files["test_predictions.csv"] = predictions
         (self.run_dir / "export").mkdir()
         for name, contents in {**files, "SHA256SUMS": sums(files)}.items():
             (self.run_dir / "export" / name).write_bytes(contents)

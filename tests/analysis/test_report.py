@@ -43,10 +43,12 @@ def test_the_csv_files_hold_the_tables_to_the_last_digit(report: Path, halving_r
 
 def test_the_folder_holds_every_figure_and_nothing_half_written(report: Path) -> None:
     names = ["accuracy_curves", "best_so_far", "confirmation", "curves_by_value", "hyperparameters"]
-    names += ["importance", "losses", "pareto"]
-    expected = {f"{name}.png" for name in names} | {"index.html", "trials.csv", "epochs.csv"}
+    names += ["importance", "losses", "pareto", "calibration", "parallel_coordinates", "timeline"]
+    figures = {f"{name}.{form}" for name in names for form in ("png", "svg")}
+    expected = figures | {"index.html", "trials.csv", "epochs.csv"}
     assert {path.name for path in report.parent.iterdir()} == expected
     assert all((report.parent / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in names)
+    assert all("<svg" in (report.parent / f"{name}.svg").read_text(encoding="utf-8") for name in names)
 
 
 def _empty(run: Writer) -> None:
@@ -87,7 +89,7 @@ def test_true_and_false_are_values_like_any_other(new_run: NewRun) -> None:
     text = report.read_text()
     assert "batch_norm = True, dropout1 = 0.35" in text
     assert "what sets the best" in text  # their importance
-    assert '"ticktext":["True","False"]' in text  # and their axis in the interactive figure
+    assert '"ticks":[[0.25,"False"],[0.75,"True"]]' in text  # and their axis in the charts
 
 
 @pytest.mark.parametrize("fill", [_empty, _one, _all_failed, _interrupted, _perfect])

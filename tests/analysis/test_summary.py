@@ -112,8 +112,8 @@ def test_a_range_at_whose_end_the_best_trials_crowd_gets_a_hint() -> None:
     # Four of the five best lie in the upper tenth of the logarithmic range, from 6.3; none would on a linear one.
     rates = [7.0, 6.5, 8.0, 7.5, 1.0, 0.2, 0.3, 0.4, 0.5, 0.6]
     trials = table(val_accuracy=accuracy.tolist(), learning_rate=rates, dropout1=np.linspace(0.0, 0.5, 10).tolist())
-    (hint,) = edges(trials, space)
-    assert hint.startswith("learning_rate: 4 of the 5 best trials lie at the high end of its range (10); raise `high`")
+    (edge,) = edges(trials, space)
+    assert (edge.name, edge.side, edge.end, edge.crowd, edge.best) == ("learning_rate", "high", 10.0, 4, 5)
     assert edges(trials.head(7), space) == []
     fewer = trials.assign(learning_rate=[1.0, *rates[1:]])
     assert edges(fewer, space) == []

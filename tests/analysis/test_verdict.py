@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis.run import read_run
 from analysis.tables import trial_table
-from analysis.verdict import differing_data, fallback_note, headline, verdict
+from analysis.verdict import differing_data, fallback_note, headline, in_short, verdict
 from model.errors import ConfigError
 from search.store.lock import run_lock
 from tests.analysis.studies import ENVIRONMENT, NewRun, Writer
@@ -32,15 +33,20 @@ def test_a_finished_search_has_its_best_trial_its_counts_and_the_noise(new_run: 
         headline(run)
         == "run: trial 1 reaches 99.00 % validation accuracy, a single run, the best of 4 trials, hence optimistic"
     )
-    best, counts, confirming, noise, cost, saved = verdict(run)
+    best, counts, confirming, noise = verdict(run)
     assert best == "Best single run of the search: trial 1 with 99.00 % after 2 epochs: learning_rate = 0.1."
     assert counts == "5 of 5 planned trials begun: 3 complete, 1 pruned, 1 failed."
     assert confirming.startswith("The confirmation stopped before its end, after 0 of 9 runs.")
     assert noise == (
         "A single run per trial gives no measure of the noise between seeds; `[confirm]` with `seeds = 2` does."
     )
-    assert cost == "Cost: 5 trials, 7 epochs, 14 s of training."
-    assert saved == "Saved: 1 of the 10 epochs that all trials to their end would have taken."
+    assert in_short(run, pd.Series({"learning_rate": 0.7, "pool": 0.2, "shift": 0.06, "epochs": 0.04})) == {
+        "winner": "trial 1 with 99.00 % validation accuracy (a single run, the best of 4 trials, hence optimistic): "
+        "learning_rate = 0.1",
+        "mattered": "learning_rate (70%), pool (20%), shift (6%) of what sets the best trials apart",
+        "cost": "5 trials, 7 epochs, 14 s of training",
+        "saved": "1 of the 10 epochs that all trials to their end would have taken",
+    }
 
 
 def test_the_noise_between_seeds_says_which_trials_can_not_be_told_from_the_best(new_run: NewRun) -> None:
@@ -146,7 +152,8 @@ def test_the_stand_in_data_set_is_named_first(new_run: NewRun) -> None:
 
 def test_test_accuracy_comes_from_the_export(halving_run: Path) -> None:
     run = read_run(halving_run)
-    assert verdict(run)[0].endswith(f"(trial {run.winner}): 99.27 % on 10,000 test images, scored twice by this run.")
+    told = f"99.27 % on 10,000 test images, scored twice by this run, by the exported model (trial {run.winner})"
+    assert in_short(run, None)["test"] == told
 
 
 @pytest.mark.parametrize(
@@ -159,9 +166,9 @@ def test_test_accuracy_comes_from_the_export(halving_run: Path) -> None:
 def test_a_refit_model_has_seen_validation_images(new_run: NewRun, images: dict[str, int], trained: str) -> None:
     new = new_run(SPACE)
     new.export({"test_accuracy": 0.99, "test_images": 10_000}, {"source": {"candidate": 4, "refit": True}, **images})
-    assert verdict(read_run(new.run_dir))[0] == (
-        f"Test accuracy of the exported model (trial 4, trained on validation images too: {trained}): "
-        "99.00 % on 10,000 test images, scored at least once by this run."
+    assert in_short(read_run(new.run_dir), None)["test"] == (
+        "99.00 % on 10,000 test images, scored at least once by this run, by the exported model (trial 4, trained on "
+        f"validation images too: {trained})"
     )
 
 

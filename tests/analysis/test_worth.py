@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from analysis.run import read_run
-from analysis.verdict import verdict
 from analysis.worth import is_worthwhile, worth
 from model.hyperparameters import RECIPE
 from tests.analysis.studies import NewRun, Writer
@@ -42,7 +41,6 @@ def test_the_gain_over_the_recipe_is_paired_by_seed(new_run: NewRun, recipe: lis
     new.recipe(recipe, {})
     gain = worth(read_run(new.run_dir))["gain"]
     assert gain.endswith(words.format("the article's recipe"))
-    assert f"Gain: {gain}." in verdict(read_run(new.run_dir))
 
 
 def test_the_gain_of_the_best_of_several_allows_for_its_selection_and_names_what_the_recipe_lacks(

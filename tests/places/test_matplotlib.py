@@ -50,14 +50,14 @@ def test_matplotlib_is_left_as_it_was(run_dir: Path, tmp_path: Path) -> None:
 
 
 def test_a_backend_that_exists_stays_the_one_of_the_process() -> None:
-    script = "import analysis.canvas, matplotlib, os; print(matplotlib.get_backend(), os.environ['MPLBACKEND'])"
+    script = "import analysis.figures.canvas, matplotlib, os; print(matplotlib.get_backend(), os.environ['MPLBACKEND'])"
     env = {**os.environ, "MPLBACKEND": "svg"}
     said = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
     assert said.split() == ["svg", "svg"]
 
 
 def test_a_backend_that_was_chosen_stays() -> None:
-    script = "import matplotlib; matplotlib.use('pdf'); import analysis.canvas; print(matplotlib.get_backend())"
+    script = "import matplotlib; matplotlib.use('pdf'); import analysis.figures.canvas; print(matplotlib.get_backend())"
     env = {**os.environ, "MPLBACKEND": "svg"}
     said = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
     assert said.split() == ["pdf"]

@@ -1,4 +1,4 @@
-"""The panel of one hyperparameter: its values against accuracy, on the scale that it was searched on."""
+"""The figures of hyperparameters: their values against accuracy, on the scale of the search, and their importance."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from analysis.axes import BLACK, STYLES, accuracy_axis, log_labels, mark_below, missing
+from analysis.figures.axes import BLACK, BLUE, STYLES, accuracy_axis, log_labels, mark_below, missing
+from analysis.parallel import ordered_choices
 from analysis.wording import format_value
 
 FEW_STEPS = 6  # a range of fewer steps has a tick for each
@@ -42,10 +43,7 @@ def _marker(state: str) -> dict[str, Any]:
 
 def _places(distribution: BaseDistribution) -> list[Any] | None:
     """Return the choices in their order on the axis; None for a range, whose axis is a scale of numbers."""
-    if not isinstance(distribution, CategoricalDistribution):
-        return None
-    choices = list(distribution.choices)
-    return choices if any(isinstance(choice, str) for choice in choices) else sorted(choices, key=float)
+    return ordered_choices(distribution) if isinstance(distribution, CategoricalDistribution) else None
 
 
 def _x(values: pd.Series, places: list[Any] | None) -> list[float]:
@@ -77,3 +75,17 @@ def _medians(marginal: pd.DataFrame, ax: Axes, places: list[Any] | None) -> None
         marker = "_" if ends[0] == ends[1] else ""
         style: dict[str, Any] = {"color": BLACK, "linewidth": 2, "markersize": 18, "markeredgewidth": 2}
         ax.plot(ends, [row["median"]] * 2, marker=marker, zorder=6, **style)
+
+
+def importance_bars(shares: pd.Series | None, ax: Axes, text: str) -> Axes:
+    """Draw the share of each hyperparameter as a bar, the largest on top; `text` says of what, or why not."""
+    if shares is None:
+        return missing(ax, text)
+    rows = shares[::-1]
+    bars = ax.barh(rows.index, rows.to_numpy(), color=BLUE, height=0.62)
+    ax.bar_label(bars, [f"{share:.2f}" for share in rows], padding=4, fontsize=8)
+    ax.set_xlim(0, max(1.12 * float(rows.max()), 0.05))
+    ax.set_xlabel("share of importance (sum 1)")
+    ax.grid(visible=False, axis="y")
+    ax.set_title(f"Importance: {text}", fontsize=9)
+    return ax

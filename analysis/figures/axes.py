@@ -35,6 +35,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "running": {"color": GREEN, "linewidth": 1.4, "linestyle": "--", "marker": ">", "markersize": 5.5, "zorder": 4},
     "complete": {"color": BLUE, "linewidth": 1.2, "linestyle": "-", "marker": "o", "markersize": 4.0, "zorder": 3},
 }
+LEGEND: dict[str, Any] = {"fontsize": 8, "frameon": True, "framealpha": 0.85, "edgecolor": "none"}
 DECADES = 1.2  # decades of error on an axis: it reaches down to 16 times the error of the best trial
 # Half an image in 10,000 is added to every error, so that an accuracy of 1 has a finite place on the axis.
 FLOOR = 5e-5
@@ -72,7 +73,7 @@ def accuracy_axis(ax: Axes, values: Any) -> float:
     `values` (accuracies as fractions) set the limits, except for those far below the best, which would squeeze the
     rest together; `mark_below` shows these with the lower limit.
     """
-    low, high = _limits(values)
+    low, high = accuracy_limits(values)
     ticks = accuracy_ticks(low, high)
     ax.set_yscale("function", functions=(to_scale, _from_scale))
     ax.set_ylim(low, high)
@@ -109,7 +110,7 @@ def _from_scale(place: NDArray[np.float64]) -> NDArray[np.float64]:
     return 1 + FLOOR - 10.0 ** -np.asarray(place, dtype=float)
 
 
-def _limits(values: Any) -> tuple[float, float]:
+def accuracy_limits(values: Any) -> tuple[float, float]:
     known = np.asarray(values, dtype=float)
     known = known[np.isfinite(known)]
     low, high = (known.min(), known.max()) if len(known) else (0.0, 1.0)

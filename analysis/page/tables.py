@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 from analysis.confirmation import confirmation, interval_words, level
 from analysis.pareto import COSTS, costs_of, front
 from analysis.run import Run
-from analysis.summary import finished, searched_fields
+from analysis.summary import finished
 from analysis.verdict import dataset_of, winner_accuracy
-from analysis.wording import format_value, percent, recipe_name
-
-TOP = 10  # trials in the table of the best
+from analysis.wording import percent, recipe_name
 
 
 class Table(NamedTuple):
@@ -21,36 +19,6 @@ class Table(NamedTuple):
     rows: list[list[Any]]
     title: str = ""
     caption: str = ""
-
-
-def trials_table(run: Run) -> Table | None:
-    """Return the best complete trials, or the first trials while none is complete; None while none has begun."""
-    complete = finished(run.trials)
-    shown = (complete if len(complete) else run.trials).head(TOP)
-    if shown.empty:
-        return None
-    fields = searched_fields(run.experiment.space)
-    # The state matters only while it differs from trial to trial.
-    state = [] if len(complete) else ["state"]
-    header = ["trial", *state, "val. accuracy", "val. loss", "epochs", *fields, "parameters", "seconds", "images/s"]
-    known = shown.astype(object).where(shown.notna(), None)
-    rows = [_trial_row(row, state, fields) for row in known.to_dict("records")]
-    title = f"Best trials ({len(shown)} of {len(complete)} complete)" if len(complete) else "Trials so far"
-    return Table(header, rows, title)
-
-
-def _trial_row(row: dict[str, Any], state: list[str], fields: list[str]) -> list[Any]:
-    return [
-        row["number"],
-        *(row[name] for name in state),
-        percent(row["val_accuracy"]),
-        _number(row["val_loss"], ".4f"),
-        row["epochs_run"],
-        *(format_value(row[name]) for name in fields),
-        _number(row["num_parameters"], ",.0f"),
-        _number(row["seconds"], ".1f"),
-        _number(row["images_per_second"], ",.0f"),
-    ]
 
 
 def confirmation_table(run: Run) -> Table | None:
