@@ -76,6 +76,7 @@
       params: [{ name: "marked", value: [...choice.marked] }, { name: "hovered", value: choice.hovered }] };
     const options = { actions: false, renderer: trials.length > MANY ? "canvas" : "svg", logLevel: ERRORS };
     const { view } = await vegaEmbed(place, whole, options);
+    place.firstElementChild.setAttribute("aria-hidden", "true"); // what it shows is in the table, which can be read out
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", description);
     view.addEventListener("click", (_, item) => item?.datum?.trial !== undefined && toggleMark(item.datum.trial));

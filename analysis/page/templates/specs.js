@@ -35,10 +35,12 @@ function emphasis(channel, strong, weak, behind) {
 }
 
 // Equal curves of several runs lie on each other: the first run's are the broadest, so that each is seen.
-const width = () => (several
-  ? { strokeWidth: { field: "run", type: "nominal", legend: null,
-      scale: { domain: report.runs, range: report.runs.map((_, place) => 1.2 + 2 * (report.runs.length - 1 - place)) } } }
-  : emphasis("strokeWidth", 3.5, 1.3, 1));
+const width = () => {
+  if (!several) return emphasis("strokeWidth", 3.5, 1.3, 1);
+  const broad = report.runs.map((run, place) =>
+    ({ test: `datum.run === ${JSON.stringify(run)}`, value: 1.2 + 2 * (report.runs.length - 1 - place) }));
+  return { strokeWidth: { condition: broad, value: 1.2 } };
+};
 
 function curves() {
   const x = { field: "epoch", type: "quantitative", axis: { tickMinStep: 1, format: "d" }, scale: { nice: false } };

@@ -1,0 +1,76 @@
+"""What to do next follows from how a run stands, each step with a command that can be typed."""
+
+import json
+
+import pytest
+
+from analysis.next_steps import next_steps
+from analysis.run import read_run
+from search.store.lock import run_lock
+from tests.analysis.studies import NewRun, Writer
+
+SPACE = {"learning_rate": {"low": 0.1, "high": 1.0, "log": True, "prior": 0.2}, "epochs": 1}
+STARTED = "python -m search run configs/own.toml --out 'my runs' --resume"
+
+
+def commands(run: Writer) -> list[str]:
+    return [step.command for step in next_steps(read_run(run.run_dir))]
+
+
+@pytest.fixture
+def searched(new_run: NewRun) -> Writer:
+    """A search of ten trials, the best of which have the highest learning rates."""
+    run = new_run(SPACE, trials=10)
+    (run.run_dir / "environment.json").write_text(json.dumps({"command": STARTED}))
+    for number in range(10):
+        run.trial([0.9 + number / 1000], params={"learning_rate": 0.1 if number < 4 else 1.0})
+    return run
+
+
+def test_a_search_that_was_interrupted_goes_on_as_it_was_started(new_run: NewRun) -> None:
+    run = new_run(SPACE, trials=3)
+    run.trial([0.9], params={"learning_rate": 0.5})
+    assert commands(run) == ["python -m search run CONFIG --resume"]
+    (run.run_dir / "environment.json").write_text(json.dumps({"command": STARTED}))
+    assert commands(run) == ["python -m search run configs/own.toml --out 'my runs' --resume"]
+
+
+def test_a_running_search_is_only_to_be_watched(new_run: NewRun) -> None:
+    run = new_run(SPACE)
+    with run_lock(run.run_dir):
+        assert commands(run) == [f"python -m search status {run.run_dir} --watch"]
+
+
+def test_a_range_at_whose_end_the_best_lie_is_to_be_widened(searched: Writer) -> None:
+    [step] = next_steps(read_run(searched.run_dir))
+    assert step.words == "The best values of learning_rate lie at the high end of its range: widen it and search on."
+    assert step.lines == ("learning_rate = { low = 0.1, high = 3.2, log = true, prior = 0.2 }",)
+    assert step.command == "python -m search run configs/own.toml --out 'my runs' --resume --trials 20"
+
+
+def test_failed_trials_are_to_be_tried_again(new_run: NewRun) -> None:
+    run = new_run(SPACE, trials=4)
+    for _ in range(3):
+        run.trial([0.9], params={"learning_rate": 0.5})
+    run.trial([], "failed", params={"learning_rate": 0.5}, error="boom")
+    assert commands(run) == ["python -m search run CONFIG --resume --retry-failed"]
+
+
+def test_more_trials_are_named_where_they_can_pay_and_where_they_can_not(searched: Writer) -> None:
+    searched.confirm(9, [0.9089, 0.9090, 0.9091], {"learning_rate": 1.0})
+    assert any("More trials can pay" in step.words for step in next_steps(read_run(searched.run_dir)))
+    searched.confirm(8, [0.88, 0.90, 0.92], {"learning_rate": 1.0})
+    assert any("can hardly pay" in step.words for step in next_steps(read_run(searched.run_dir)))
+
+
+def test_a_gain_that_seeds_do_not_show_asks_for_more_seeds(searched: Writer) -> None:
+    searched.confirm(9, [0.909, 0.911, 0.913], {"learning_rate": 1.0})
+    searched.recipe([0.908, 0.912, 0.910], {})
+    [step] = [step for step in next_steps(read_run(searched.run_dir)) if "do not tell" in step.words]
+    assert step.lines[0] == f'start_from = "{searched.run_dir}"  # in [search]'
+    assert step.command == "python -m search run configs/own.toml --out 'my runs' --name run-2"
+
+
+def test_what_was_exported_is_to_be_used(searched: Writer) -> None:
+    searched.export({}, {"source": {"candidate": 9}})
+    assert commands(searched)[-1] == f"python classify_image.py IMAGE... --model {searched.run_dir / 'export'}"

@@ -1,0 +1,33 @@
+"""Values lie on their axes where the scale of their search puts them."""
+
+import pandas as pd
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from analysis.parallel import on_axes, ticks
+
+
+def test_values_lie_on_the_scale_of_their_search() -> None:
+    searched = {
+        "learning_rate": FloatDistribution(0.1, 10.0, log=True),
+        "width": IntDistribution(16, 48, step=16),
+        "pool": CategoricalDistribution(["late", "early"]),
+        "norm": CategoricalDistribution([True, False]),
+    }
+    trials = pd.DataFrame(
+        {"learning_rate": [0.1, 1.0], "width": [16, 40], "pool": ["late", None], "norm": pd.array([True, False])}
+    )
+    found = on_axes(trials, searched)
+    assert found.learning_rate.tolist() == pytest.approx([0.0, 0.5])
+    assert found.width.tolist() == pytest.approx([0.0, 0.75])
+    assert found.pool.iloc[0] == 0.25
+    assert pd.isna(found.pool.iloc[1])
+    assert found.norm.tolist() == [0.75, 0.25]
+
+
+def test_ticks_are_the_choices_the_steps_or_values_from_end_to_end() -> None:
+    assert ticks(CategoricalDistribution([5, 3])) == [(0.25, "3"), (0.75, "5")]
+    assert ticks(IntDistribution(16, 48, step=16)) == [(0.0, "16"), (0.5, "32"), (1.0, "48")]
+    found = ticks(FloatDistribution(0.01, 1.0, log=True), most=3)
+    assert [label for _, label in found] == ["0.01", "0.1", "1"]
+    assert [place for place, _ in found] == pytest.approx([0.0, 0.5, 1.0])

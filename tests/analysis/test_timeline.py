@@ -1,0 +1,35 @@
+"""The timeline has a stretch per uninterrupted training, and a lane per trial side by side."""
+
+import pandas as pd
+
+from analysis.timeline import COLUMNS, timeline
+
+
+def trials(*numbers: int, gpu: str | None = None) -> pd.DataFrame:
+    return pd.DataFrame({"number": list(numbers), "node": "here", "gpu": gpu})
+
+
+def epochs(*rows: tuple[int, int, float, float]) -> pd.DataFrame:
+    """Return an epoch table from (number, epoch, seconds, clock)."""
+    return pd.DataFrame(list(rows), columns=["number", "epoch", "seconds", "clock"]).assign(state="complete")
+
+
+def test_epochs_one_after_the_other_are_one_stretch_and_a_pause_parts_them() -> None:
+    found = timeline(trials(3), epochs((3, 1, 2.0, 2.0), (3, 2, 2.0, 4.1), (3, 3, 2.0, 9.0)))
+    assert found.columns.tolist() == COLUMNS
+    assert found[["start", "end"]].to_numpy().tolist() == [[0.0, 4.1], [7.0, 9.0]]
+
+
+def test_trials_side_by_side_have_lanes_of_their_own_and_later_ones_the_first_that_is_free() -> None:
+    found = timeline(trials(0, 1, 2), epochs((0, 1, 4.0, 4.0), (1, 1, 2.0, 3.0), (2, 1, 2.0, 5.5)))
+    assert found.number.tolist() == [0, 1, 2]
+    assert found.lane.tolist() == [0, 1, 1]
+
+
+def test_the_place_is_the_machine_and_its_gpus() -> None:
+    assert timeline(trials(0, gpu="1"), epochs((0, 1, 1.0, 1.0))).place.tolist() == ["here, GPU 1"]
+    assert timeline(trials(0), epochs((0, 1, 1.0, 1.0))).place.tolist() == ["here"]
+
+
+def test_without_an_epoch_there_is_nothing_to_draw() -> None:
+    assert timeline(trials(0), epochs()).columns.tolist() == COLUMNS
