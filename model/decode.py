@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from model.limits import TURN, LimitError, bounded
 from model.picture import ImageError, Source
@@ -36,6 +36,8 @@ def decode(source: Source) -> NDArray[np.float32]:
         raise ImageError(f"{source.name}: has far more than {MAX_PIXELS:,} pixels; save a smaller picture") from error
     except LimitError as error:
         raise ImageError(f"{source.name}: {error}; save a smaller or simpler picture") from error
+    except UnidentifiedImageError as error:  # whose text is the path again, or where in memory the file lies
+        raise ImageError(f"{source.name}: not a readable picture; use {', '.join(FORMATS)}") from error
     except Exception as error:  # Pillow's decoders raise a dozen types on damaged files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(f"{source.name}: not a readable picture ({reason}); use {', '.join(FORMATS)}") from error
