@@ -53,32 +53,21 @@ def _classify(images: list[str], model: Path | None, as_json: bool, top: int, sh
     """
     import torch
 
-    from model.catalogue import FALLBACK
-    from model.classify import classify
-    from model.export import read_export
+    from model.classify import caveat, classify
+    from model.export import chosen_export, read_export
 
     torch.set_num_threads(1)  # pictures are small: on a busy machine threads wait for each other longer than they work
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it is closed
         stream.reconfigure(errors="backslashreplace")  # any name, any terminal
-    export = read_export(_folder(model))
-    if export.provenance.get("dataset") == FALLBACK:
-        print("note: this model learned from the small UCI digits, not MNIST: expect more mistakes", file=sys.stderr)
+    export = read_export(chosen_export(model))
+    if note := caveat(export):
+        print(f"note: {note}", file=sys.stderr)
     predictions = classify([*images], export, show)
     if as_json:
         print(json.dumps([asdict(prediction) for prediction in predictions], indent=2))
     else:
         _print_lines(predictions, export.classes, top)
     return int(any(prediction.error for prediction in predictions))
-
-
-def _folder(model: Path | None) -> Path:
-    """Return the export folder: of `model`, which may be a run's folder too, or the newest below runs/."""
-    from model.card import where_it_lies
-    from model.export import newest_export
-
-    folder = model or newest_export(Path("runs"))
-    within = where_it_lies(folder / "export")
-    return within if within.is_dir() else folder
 
 
 def _print_lines(predictions: "list[Prediction]", classes: list[str], top: int) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from model.calibration import calibrated
+from model.catalogue import FALLBACK
 from model.export import Export
 from model.files import write_atomically
 from model.image import digit_of
@@ -46,6 +47,23 @@ def classify(pictures: Picture | Iterable[Picture], export: Export, show: Path |
             _write(Path(show), {start + index: (names[index], digit) for index, digit in digits.items()})
         predictions += _answers(names, digits, errors, export)
     return predictions
+
+
+def look(picture: Picture, export: Export) -> tuple[Prediction, Tensor | None]:
+    """Return the prediction for one picture, and what the network saw of it, uint8 (28, 28), if anything.
+
+    Raises: TypeError for what is no picture.
+    """
+    names, digits, errors = _load([picture], 0)
+    (prediction,) = _answers(names, digits, errors, export)
+    return prediction, digits.get(0)
+
+
+def caveat(export: Export) -> str | None:
+    """Return in one line what to know before the answers of an export are believed; None where it is nothing."""
+    if export.provenance.get("dataset") == FALLBACK:
+        return "this model learned from the small UCI digits, not MNIST: expect more mistakes"
+    return None
 
 
 def _load(pictures: list[Picture], start: int) -> tuple[list[str], dict[int, Tensor], dict[int, str]]:

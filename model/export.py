@@ -178,6 +178,16 @@ def newest_export(runs: Path | str) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime_ns).parent
 
 
+def chosen_export(folder: Path | None) -> Path:
+    """Return the export folder that a command is to use: `folder`, or the export of the run that it is, or the newest.
+
+    Raises: ExportError where no folder is named and there is none below runs/.
+    """
+    folder = folder or newest_export(Path("runs"))
+    within = where_it_lies(folder / "export")
+    return within if within.is_dir() else folder
+
+
 def _load(stored: bytes) -> Any:
     """Return the weights that torch.save stored, loaded within limits of time and memory. Raises: anything."""
     # It is a ZIP file: zeros could be packed a thousandfold.
