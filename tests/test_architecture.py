@@ -45,6 +45,8 @@ FORBIDDEN = {
     "analysis": {"ray", "torch", "torchvision"},
     "classify_image": {"ray", "optuna", "pandas"},
 }
+# What an extra brings is imported in its room alone, and the room nowhere else.
+ROOMS_OF_EXTRAS = {"draw": "model.draw"}
 PRIVATE = {"search/store/optuna_tables.py", "search/on_ray/ray_internals.py"}
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "tomli_w": "tomli-w"}
 COME_ALONG = {"numpy", "markupsafe"}  # with torch and pandas, with jinja2
@@ -151,8 +153,9 @@ def test_search_is_seen_at_one_glance() -> None:
 
 
 HEAVY = {"torch", "ray", "optuna", "pandas", "numpy", "matplotlib", "sklearn", "PIL", "pydantic", "sqlalchemy"}
-HEAVY |= {"jinja2", "scipy"}
+HEAVY |= {"jinja2", "scipy", "starlette", "uvicorn"}
 COMMANDS = [["-m", "search"], ["-m", "search", "run"], ["-m", "search", "confirm"], ["-m", "analysis"]]
+COMMANDS += [["-m", "model.draw"]]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, ["classify_image.py"]], ids=" ".join)
@@ -178,12 +181,37 @@ def output_and_imports(command: list[str]) -> tuple[str, set[str]]:
 
 
 def test_every_import_is_declared_and_every_dependency_is_used() -> None:
-    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
-    declared = {re.split(r"[\[><= ]", line)[0] for line in dependencies}
-    modules = {module.partition(".")[0] for _, path in sources() for module in imports(path)}
-    foreign = {DISTRIBUTIONS.get(name, name) for name in modules - OURS - set(sys.stdlib_module_names)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared, optional = names_of(project["dependencies"]), project["optional-dependencies"]
+    foreign = foreign_imports([path for _, path in sources() if not rooms_of(path)])
     assert foreign - COME_ALONG <= declared
     assert declared <= foreign
+    for extra, room in ROOMS_OF_EXTRAS.items():
+        brought = names_of(optional[extra])
+        inside = foreign_imports([path for _, path in sources() if room in rooms_of(path)])
+        assert inside - COME_ALONG <= declared | brought
+        assert brought <= inside
+
+
+def names_of(requirements: list[str]) -> set[str]:
+    return {re.split(r"[\[><= ]", line)[0] for line in requirements}
+
+
+def foreign_imports(paths: list[Path]) -> set[str]:
+    """The distributions that files import from."""
+    modules = {module.partition(".")[0] for path in paths for module in imports(path)}
+    return {DISTRIBUTIONS.get(name, name) for name in modules - OURS - set(sys.stdlib_module_names)}
+
+
+def rooms_of(path: Path) -> list[str]:
+    """The rooms of extras in which a file lies: one or none."""
+    return [room for room in ROOMS_OF_EXTRAS.values() if f"{module_of(path)}.".startswith(f"{room}.")]
+
+
+def test_nothing_needs_what_an_extra_brings() -> None:
+    for _, path in sources():
+        entered = {room for room in ROOMS_OF_EXTRAS.values() for name in imports(path) if name.startswith(room)}
+        assert entered <= {*rooms_of(path)}, path
 
 
 def test_every_folder_is_installed() -> None:
