@@ -12,7 +12,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from analysis import figures
 from analysis.confirmation import confirmation, interval_words
 from analysis.figures.axes import CATEGORIES, Draw, missing, sheet
-from analysis.importance import importance
 from analysis.network import Network, calibration, confusion
 from analysis.pareto import costs_of, front
 from analysis.run import Run
@@ -191,7 +190,7 @@ def _hyperparameters(run: Run) -> Iterator[Picture]:
 
 
 def _importance(run: Run) -> Picture:
-    shares, text = importance(run.trials, run.epochs, run.experiment.space)
+    shares, text = run.importance
     sentence = ""
     if shares is not None:
         sentence = f"How much each hyperparameter has to do with {text}. What helps early need not help at the end."

@@ -15,6 +15,7 @@ from search.space import Space
 from search.strategy.given import quiet_optuna
 
 TOP = 0.1  # share of the best trials that PED-ANOVA compares with the rest
+MOST = 2_000  # trials, which are enough for shares of two digits: Optuna copies each one that it is given
 AT_LEAST = 5  # trials in that share, below which its answer is noise
 
 
@@ -37,12 +38,15 @@ def importance(trials: pd.DataFrame, epochs: pd.DataFrame, space: Space) -> tupl
     at_epoch = _at_epoch(trials, epochs, epoch).dropna(subset=fields)
     if at_epoch.val_accuracy.nunique() == 1:
         return None, f"All trials have the same accuracy after epoch {epoch}, so nothing sets the best apart."
+    reached = f"the {len(at_epoch)} trials that reached epoch {epoch}"
+    if len(at_epoch) > MOST:
+        at_epoch = at_epoch.sort_values("val_accuracy").iloc[:: -(-len(at_epoch) // MOST)]
+        reached = f"{len(at_epoch)} of {reached}, evenly taken by accuracy,"
     top = min(0.5, max(TOP, AT_LEAST / len(at_epoch)))
     try:
         shares = _ped_anova(at_epoch, space, top)
     except (ValueError, RuntimeError) as error:
         return None, f"Importance could not be computed ({error})."
-    reached = f"the {len(at_epoch)} trials that reached epoch {epoch}"
     return shares, f"what sets the best {top:.0%} of {reached} apart from the rest at that epoch (PED-ANOVA)"
 
 

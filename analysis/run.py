@@ -3,12 +3,14 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.confirmation import confirmation
+from analysis.importance import importance
 from analysis.network import Network, read_network
 from analysis.tables import epochs_of, trials_of
 from model.card import ExportError, read_card, where_it_lies
@@ -47,6 +49,11 @@ class Run:
     model: dict[str, Any]
     network: Network | None  # that was exported
     environment: dict[str, Any]
+
+    @cached_property
+    def importance(self) -> tuple[pd.Series | None, str]:
+        """Return the importance of each searched hyperparameter, and of what (`analysis.importance`)."""
+        return importance(self.trials, self.epochs, self.experiment.space)
 
 
 def read_run(run_dir: Path) -> Run:

@@ -1,5 +1,7 @@
 """When each trial was trained, and where: the stretches of its epochs, laid out so that those side by side are seen."""
 
+import heapq
+
 import pandas as pd
 
 COLUMNS = ["number", "state", "start", "end", "place", "lane"]
@@ -40,11 +42,14 @@ def _places(trials: pd.DataFrame) -> dict[int, str]:
 
 def _lanes(rows: pd.DataFrame) -> list[int]:
     """Return the first lane that is free at each row's start; the rows are in the order of their starts."""
-    free: list[float] = []  # the end of the last stretch in each lane
+    busy: list[tuple[float, int]] = []  # when each lane becomes free
+    free: list[int] = []
     lanes = []
     for start, end in zip(rows.start, rows.end, strict=True):
         # What is written one after the other may overlap by a rounding error.
-        lane = next((lane for lane, until in enumerate(free) if until <= start + 1e-3 * (end - start)), len(free))
-        free[lane : lane + 1] = [end]
+        while busy and busy[0][0] <= start + 1e-3 * (end - start):
+            heapq.heappush(free, heapq.heappop(busy)[1])
+        lane = heapq.heappop(free) if free else len(busy)
+        heapq.heappush(busy, (end, lane))
         lanes.append(lane)
     return lanes

@@ -37,9 +37,9 @@ def winner_accuracy(run: Run) -> tuple[float, int]:
     return float(run.trials.val_accuracy[run.trials.number == run.winner].max()), 0
 
 
-def in_short(run: Run, shares: pd.Series | None) -> dict[str, str]:
-    """Return the answers that most people look for, in words by their labels; `shares` are those of `importance`."""
-    found = {"winner": _winner(run), **worth(run), "mattered": _mattered(shares)}
+def in_short(run: Run) -> dict[str, str]:
+    """Return the answers that most people look for, in words by their labels."""
+    found = {"winner": _winner(run), **worth(run), "mattered": _mattered(run.importance[0])}
     found["test"] = _test_accuracy(run)
     order = ("winner", "test", "picked", "size", "gain", "mattered", "outlook", "cost", "saved")
     return {label: words for label in order if (words := found.get(label))}

@@ -22,6 +22,7 @@ from search.store.resolved import resolved
 from search.store.study import SEARCH, open_study
 from search.strategy.given import quiet_optuna
 
+SIDE_BY_SIDE = 64  # trials
 TABLES = "import sys; from analysis.tables import *; trial_table(sys.argv[1]); epoch_table(sys.argv[1])"
 
 
@@ -50,8 +51,9 @@ def _write(run_dir: Path, trials: int) -> None:
         study, random = open_study(location.open_storage(run_dir), SEARCH), np.random.default_rng(0)
         points = optuna.create_study(sampler=RandomSampler(seed=0))
         with study.event():
-            for _ in range(trials):
-                study.study.add_trial(made_up_trial(points.ask(SPACE.searched).params, EPOCHS, random))
+            for number in range(trials):
+                began = number // SIDE_BY_SIDE * EPOCHS
+                study.study.add_trial(made_up_trial(points.ask(SPACE.searched).params, EPOCHS, random, began))
         study.storage.close()
 
 

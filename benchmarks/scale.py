@@ -63,7 +63,8 @@ def _fill(folder: Path, count: int) -> None:
     study.storage.close()
 
 
-def made_up_trial(params: dict[str, Any], epochs: int, random: np.random.Generator) -> FrozenTrial:
+def made_up_trial(params: dict[str, Any], epochs: int, random: np.random.Generator, began: float = 0) -> FrozenTrial:
+    """Return a trial whose first epoch begins after `began` seconds of searching, and each of which takes one."""
     results = [_result(epoch, random) for epoch in range(1, epochs + 1)]
     return create_trial(
         state=TrialState.COMPLETE if epochs == EPOCHS else TrialState.PRUNED,
@@ -71,7 +72,7 @@ def made_up_trial(params: dict[str, Any], epochs: int, random: np.random.Generat
         distributions=SPACE.searched,
         value=results[-1]["val_accuracy"],
         intermediate_values={result["epoch"]: result["val_accuracy"] for result in results},
-        user_attrs={f"{EPOCH}{result['epoch']}": {**result, "clock": 1.0} for result in results},
+        user_attrs={f"{EPOCH}{result['epoch']}": {**result, "clock": began + result["epoch"]} for result in results},
     )
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -40,6 +42,8 @@ DECADES = 1.2  # decades of error on an axis: it reaches down to 16 times the er
 # Half an image in 10,000 is added to every error, so that an accuracy of 1 has a finite place on the axis.
 FLOOR = 5e-5
 
+MANY_POINTS = 2_000
+
 Draw = Callable[[Axes], Axes]
 
 
@@ -55,9 +59,17 @@ def sheet(drawings: Sequence[Draw], columns: int = 1, size: tuple[float, float] 
         axes.grid(color="#e4e4e4", linewidth=0.7)
         axes.set_axisbelow(True)
         draw(axes)
+        for artist in (*axes.lines, *axes.collections):
+            artist.set_rasterized(_has_many_points(artist))
     if not any(axes.axison for axes in figure.axes):
         figure.set_figheight(0.9 * rows)  # a sentence needs no more
     return figure
+
+
+def _has_many_points(artist: Artist) -> bool:
+    """Return whether an artist is better a picture within an SVG, as so many elements open slowly everywhere."""
+    points: Any = artist.get_xdata() if isinstance(artist, Line2D) else artist.get_paths()  # type: ignore[attr-defined]
+    return len(points) > MANY_POINTS
 
 
 def missing(ax: Axes, sentence: str) -> Axes:

@@ -15,12 +15,12 @@ def timeline(stretches: pd.DataFrame, ax: Axes) -> Axes:
         return missing(ax, "No trial has finished an epoch yet.")
     rows = stretches[["place", "lane"]].drop_duplicates().sort_values(["place", "lane"], ignore_index=True)
     heights = {(row.place, row.lane): height for height, row in enumerate(rows.itertuples())}
-    y = [heights[place, lane] for place, lane in zip(stretches.place, stretches.lane, strict=True)]
-    colours = [STYLES[state]["color"] for state in stretches.state]
-    length = stretches.end - stretches.start
-    ax.barh(y, length, left=stretches.start, height=0.8, color=colours, edgecolor="white", linewidth=0.7)
+    for (place, lane), row in stretches.groupby(["place", "lane"]):
+        spans = list(zip(row.start, row.end - row.start, strict=True))
+        colours = [STYLES[state]["color"] for state in row.state]
+        ax.broken_barh(spans, (heights[place, lane] - 0.4, 0.8), facecolors=colours, edgecolor="white", linewidth=0.7)
     if len(stretches) <= MOST_LABELS:
-        _number(stretches, y, ax)
+        _number(stretches, [heights[row.place, row.lane] for row in stretches.itertuples()], ax)
     ax.set_yticks(range(len(rows)), [place if lane == 0 else "" for place, lane in rows.itertuples(index=False)])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")

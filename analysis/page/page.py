@@ -11,7 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from analysis.failures import post_mortem
-from analysis.importance import importance
 from analysis.next_steps import Step, next_steps
 from analysis.page.data import page_data
 from analysis.page.tables import Table, comparison_table, confirmation_table, environment_table, pareto_tables
@@ -109,7 +108,7 @@ def _run_part(run: Run, images: list[Image]) -> RunPart:
         name=run.name,
         headline=headline(run),
         note=note,
-        short=in_short(run, importance(run.trials, run.epochs, run.experiment.space)[0]),
+        short=in_short(run),
         steps=next_steps(run),
         findings=[sentence for sentence in verdict(run) if sentence != note],
         tables=[table for table in (confirmation_table(run), *pareto_tables(run)) if table],
