@@ -74,7 +74,8 @@ def set_apart(group: pd.DataFrame, others: pd.DataFrame) -> list[str]:
 
 
 def _span(values: pd.Series) -> str:
-    low, high = format_value(values.min()), format_value(values.max())
+    ordered = values.sort_values()  # words have no least
+    low, high = format_value(ordered.iloc[0]), format_value(ordered.iloc[-1])
     return f"= {low}" if low == high else f"from {low} to {high}"
 
 

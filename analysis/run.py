@@ -12,13 +12,13 @@ import pandas as pd
 from analysis.confirmation import confirmation
 from analysis.importance import importance
 from analysis.network import Network, read_network
-from analysis.tables import epochs_of, trials_of
+from analysis.trial_rows import epochs_of, trials_of
 from model.card import ExportError, read_card, where_it_lies
 from model.errors import ConfigError
 from search.experiment import Experiment
 from search.store.candidates import Candidate, candidates_of, ranked, recipe_of
 from search.store.location import is_driven, is_run
-from search.store.records import read_frozen, read_trials
+from search.store.records import RunState, read_frozen, read_trials, run_state
 from search.store.resolved import load_resolved
 from search.store.study import CONFIRM, PICKED, REFIT, SEARCH
 from search.winner import Winner, failures, find_winner
@@ -33,6 +33,7 @@ class Run:
     configuration: str
     experiment: Experiment
     live: bool
+    state: RunState
     read_at: datetime
     trials: pd.DataFrame
     epochs: pd.DataFrame
@@ -55,34 +56,43 @@ class Run:
         """Return the importance of each searched hyperparameter, and of what (`analysis.importance`)."""
         return importance(self.trials, self.epochs, self.experiment.space)
 
+    @property
+    def planned(self) -> int:
+        """Return how many trials the search is to have."""
+        return len(self.trials) if self.early_end else self.experiment.search.trials
+
 
 def read_run(run_dir: Path) -> Run:
     """Return all that a report needs of a run. Raises ConfigError where `run_dir` is not a run."""
     # Liveness first: a search that ends while we read is then called running, never wrongly interrupted.
     live = is_run(run_dir) and is_driven(run_dir)
-    records, confirmed = read_trials(run_dir, SEARCH), read_trials(run_dir, CONFIRM)
+    records, confirmed, refits, picked = (read_trials(run_dir, study) for study in (SEARCH, CONFIRM, REFIT, PICKED))
     model, network = _exported(run_dir / "export")
     experiment = load_resolved(run_dir)
     candidates, leading = ranked(candidates_of(confirmed)), find_winner(records, confirmed)
+    early_end = _early_end(run_dir, experiment)
+    enough = early_end or len(records) >= experiment.search.trials or experiment.resources.max_minutes is not None
+    states = [record.state for record in (*records, *confirmed, *refits, *picked)]
     return Run(
         name=run_dir.absolute().name,
         path=run_dir,
         configuration=(run_dir / "experiment.toml").read_text(encoding="utf-8"),
         experiment=experiment,
         live=live,
+        state=run_state(states, driven=live, enough=bool(enough), exported=bool(model)),
         read_at=datetime.now(UTC),
         trials=trials_of(records, experiment),
         epochs=epochs_of(records),
         confirm=trials_of(confirmed, experiment, CONFIRM),
-        refits=trials_of(read_trials(run_dir, REFIT), experiment),
+        refits=trials_of(refits, experiment),
         candidates=candidates,
         recipe=recipe_of(confirmed),
-        picked=candidates_of(read_trials(run_dir, PICKED)),
+        picked=candidates_of(picked),
         confirmation=confirmation(candidates),
         failures=failures(records, confirmed),
         winner=_winner(model, leading),
         leading=leading,
-        early_end=_early_end(run_dir, experiment),
+        early_end=early_end,
         model=model,
         network=network,
         environment=_json(run_dir / "environment.json"),

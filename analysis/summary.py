@@ -27,12 +27,14 @@ def finished(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_so_far(trials: pd.DataFrame, over: str = "number") -> pd.DataFrame:
-    """Return the complete trials in the order of `over` ("number" or "clock", in seconds) with the best until then.
+    """Return the complete trials in the order of `over` ("number" or "clock") with the best until then.
 
-    Columns: number, `over`, val_accuracy, and best, the highest val_accuracy up to this row.
+    Columns: number, `over` (of the clock the seconds), val_accuracy, and best, the highest val_accuracy up to this row.
     """
     complete = trials[trials.state == "complete"].sort_values(over)
     table = complete[list(dict.fromkeys(["number", over, "val_accuracy"]))].reset_index(drop=True)
+    if over == "clock":
+        table["clock"] = table.clock.dt.total_seconds()
     return table.assign(best=table.val_accuracy.cummax())
 
 
@@ -113,7 +115,8 @@ def marginal(trials: pd.DataFrame, field: str, distribution: BaseDistribution, f
         within = rows[labels == label]
         accuracy = within.val_accuracy[within.state == "complete"]
         q25, median, q75 = accuracy.quantile([0.25, 0.5, 0.75])
-        low, high = within[field].min(), within[field].max()
+        values = within[field].sort_values()  # words have no least
+        low, high = values.iloc[0], values.iloc[-1]
         table.append([label, low, high, len(within), len(accuracy), median, q25, q75, accuracy.max()])
     columns = ["group", "low", "high", "num_trials", "num_complete", "median", "q25", "q75", "best"]
     return pd.DataFrame(table, columns=columns)

@@ -15,10 +15,10 @@ def timeline(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     any, of the trial's last epoch) and lane (from 0): stretches in one lane of a place do not overlap, so a place has
     as many lanes as it trained trials at once.
     """
-    known = epochs.dropna(subset=["clock", "seconds"]).sort_values(["number", "epoch"])
+    known = epochs.dropna(subset=["clock", "duration"]).sort_values(["number", "epoch"])
     if known.empty:
         return pd.DataFrame(columns=COLUMNS)
-    end, seconds = known.clock.astype(float), known.seconds.astype(float)
+    end, seconds = known.clock.dt.total_seconds(), known.duration.dt.total_seconds()
     start = end - seconds
     begins = known.number.ne(known.number.shift()) | (start > end.shift() + PAUSE * seconds)
     found = known.assign(start=start, end=end, stretch=begins.cumsum()).groupby("stretch")

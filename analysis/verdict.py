@@ -16,7 +16,6 @@ from search.strategy.racing import difference
 from search.winner import COMPARED, words_of_mean
 
 MOST_NAMED = 3  # hyperparameters that mattered
-STATES = (*ENDED, "paused", "running", "interrupted")
 
 
 def headline(run: Run) -> str:
@@ -201,15 +200,10 @@ def _best(run: Run) -> str | None:
 
 
 def _counts(run: Run) -> str:
-    counts = run.trials.state.value_counts()
-    parts = [f"{counts[state]} {state}" for state in STATES if state in counts]
-    begun = f"{len(run.trials)} of {count(_planned(run), 'planned trial')} begun"
+    counts = run.trials.state.value_counts(sort=False)
+    parts = [f"{number} {state}" for state, number in counts.items() if number]
+    begun = f"{len(run.trials)} of {count(run.planned, 'planned trial')} begun"
     return f"{begun}: {', '.join(parts)}." if parts else f"{begun}."
-
-
-def _planned(run: Run) -> int:
-    """Return how many trials the search is to have."""
-    return len(run.trials) if run.early_end else run.experiment.search.trials
 
 
 def _early_end(run: Run) -> str | None:
@@ -226,7 +220,7 @@ def _too_slow(run: Run) -> str | None:
 
 
 def _unfinished(run: Run) -> str | None:
-    planned, ended = _planned(run), int(run.trials.state.isin(ENDED).sum())
+    planned, ended = run.planned, int(run.trials.state.isin(ENDED).sum())
     repeats, repeated = _planned_repeats(run), int(run.confirm.state.isin(ENDED).sum())
     searched = ended >= planned
     if run.live:

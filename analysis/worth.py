@@ -92,16 +92,21 @@ def _cost(run: Run) -> str | None:
 
 def _spent(trials: pd.DataFrame) -> str:
     """Return what trials took; an epoch that was trained again, as after a kill, counts once."""
-    return f"{count(int(trials.epochs_run.sum()), 'epoch')}, {duration(float(trials.seconds.sum()))} of training"
+    seconds = trials.duration.sum().total_seconds()
+    return f"{count(int(trials.epochs_run.sum()), 'epoch')}, {duration(seconds)} of training"
 
 
 def _saved(run: Run) -> str | None:
-    """Return how many epochs the trials that were stopped early did not train."""
-    stopped = run.trials[run.trials.state.isin(["pruned", "paused"])]
-    saved = int((stopped.epochs - stopped.epochs_run).sum())
+    saved = epochs_saved(run.trials)
     if not saved:
         return None
     return f"{saved} of the {int(run.trials.epochs.sum())} epochs that all trials to their end would have taken"
+
+
+def epochs_saved(trials: pd.DataFrame) -> int:
+    """Return how many epochs the trials that were stopped early did not train."""
+    stopped = trials[trials.state.isin(["pruned", "paused"])]
+    return int((stopped.epochs - stopped.epochs_run).sum())
 
 
 def _outlook(run: Run) -> str | None:

@@ -68,7 +68,7 @@ def _trials(runs: list[Run]) -> Trials:
     for run in runs:
         for name, distribution in run.experiment.space.searched.items():
             searched.setdefault(name, distribution)
-    tables = [run.trials.assign(run=run.name) for run in runs]
+    tables = [run.trials.assign(run=run.name, seconds=run.trials.duration.dt.total_seconds()) for run in runs]
     table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0].reset_index(drop=True)
     kept = [*COLUMNS, *searched, *MORE_COLUMNS, "run"]
     return Trials(table[kept].assign(trial=range(len(table))), searched)

@@ -91,7 +91,7 @@ def _run_row(run: Run) -> list[Any]:
         percent(mean),
         seeds,
         percent(run.model.get("metrics", {}).get("test_accuracy")),
-        _number(run.epochs.clock.max() / 3600, ".2f"),
+        _number(run.epochs.clock.max().total_seconds() / 3600, ".2f"),
     ]
 
 

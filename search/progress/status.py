@@ -14,11 +14,10 @@ from search.experiment import Experiment
 from search.progress.wording import name_of
 from search.space import complete
 from search.store.location import is_driven
-from search.store.records import read_frozen, state_of
+from search.store.records import read_frozen, run_state, state_of
 from search.store.resolved import load_resolved
 from search.store.study import CONFIRM, OF_RECIPE, PICKED, REFIT, SEARCH, STUDIES, epochs_of
 
-UNFINISHED = ("interrupted", "waiting")
 SETTLED = ("complete", "pruned", "failed", "paused")  # states in which no worker is at work on a trial
 TWO_THREADS = 1.3  # how much faster a refit trains, which has all CPUs, than a trial beside others: 1.2 to 1.6 measured
 
@@ -85,14 +84,12 @@ def status_of(
     counts = Counter(state_of(trial, driven) for trial in searched)
     wanted = _wanted(experiment, searched)
     plans = [_stage(SEARCH, wanted, searched), *_later_stages(experiment, stages, exported)]
-    open_ones = [trial for trials in stages.values() for trial in trials if state_of(trial, driven) in UNFINISHED]
-    over = len(searched) >= wanted or experiment.resources.max_minutes is not None
-    done = not driven and exported and over and not open_ones
-    state = "running" if driven else "finished" if done else "interrupted" if counts else "waiting"
+    states = [state_of(trial, driven) for trials in stages.values() for trial in trials]
+    enough = len(searched) >= wanted or experiment.resources.max_minutes is not None
     epochs, planned = _epochs(experiment, searched)
     return Status(
         run=name,
-        state=state,
+        state=run_state(states, driven=driven, enough=enough, exported=exported),
         stages=plans,
         counts=dict(counts),
         best=_best(searched),

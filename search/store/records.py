@@ -1,8 +1,9 @@
 """The trials of a run as a person sees them, read from the database alone: of a running, killed or finished run."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
@@ -14,6 +15,8 @@ from search.store.shared_database import reading_shared
 from search.store.study import EPOCH, SEARCH
 from search.strategy.promotion import is_paused
 
+RunState = Literal["waiting", "running", "interrupted", "finished"]
+UNFINISHED = {"interrupted", "waiting"}  # states of trials that nobody works on and that are not over
 ENDED = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 
 
@@ -72,3 +75,16 @@ def state_of(trial: FrozenTrial, driven: bool) -> str:
     if driven and trial.state == TrialState.RUNNING:
         return "running"
     return "interrupted" if "started" in trial.user_attrs else "waiting"
+
+
+def run_state(states: Collection[str], *, driven: bool, enough: bool, exported: bool) -> RunState:
+    """Return the state of a run as a person sees it.
+
+    `states` are those of the trials of all its stages, and `enough` says whether all trials that its search wants are
+    among them.
+    """
+    if driven:
+        return "running"
+    if enough and exported and UNFINISHED.isdisjoint(states):
+        return "finished"
+    return "interrupted" if states else "waiting"

@@ -96,9 +96,11 @@ class Writer:
             self.end(number, state, **more)
         return number
 
-    def confirm(self, candidate: int, accuracies: list[float], params: dict[str, Any], **more: Any) -> None:
-        """Write complete confirmation runs of one candidate, with one epoch each."""
-        study = open_study(self.storage, CONFIRM)
+    def confirm(
+        self, candidate: int, accuracies: list[float], params: dict[str, Any], stage: str = CONFIRM, **more: Any
+    ) -> None:
+        """Write complete runs of one candidate on fresh seeds, with one epoch each, in the confirmation by default."""
+        study = open_study(self.storage, stage)
         for run, accuracy in enumerate(accuracies, start=1):
             self._repeat(accuracy, params, study, {**attributes_of(candidate, run), **more})
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analysis.run_rows import RUN_COLUMNS
 from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, Column, trial_table
 from model.hyperparameters import Hyperparameters
 
@@ -25,7 +26,7 @@ def documented(section: str) -> list[tuple[str, ...]]:
 
 
 def as_rows(columns: dict[str, Column]) -> list[tuple[str, ...]]:
-    return [(name, column.dtype, column.unit or "-", column.meaning) for name, column in columns.items()]
+    return [(name, str(column.dtype), column.unit or "-", column.meaning) for name, column in columns.items()]
 
 
 def test_every_column_of_a_trial_is_documented_unless_it_is_a_hyperparameter() -> None:
@@ -38,6 +39,10 @@ def test_every_column_of_an_epoch_is_documented() -> None:
     assert documented("The epoch table") == as_rows(EPOCH_COLUMNS)
 
 
+def test_every_column_of_a_run_is_documented() -> None:
+    assert documented("The run table") == as_rows(RUN_COLUMNS)
+
+
 def test_the_hyperparameter_columns_are_the_fields_of_the_model_where_the_page_has_their_row() -> None:
     columns = {name: column for name, column in TRIAL_COLUMNS.items() if column.meaning.startswith("hyperparameter: ")}
     assert list(columns) == HYPERPARAMETERS
@@ -46,7 +51,7 @@ def test_the_hyperparameter_columns_are_the_fields_of_the_model_where_the_page_h
     place = len(re.findall(r"^\| `", before, re.M))
     assert list(TRIAL_COLUMNS)[place : place + len(columns)] == HYPERPARAMETERS
     dtypes = after.partition(" | ")[0]
-    assert all(column.dtype in dtypes for column in columns.values())
+    assert all(str(column.dtype) in dtypes for column in columns.values())
 
 
 def code_of(page: Path) -> tuple[str, list[str]]:
@@ -68,7 +73,7 @@ def test_the_lines_of_pandas_run(
     halving_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: Path
 ) -> None:
     setup, questions = code_of(page)
-    assert len(questions) == 5
+    assert len(questions) == {PAGE: 6, README: 5}[page]
     shutil.copytree(halving_run, tmp_path / "runs" / "quick")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
@@ -80,7 +85,9 @@ def test_the_lines_of_pandas_run(
     second = epochs[epochs.epoch == 2].merge(epochs[epochs.epoch == 1], on="number")
     ranks = second[["val_accuracy_x", "val_accuracy_y"]].rank()
     assert foretold.loc[1, 2] == pytest.approx(ranks.corr().iloc[0, 1])  # of all trials that reached epoch 2
-    assert answer(questions, "seconds", names).sum() == pytest.approx(1)
+    assert answer(questions, "duration", names).sum() == pytest.approx(1)
+    if page == PAGE:
+        assert answer(questions, "gain_low", names).empty  # it was compared with no recipe
 
 
 @pytest.mark.parametrize("page", [PAGE, README], ids=lambda page: page.name)
@@ -104,5 +111,6 @@ def test_tables_go_to_other_programs_and_come_back(
     sheet = pd.read_excel("trials.xlsx")
     assert list(sheet.columns) == list(trials.columns)
     pd.testing.assert_series_equal(sheet.val_accuracy, trials.val_accuracy, check_exact=True)
+    pd.testing.assert_series_equal(sheet.duration, trials.duration.dt.total_seconds(), check_dtype=False)
     started = trials.started.dt.tz_localize(None)
     assert (sheet.started - started).abs().max() < pd.Timedelta(milliseconds=2)  # as exact as a cell is

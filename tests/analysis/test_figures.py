@@ -101,7 +101,12 @@ def test_ticks_prefer_round_accuracies() -> None:
 
 def test_best_so_far_is_drawn_over_numbers_and_over_time() -> None:
     trials = pd.DataFrame(
-        {"number": [0, 1, 2], "state": "complete", "val_accuracy": [0.98, 0.97, 0.99], "clock": [9.0, 3.0, 5.0]}
+        {
+            "number": [0, 1, 2],
+            "state": "complete",
+            "val_accuracy": [0.98, 0.97, 0.99],
+            "clock": pd.to_timedelta([9, 3, 5], unit="s"),
+        }
     )
     ax = drawn(partial(figures.best_so_far, best_so_far(trials)))
     assert lines(ax)[1] == ([0, 1, 2], [0.98, 0.98, 0.99])

@@ -30,7 +30,7 @@ def table(**columns: list[Any]) -> pd.DataFrame:
 
 
 def test_best_so_far_counts_only_complete_trials_over_numbers_and_over_time() -> None:
-    trials = table(val_accuracy=[0.90, 0.99, 0.92, 0.91], clock=[40.0, 5.0, 20.0, 10.0])
+    trials = table(val_accuracy=[0.90, 0.99, 0.92, 0.91], clock=pd.to_timedelta([40, 5, 20, 10], unit="s"))
     trials.loc[1, "state"] = "pruned"
     by_number, by_clock = best_so_far(trials), best_so_far(trials, "clock")
     assert by_number.number.tolist() == [0, 2, 3]

@@ -5,7 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table, trials_of
+from analysis.run_rows import RUN_COLUMNS
+from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, run_table, trial_table
+from analysis.trial_rows import trials_of
 from model.errors import ConfigError
 from model.hyperparameters import RECIPE
 from search.store.lock import run_lock
@@ -42,7 +44,8 @@ def test_values_come_from_the_last_epoch_or_are_sums_or_medians_over_the_epochs(
     run.end(number, "complete")
     row = trial_table(run.run_dir).iloc[0]
     assert (row.val_accuracy, row.val_loss, row.train_loss) == (0.94, 0.25, pytest.approx(0.1))
-    assert (row.epochs_run, row.seconds, row.images_per_second, row.clock) == (3, 9.5, 300.0, 6.0)
+    assert (row.epochs_run, row.images_per_second) == (3, 300.0)
+    assert (row.duration, row.clock) == (pd.Timedelta(seconds=9.5), pd.Timedelta(seconds=6))
     assert (row.learning_rate, row.kernel_size, row.epochs, row.batch_size) == (0.5, 3, 3, RECIPE.batch_size)
     assert (row.gpu, row.device, row.node, row.seed, row.num_parameters) == (
         "2,3", "H200", "here", 17, RECIPE.num_parameters,
@@ -71,7 +74,7 @@ def test_unknown_values_are_missing_instead_of_having_a_default(new_run: NewRun)
         "milliseconds_per_image",
     ):
         assert pd.isna(row[name])
-    assert (row.epochs_run, row.seconds, row.retries, row.epochs) == (0, 0.0, 0, 3)
+    assert (row.epochs_run, row.duration, row.retries, row.epochs) == (0, pd.Timedelta(0), 0, 3)
 
 
 def test_confirmation_runs_name_candidate_and_run(new_run: NewRun) -> None:
@@ -100,18 +103,28 @@ def test_one_row_per_trial_and_epoch(new_run: NewRun) -> None:
     table = epoch_table(run.run_dir)
     assert table[["number", "epoch", "val_accuracy"]].to_numpy().tolist() == [[0, 1, 0.9], [0, 2, 0.95], [2, 1, 0.8]]
     assert table.state.tolist() == ["pruned", "pruned", "interrupted"]
-    assert table.clock.tolist() == [2.0, 4.0, 6.0]
+    assert table.clock.dt.total_seconds().tolist() == [2.0, 4.0, 6.0]
 
 
-def test_columns_and_dtypes_are_as_declared_whether_empty_or_full(new_run: NewRun, halving_run: Path) -> None:
-    confirm = {**TRIAL_COLUMNS, **CONFIRM_COLUMNS}
-    for run_dir in (new_run(SPACE).run_dir, halving_run):
-        tables = [trial_table(run_dir), trial_table(run_dir, CONFIRM), epoch_table(run_dir)]
-        for table, columns in zip(tables, (TRIAL_COLUMNS, confirm, EPOCH_COLUMNS), strict=True):
-            assert {name: str(dtype) for name, dtype in table.dtypes.items()} == {
-                name: column.dtype for name, column in columns.items()
-            }
-            assert list(table.columns) == list(columns)
+def tables(run_dir: Path) -> list[pd.DataFrame]:
+    return [trial_table(run_dir), trial_table(run_dir, CONFIRM), epoch_table(run_dir), run_table(run_dir)]
+
+
+def test_columns_and_dtypes_are_as_declared_of_an_empty_a_live_a_dead_and_a_finished_run(
+    new_run: NewRun, halving_run: Path
+) -> None:
+    dead = new_run(SPACE, name="dead")
+    dead.trial([0.9], "open")
+    live = new_run(SPACE, name="live")
+    live.trial([0.9], "open")
+    with run_lock(live.run_dir):
+        found = [tables(run_dir) for run_dir in (new_run(SPACE).run_dir, live.run_dir, dead.run_dir, halving_run)]
+    assert [each[-1].state.item() for each in found] == ["waiting", "running", "interrupted", "finished"]
+    declared = [TRIAL_COLUMNS, {**TRIAL_COLUMNS, **CONFIRM_COLUMNS}, EPOCH_COLUMNS, RUN_COLUMNS]
+    for columns, of_runs in zip(declared, zip(*found, strict=True), strict=True):
+        expected = pd.DataFrame({name: pd.Series(dtype=column.dtype) for name, column in columns.items()})
+        for table in (*of_runs, pd.concat(of_runs)):
+            pd.testing.assert_frame_equal(table.head(0), expected, check_index_type=False)
 
 
 def test_every_hyperparameter_is_a_column_with_its_plain_name() -> None:

@@ -11,7 +11,9 @@ def trials(*numbers: int, gpu: str | None = None) -> pd.DataFrame:
 
 def epochs(*rows: tuple[int, int, float, float]) -> pd.DataFrame:
     """Return an epoch table from (number, epoch, seconds, clock)."""
-    return pd.DataFrame(list(rows), columns=["number", "epoch", "seconds", "clock"]).assign(state="complete")
+    table = pd.DataFrame(list(rows), columns=["number", "epoch", "duration", "clock"], dtype="float64")
+    times = {name: pd.to_timedelta(table[name], unit="s") for name in ("duration", "clock")}
+    return table.assign(state="complete", **times)
 
 
 def test_epochs_one_after_the_other_are_one_stretch_and_a_pause_parts_them() -> None:
