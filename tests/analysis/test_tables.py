@@ -127,6 +127,12 @@ def test_columns_and_dtypes_are_as_declared_of_an_empty_a_live_a_dead_and_a_fini
             pd.testing.assert_frame_equal(table.head(0), expected, check_index_type=False)
 
 
+def test_parquet_keeps_every_value_and_type(halving_run: Path, tmp_path: Path) -> None:
+    for table in tables(halving_run):
+        table.to_parquet(tmp_path / "table.parquet")
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), table)
+
+
 def test_every_hyperparameter_is_a_column_with_its_plain_name() -> None:
     assert set(RECIPE.model_dump()) <= set(TRIAL_COLUMNS)
     assert all(column.meaning for column in [*TRIAL_COLUMNS.values(), *EPOCH_COLUMNS.values()])

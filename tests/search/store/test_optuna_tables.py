@@ -4,6 +4,7 @@ Then read optuna/storages/_rdb/models.py of that version, and bring search/store
 """
 
 import ast
+import gc
 import re
 import tomllib
 from pathlib import Path
@@ -51,6 +52,19 @@ def study(tmp_path: Path) -> StoredStudy:
     study.study.ask(fixed_distributions=study.trial(0).distributions)
     study.study.add_trial(study.trial(0))
     return study
+
+
+def test_a_reader_that_fails_leaves_the_garbage_collector_as_it_was(study: StoredStudy, tmp_path: Path) -> None:
+    with sqlalchemy.create_engine(file_url(tmp_path / "study.db")).begin() as connection:
+        connection.execute(sqlalchemy.text("UPDATE trial_user_attributes SET value_json = '{' WHERE key = 'epoch:1'"))
+        try:
+            for switch in (gc.disable, gc.enable):
+                switch()
+                with pytest.raises(ValueError, match="Expecting"):
+                    optuna_tables.read_study(connection, SEARCH)
+                assert gc.isenabled() == (switch is gc.enable)
+        finally:
+            gc.enable()
 
 
 def test_optuna_reads_what_we_write(study: StoredStudy, tmp_path: Path) -> None:
