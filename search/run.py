@@ -61,6 +61,8 @@ def run_search(
         found = _prepare(run, searching)
         if pick is not None:
             _check_pick(run, pick)
+        if experiment.report.tensorboard:
+            _follow_for_tensorboard(run)
         if not (searching and found.to_do) and stages.is_settled(run, pick):
             remedy = "raise search.trials (or --trials)" + " or drop search.stop" * bool(experiment.search.stop)
             more = f"{found.to_do} are still to do" if found.to_do else f"{remedy} to search on"
@@ -170,6 +172,14 @@ def _earlier_points(run: Run) -> list[dict[str, Any]]:
     points = [point for point in points if point not in first][: min(STARTERS, search.trials - len(first))]
     run.progress.say(f"{len(points)} of the best trials of {search.start_from} come first")
     return points
+
+
+def _follow_for_tensorboard(run: Run) -> None:
+    """Have all that the run's studies hold, now and later, written for TensorBoard."""
+    from search.progress.tensorboard import EventFiles  # the library takes its time
+
+    studies = [run.study(name) for name in STUDIES]
+    run.storage.follow(EventFiles(run.run_dir / "tensorboard", studies, run.progress.warn).update)
 
 
 def _retry_failed(run: Run, searching: bool) -> None:

@@ -48,7 +48,7 @@ FORBIDDEN = {
 # What an extra brings is imported in its room alone, and the room nowhere else.
 ROOMS_OF_EXTRAS = {"draw": "model.draw"}
 PRIVATE = {"search/store/optuna_tables.py", "search/on_ray/ray_internals.py"}
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "tomli_w": "tomli-w"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "tomli_w": "tomli-w", "tensorboardX": "tensorboardx"}
 COME_ALONG = {"numpy", "markupsafe"}  # with torch and pandas, with jinja2
 
 

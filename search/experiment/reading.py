@@ -12,7 +12,7 @@ from model.hyperparameters import Hyperparameters
 from model.machine import usable_cpus
 from model.validation import message
 from search.experiment.rules import check
-from search.experiment.sections import Confirm, Constraints, Data, Experiment, Export, Resources, Search
+from search.experiment.sections import Confirm, Constraints, Data, Experiment, Export, Report, Resources, Search
 from search.space import did_you_mean
 
 EXAMPLE_TRIALS = "as in trials = 20 under [search]"  # `trials` is the only key without a default
@@ -79,7 +79,8 @@ def check_cpus(experiment: Experiment, source: str) -> None:
 def _suggest(key: str, known: list[str]) -> str:
     """Return the remedy for an unknown key: the section that it belongs to, or the known key most like it."""
     sections: dict[str, type[BaseModel]] = {"hyperparameters": Hyperparameters, "data": Data, "search": Search}
-    sections |= {"constraints": Constraints, "confirm": Confirm, "export": Export, "resources": Resources}
+    sections |= {"constraints": Constraints, "confirm": Confirm, "export": Export}
+    sections |= {"resources": Resources, "report": Report}
     for section, model in sections.items():
         if key in model.model_fields:
             return f"it belongs under [{section}]"

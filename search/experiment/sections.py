@@ -80,6 +80,12 @@ class Resources(_Table):
     max_consecutive_failures: Count = 10
 
 
+class Report(_Table):
+    """The section [report]: what is written besides the report, for other programs. It may change on resume."""
+
+    tensorboard: bool = False
+
+
 class Experiment(_Table):
     """A whole configuration. `automatic` holds what a search itself chose and found out."""
 
@@ -91,6 +97,7 @@ class Experiment(_Table):
     confirm: Confirm = Confirm()
     export: Export = Export()
     resources: Resources = Resources()
+    report: Report = Report()
     automatic: dict[str, Any] = {}
 
     @cached_property

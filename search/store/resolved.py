@@ -14,9 +14,9 @@ DIGEST = "# sha256 "  # begins the last line of a resolved configuration; the SH
 def differences(old: Experiment, new: Experiment) -> str | None:
     """Return the first key that makes `new` another search than `old`.
 
-    None if only trials, stop or resources differ, or ranges of `new` are wider than those of `old`.
+    None if only trials, stop, resources or report differ, or ranges of `new` are wider than those of `old`.
     """
-    exempt: dict[str, Any] = {"resources": True, "automatic": True, "search": {"trials", "stop"}}
+    exempt: dict[str, Any] = {"resources": True, "report": True, "automatic": True, "search": {"trials", "stop"}}
     before, after = _comparable(old, exempt), _comparable(new, exempt)
     for name in widened(old.space, new.space):
         after["hyperparameters"][name] = before["hyperparameters"][name]

@@ -35,6 +35,7 @@ class RunStorage(InMemoryStorage):
         self._trial_rows: dict[int, int] = {}
         self._pending: list[Write] | None = None
         self._one_thread = threading.RLock()
+        self._follower: Callable[[], None] = lambda: None
         self.broken = False  # a transaction has failed
 
     def __getstate__(self) -> dict[str, Any]:
@@ -52,6 +53,7 @@ class RunStorage(InMemoryStorage):
             else:
                 with self._written():
                     yield
+                self._follower()
 
     @contextmanager
     def _written(self) -> Iterator[None]:
@@ -68,6 +70,11 @@ class RunStorage(InMemoryStorage):
             raise
         finally:
             self._pending = None
+
+    def follow(self, follower: Callable[[], None]) -> None:
+        """Have `follower`, which only reads, called now and after each transaction."""
+        self._follower = follower
+        follower()
 
     def close(self) -> None:
         """Give back the connections to the database."""

@@ -16,6 +16,7 @@ import pytest
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
 from model.card import read_whole
 from search.store.study import CONFIRM, REFIT, SEARCH
+from tests.event_files import points_shown, points_stored
 from tests.harness import ROOT, driver, environment, log_of, recorded, tiny, until
 
 pytestmark = pytest.mark.chaos
@@ -56,6 +57,8 @@ def test_a_kill_between_any_two_writes_changes_nothing(
         text = text.replace("top = 0", "top = 2\nseeds = 2\n[export]\nrefit = true")
         if pruner == "promote":
             text = text.replace("[confirm]", f"{MORE}[confirm]").replace("seeds = 2", f"seeds = 2\n{RACE}")
+        if pruner == "none":
+            text += "[report]\ntensorboard = true\n"
         config.write_text(text.replace("batch_size = 16", "batch_size = 100"))
         configs.append(str(config))
     line = [sys.executable, str(ROOT / "tests/chaos/rayless.py"), str(tiny_root), str(KILLS)]
@@ -67,6 +70,8 @@ def test_a_kill_between_any_two_writes_changes_nothing(
         assert len(trial_table(straight, CONFIRM)) >= (6 if pruner == "promote" else 4)  # a race grows
         one, other = (read_whole(run_dir / "export") for run_dir in (killed, straight))
         assert (one.sha256, one.metrics) == (other.sha256, other.metrics)
+        if pruner == "none":
+            assert points_shown(killed) == points_shown(straight) == points_stored(straight)
         note(f"interrupted equals uninterrupted: {sampler}, pruner {pruner}: {KILLS} kills without Ray, bit for bit")
 
 

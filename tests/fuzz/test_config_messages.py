@@ -45,9 +45,11 @@ MISTAKES = {
     "[search]\ntrails = 2": "search.trails = 2: unknown key; did you mean 'trials'?",
     "[search]\ntrials = 2\ninterval = 3": "search.interval = 3: unknown key; did you mean 'trials'?",
     "integer = 3": "integer = 3: unknown key; "
-    "known are confirm, constraints, data, export, hyperparameters, points, resources, search",
+    "known are confirm, constraints, data, export, hyperparameters, points, report, resources, search",
     SEARCH + "[reources]\nseed = 1": "reources = {'seed': 1}: unknown key; did you mean 'resources'?",
     SEARCH + "[confirm]\nrefit = true": "confirm.refit = True: unknown key; it belongs under [export]",
+    SEARCH + "tensorboard = true": "search.tensorboard = True: unknown key; it belongs under [report]",
+    SEARCH + "[report]\ntensorbord = true": "report.tensorbord = True: unknown key; did you mean 'tensorboard'?",
     SEARCH + SPACE + "zzz = 1": f"hyperparameters.zzz = 1: no such hyperparameter; {FIELDS}",
     SEARCH + SPACE + '"a\\nb" = 1': f"hyperparameters.a\\nb = 1: no such hyperparameter; {FIELDS}",
     SEARCH + SPACE + "[[points]]\ndropot1 = 0.1": "points: dropot1 = 0.1: not a searched hyperparameter; "
@@ -63,6 +65,8 @@ MISTAKES = {
     "[search]\ntrials = 2.5": f"search.trials = 2.5: {WHOLE}",
     "[search] # " + "-" * 1_000: "a line of 1,011 characters, more than 1,000; break or shorten it",
     "[search]\ntrials = 2\nrecipe_first = 1": "search.recipe_first = 1: should be a valid boolean; "
+    "write true or false, without quotes (docs/configuration.md)",
+    SEARCH + "[report]\ntensorboard = 'yes'": "report.tensorboard = 'yes': should be a valid boolean; "
     "write true or false, without quotes (docs/configuration.md)",
     SEARCH + SPACE + "learning_rate = 2020-01-31": "hyperparameters.learning_rate = datetime.date(2020, 1, 31): "
     "should be a valid number; use a number > 0.0 and <= 100.0",

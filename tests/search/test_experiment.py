@@ -132,6 +132,7 @@ def test_a_runs_own_configuration_is_read_only_as_it_was_written(tmp_path: Path)
         ("search", "trials", 9, None),
         ("search", "stop", "auto", None),
         ("resources", "cpus_per_trial", 2, None),
+        ("report", "tensorboard", True, None),
         ("hyperparameters", "batch_size", 64, None),
     ],
 )
