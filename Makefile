@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: search test chaos bench bench-full check format
+.PHONY: search test chaos bench bench-full docs check format
 
 search: $(INSTALLED)
 	$(BIN)/python -m search run configs/quick.toml --resume
@@ -32,6 +32,10 @@ bench-full: bench
 	$(BIN)/python -m benchmarks.search
 	$(BIN)/python -m benchmarks.asks
 	$(BIN)/python -m benchmarks.samplers
+
+# The site, to be opened as build/docs/index.html. A warning about its links or pages is an error.
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --config-file docs/mkdocs.yml
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

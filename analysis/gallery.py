@@ -167,26 +167,33 @@ def _factors(run: Run) -> Iterator[Picture]:
 
 def _hyperparameters(run: Run) -> Iterator[Picture]:
     """Yield the figures with one panel per hyperparameter, and the one of their importance."""
-    panels, curves = _panels(run), _curves_by_value(run)
-    columns, size = min(len(panels), 3), PANEL if len(panels) > 2 else HALF
-    yield Picture(
-        "hyperparameters",
-        "Each marker is a trial at its last epoch, hollow where it did not run to its end, a triangle where it "
-        "lies below the axis; a bar is the median of the complete trials with such values.",
-        sheet(list(panels.values()), columns, size),
-        interactive=True,
-    )
+    yield hyperparameters(run)
     yield Picture(
         "curves_by_value",
         "Line: median of the trials with such values; band: their middle half. Where trials are stopped early, later "
         "epochs hold the survivors alone, so compare groups at the first epochs.",
-        sheet(list(curves.values()), columns, size),
+        _side_by_side(_curves_by_value(run)),
         interactive=True,
     )
     drawing = partial(figures.parallel_coordinates, run.trials, searched=run.experiment.space.searched)
     sentence = "Each line is a trial with its values, the lighter the more accurate."
     yield Picture("parallel_coordinates", sentence, sheet([drawing], size=WIDE), interactive=True)
     yield _importance(run)
+
+
+def hyperparameters(run: Run) -> Picture:
+    """Return the figure of each searched hyperparameter against accuracy, for which the trial table is enough."""
+    return Picture(
+        "hyperparameters",
+        "Each marker is a trial at its last epoch, hollow where it did not run to its end, a triangle where it "
+        "lies below the axis; a bar is the median of the complete trials with such values.",
+        _side_by_side(_panels(run)),
+        interactive=True,
+    )
+
+
+def _side_by_side(drawings: dict[str, Draw]) -> Figure:
+    return sheet(list(drawings.values()), min(len(drawings), 3), PANEL if len(drawings) > 2 else HALF)
 
 
 def _importance(run: Run) -> Picture:
