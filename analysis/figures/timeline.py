@@ -31,7 +31,8 @@ def timeline(stretches: pd.DataFrame, ax: Axes) -> Axes:
         handles=[Patch(color=STYLES[state]["color"], label=state) for state in present],
         **LEGEND,
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.2),
+        bbox_to_anchor=(0.5, 0),
+        borderaxespad=5,  # below the label of the axis, however high the figure is
         ncols=len(present),
     )
     return ax
