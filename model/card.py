@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.errors import InputError
-from model.files import digest, flush_names, read_file
+from model.files import digest, flush_names, read_file, write_atomically
 from model.hyperparameters import Hyperparameters
 
 FILES = ("mnist_cnn.pt", "mnist_cnn.py", "model.json", "test_predictions.csv")  # the files that SHA256SUMS lists,
@@ -80,6 +80,16 @@ def read_verified(folder: Path, name: str, limit: int = MAX_BYTES) -> bytes:
     if _line(name, contents) not in _read(folder / "SHA256SUMS", MAX_SUMS_BYTES).splitlines():
         raise ExportError(f"{folder / name}: damaged or changed: SHA256SUMS beside it holds no such SHA-256 for it")
     return contents
+
+
+def add_file(folder: Path, name: str, contents: bytes) -> Path:
+    """Write one more file into an export, with its line in SHA256SUMS, and return its path. Raises: OSError."""
+    folder = where_it_lies(folder)
+    lines = _read(folder / "SHA256SUMS", MAX_SUMS_BYTES).splitlines()
+    others = [line for line in lines if not line.endswith(f"  {name}".encode())]
+    write_atomically(folder / name, contents)
+    write_atomically(folder / "SHA256SUMS", b"".join(line + b"\n" for line in [*others, _line(name, contents)]))
+    return folder / name
 
 
 def sums(files: dict[str, bytes]) -> bytes:

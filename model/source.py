@@ -56,25 +56,44 @@ def data_root(folder: str | Path | None = None) -> Path:
 
 def torchvision_set(name: str, root: Path) -> tuple[str, list[str], Split, Split]:
     """Return name, classes, training and test images of a torchvision data set. Raises: DataError."""
-    kind = KINDS[name]
-    raw = root / kind / "raw"
+    parts = on_disk(name, root)
+    if parts is None:
+        _download(name, root)
+        parts = on_disk(name, root)
+    assert parts
+    return name, DIGITS if name == "mnist" else list(_torchvision(name).classes), *parts
+
+
+def on_disk(name: str, root: Path) -> tuple[Split, Split] | None:
+    """Return training and test images of a data set whose files are in `root`; None where they are not.
+
+    Raises: DataError for damaged ones.
+    """
+    raw = root / KINDS[name] / "raw"
     files = [(raw / f"{part}-images-idx3-ubyte", raw / f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")]
     there = all(os.path.lexists(path) for pair in files for path in pair)  # a broken link is reported, not replaced
     try:
         with bounded():
-            splits = None if there else _under_other_names(name, raw, root)
-        if not there and splits is None:
-            _download(name, root)
-        with bounded():
-            train, test = splits or [_read_split(images, labels) for images, labels in files]
-    except DataError:
-        raise
+            if not there:
+                return _under_other_names(name, raw, root)
+            train, test = (_read_split(images, labels) for images, labels in files)
     except Exception as error:  # whatever a damaged file leads to
         raise DataError(
             f"{raw}: its files of {name} can't be read ({summary(error)}); delete them to have them downloaded "
             "again, or name another folder with --data DIR or DIGIT_SEARCH_DATA"
         ) from error
-    return name, DIGITS if name == "mnist" else list(_torchvision(name).classes), train, test
+    return train, test
+
+
+def images_at_hand(name: str, root: Path) -> Tensor | None:
+    """Return the test images (N, 28, 28), uint8, of a data set, without a download; None where they are not in `root`.
+
+    Raises: DataError for damaged files.
+    """
+    if name == FALLBACK:
+        return uci_digits()[3].images
+    parts = on_disk(name, root) if name in KINDS else None
+    return parts and parts[1].images
 
 
 def _torchvision(name: str) -> Any:
@@ -84,12 +103,15 @@ def _torchvision(name: str) -> Any:
     return getattr(datasets, KINDS[name])
 
 
-def _under_other_names(name: str, raw: Path, root: Path) -> list[Split] | None:
+def _under_other_names(name: str, raw: Path, root: Path) -> tuple[Split, Split] | None:
     """Return training and test images of files that are the data set by their contents; None where there are none."""
     if not (found := idx.find(name, raw, root)):
         return None
-    parts = [(f"{part} images", f"{part} labels") for part in ("train", "test")]
-    return [_checked(Split(found[images], found[labels].long()), images, labels) for images, labels in parts]
+    train, test = (
+        _checked(Split(found[f"{part} images"], found[f"{part} labels"].long()), f"{part} images", f"{part} labels")
+        for part in ("train", "test")
+    )
+    return train, test
 
 
 def _read_split(images: Path, labels: Path) -> Split:

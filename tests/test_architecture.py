@@ -46,7 +46,7 @@ FORBIDDEN = {
     "classify_image": {"ray", "optuna", "pandas"},
 }
 # What an extra brings is imported in its room alone, and the room nowhere else.
-ROOMS_OF_EXTRAS = {"draw": "model.draw"}
+ROOMS_OF_EXTRAS = {"draw": "model.draw", "onnx": "model.export_onnx"}
 PRIVATE = {"search/store/optuna_tables.py", "search/on_ray/ray_internals.py"}
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "PIL": "pillow", "tomli_w": "tomli-w", "tensorboardX": "tensorboardx"}
 COME_ALONG = {"numpy", "markupsafe"}  # with torch and pandas, with jinja2
@@ -153,9 +153,9 @@ def test_search_is_seen_at_one_glance() -> None:
 
 
 HEAVY = {"torch", "ray", "optuna", "pandas", "numpy", "matplotlib", "sklearn", "PIL", "pydantic", "sqlalchemy"}
-HEAVY |= {"jinja2", "scipy", "starlette", "uvicorn"}
-COMMANDS = [["-m", "search"], ["-m", "search", "run"], ["-m", "search", "confirm"], ["-m", "analysis"]]
-COMMANDS += [["-m", "model.draw"]]
+HEAVY |= {"jinja2", "scipy", "starlette", "uvicorn", "onnx", "onnxruntime"}
+COMMANDS = [["-m", "search"], *(["-m", "search", name] for name in ("run", "confirm", "status"))]
+COMMANDS += [["-m", "analysis"], ["-m", "model.draw"], ["-m", "model.export_onnx"]]
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, ["classify_image.py"]], ids=" ".join)
