@@ -3,7 +3,7 @@
 import io
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,16 +33,22 @@ class Prediction:
     error: str | None = None
 
 
-def classify(pictures: Picture | Iterable[Picture], export: Export, show: Path | str | None = None) -> list[Prediction]:
+def classify(
+    pictures: Picture | Iterable[Picture],
+    export: Export,
+    show: Path | str | None = None,
+    on_read: Callable[[], None] | None = None,
+) -> list[Prediction]:
     """Return one prediction for each picture, in order; a picture that cannot be used has an `error` in it.
 
     `pictures` is one picture or many: each a path, bytes, an open file, an array or an image of Pillow's; those without
     a name are called by their number, from 1. What the network saw of each is written to the folder `show`, if given.
+    `on_read` is called after each picture that was read.
     Raises: TypeError for what is no picture; OSError for `show` alone.
     """
     many, predictions = pictures_of(pictures), list[Prediction]()
     for start in range(0, len(many), BATCH):
-        names, digits, errors = _load(many[start : start + BATCH], start)
+        names, digits, errors = _load(many[start : start + BATCH], start, on_read)
         if show:
             _write(Path(show), {start + index: (names[index], digit) for index, digit in digits.items()})
         predictions += _answers(names, digits, errors, export)
@@ -66,7 +72,9 @@ def caveat(export: Export) -> str | None:
     return None
 
 
-def _load(pictures: list[Picture], start: int) -> tuple[list[str], dict[int, Tensor], dict[int, str]]:
+def _load(
+    pictures: list[Picture], start: int, on_read: Callable[[], None] | None = None
+) -> tuple[list[str], dict[int, Tensor], dict[int, str]]:
     """Return the names of pictures, and by their index the digits, uint8 (28, 28), and the errors in their place."""
     names: list[str] = []
     digits: dict[int, Tensor] = {}
@@ -77,6 +85,8 @@ def _load(pictures: list[Picture], start: int) -> tuple[list[str], dict[int, Ten
             digits[index] = digit_of(source_of(picture, names[index]))
         except ImageError as error:
             errors[index] = str(error)
+        if on_read:
+            on_read()
     return names, digits, errors
 
 

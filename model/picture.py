@@ -17,6 +17,11 @@ from model.files import check_file
 MAX_BYTES = 50_000_000
 Picture = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
 FILES = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image)
+# How the names of files end that model.decode reads, in lower case.
+SUFFIXES = {
+    ".apng", ".avif", ".avifs", ".bmp", ".gif", ".ico", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pfm", ".pgm",
+    ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+}  # fmt: skip
 NO_PICTURE = "a picture is a path, bytes, an open binary file, an image of Pillow's or an array, not {}"
 SHAPES = "give uint8 (H, W), (H, W, 3) or (H, W, 4), or other numbers (H, W)"
 
@@ -65,6 +70,14 @@ def source_of(picture: Picture, unnamed: str = "picture") -> Source:
     raise TypeError(NO_PICTURE.format(type(picture).__name__))
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures in a folder, known by the endings of their names, by name; none where it can't be read."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
+    except OSError:  # among them all that is no folder
+        return []
+
+
 def pictures_of(pictures: Picture | Iterable[Picture]) -> list[Picture]:
     """Return one picture, or many, as a list. Raises: TypeError for what is neither."""
     if isinstance(pictures, FILES) or hasattr(pictures, "read") or hasattr(pictures, "__array__"):
@@ -81,7 +94,9 @@ def _check_file(path: Path) -> None:
         empty = path.stat().st_size == 0
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        remedy = "name the pictures in it" if isinstance(error, IsADirectoryError) else "name a picture in a file"
+        remedy = "name a picture in a file"
+        if isinstance(error, IsADirectoryError):
+            remedy = "name the pictures in it" if pictures_in(path) else "name one with pictures in it"
         raise ImageError(f"{path}: {reason}; {remedy}") from error
     if empty:
         raise ImageError(f"{path}: is empty (0 bytes); save the picture again")

@@ -118,7 +118,8 @@ def test_any_name_will_do(here: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("place", ["/", "..", "/dev/null", "/proc/self/mem", "~nobody/x", "~", "x" * 300])
-def test_places_that_hold_something_else(here: Path, place: str) -> None:
+def test_places_that_hold_something_else(here: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(here / "data"))
     assert_refused(invoke(["classify", "good.png", "--model", place]), 2, place)
     assert_refused(invoke(["classify", place, "--model", "export"]), 1, place)
     assert_refused(invoke(["search", place]), 2, place)
@@ -169,7 +170,8 @@ def test_the_commands_as_a_person_starts_them(here: Path, seven: Image.Image) ->
     Path("damaged.tif").write_bytes(content)
     Image.new("1", (20_000, 20_000)).save("bomb.png")
     Path("deep.toml").write_text("a." * 100_000 + "a = 1")
-    pictures = ["pipe", "good.png", "damaged.tif", "/dev/zero", "bomb.png", ".", "new\nline", b"\xff"]
+    Path("without").mkdir()
+    pictures = ["pipe", "good.png", "damaged.tif", "/dev/zero", "bomb.png", "without", "new\nline", b"\xff"]
     for words, code, lines in (
         (["classify_image", *pictures, "--model", "export"], 1, 7),
         (["search", "deep.toml"], 2, 1),

@@ -1,12 +1,16 @@
 """Pictures are classified in order, in one batch, with errors as text, by function and by command."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from PIL import Image, ImageDraw
@@ -14,6 +18,7 @@ from typer.testing import CliRunner
 
 import model.classify
 from classify_image import app
+from model.answers import COLUMNS
 from model.classify import classify
 from model.export import Export, read_export, write_export
 from model.hyperparameters import Hyperparameters
@@ -106,9 +111,53 @@ def test_pictures_go_through_the_network_together(here: Path, export: Export, mo
 
 def test_one_line_per_picture(here: Path, export: Export) -> None:
     code, out, err = run("one.png", "two.png")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "model: runs/demo/export\n")
     predictions = classify(["one.png", "two.png"], export)
     assert out.splitlines() == [f"{p.image}: {p.digit} ({100 * (p.probability or 0):.1f} %)" for p in predictions]
+
+
+def test_what_was_not_named_is_told(here: Path) -> None:
+    for words, told in (([], True), (["--model", "runs/demo"], True), (["--model", "runs/demo/export"], False)):
+        for form in ([], ["--json"], ["--csv"]):
+            code, _, err = run("one.png", *words, *form)
+            assert (code, err) == (0, "model: runs/demo/export\n" if told else "")
+
+
+def test_a_table(here: Path, export: Export) -> None:
+    draw(here / "a, 1\n.png")
+    code, out, _ = run("--csv", "one.png", "broken.png", "a, 1\n.png")
+    assert code == 1
+    assert out.splitlines()[0].split(",") == list(COLUMNS)
+    rows = pd.read_csv(io.StringIO(out), float_precision="round_trip")
+    assert list(rows.image) == ["one.png", "broken.png", "a, 1\n.png"]
+    shares = rows[[f"p{digit}" for digit in range(10)]]
+    for index, expected in enumerate(classify([*rows.image], export)):
+        found = rows.loc[index]
+        if expected.error:
+            assert found.error == expected.error
+            assert found.drop(["image", "error"]).isna().all()
+        else:
+            assert pd.isna(found.error)
+            assert (found.digit, found.probability) == (expected.digit, expected.probability)
+            assert shares.loc[index].tolist() == expected.probabilities
+
+
+def test_one_form_at_a_time(here: Path) -> None:
+    error = "error: --json and --csv: only one of them can be printed; leave one out\n"
+    assert run("one.png", "--json", "--csv") == (2, "", error)
+
+
+def test_each_picture_is_counted_once_it_is_read(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    totals: list[int] = []
+    read: list[None] = []
+
+    def counted(total: int) -> Any:
+        totals.append(total)
+        return nullcontext(lambda: read.append(None))
+
+    monkeypatch.setattr("model.waiting.counted", counted)
+    run("one.png", "broken.png", "two.png")
+    assert (totals, len(read)) == ([3], 3)
 
 
 def test_top(here: Path, export: Export) -> None:
@@ -123,11 +172,11 @@ def test_a_broken_picture_does_not_stop_the_others(here: Path) -> None:
     code, out, err = run("broken.png", "one.png", "none.png")
     assert code == 1
     assert len(out.splitlines()) == 1
-    assert [line.partition(":")[0] for line in err.splitlines()] == ["broken.png", "none.png"]
+    assert [line.partition(":")[0] for line in err.splitlines()] == ["model", "broken.png", "none.png"]
 
 
 def test_json(here: Path, export: Export) -> None:
-    code, out, err = run("--json", "one.png", "broken.png")
+    code, out, err = run("--json", "one.png", "broken.png", "--model", "runs/demo/export")
     assert (code, err) == (1, "")
     good, bad = json.loads(out)
     assert list(good) == list(bad) == ["image", "digit", "probability", "probabilities", "error"]
@@ -178,8 +227,7 @@ def test_strange_names_stay_one_line(here: Path) -> None:
         r"not utf-8 \udcff.png",
         r"gr\xf6\xdfe.png",
     ]
-    assert ran.stderr.startswith(r"no\nsuch.png: ")
-    assert len(ran.stderr.splitlines()) == 1
+    assert [line.partition(": ")[0] for line in ran.stderr.splitlines()] == ["model", r"no\nsuch.png"]
     output = subprocess.run([*command[:2], b"--json", *names], cwd=here, capture_output=True, check=True).stdout
     assert [os.fsencode(prediction["image"]) for prediction in json.loads(output)] == names
 
@@ -227,6 +275,6 @@ def test_show_writes_what_the_network_saw(here: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(here: Path) -> None:
-    code, out, err = run("one.png", "--show", "two.png/seen")
+    code, out, err = run("one.png", "--model", "runs/demo/export", "--show", "two.png/seen")
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "two.png" in err
