@@ -6,13 +6,20 @@ from typing import Annotated
 
 import typer
 
+from model.completion import exports, start
 from model.errors import ConfigError, complain, one_line, one_line_errors
 from model.files import path_argument
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
+EXAMPLES = """\b
+Examples:
+  python classify_image.py photo.jpg scans/ 'more/*.png'
+  python classify_image.py scans/ --model runs/quick/export --csv
+  python classify_image.py - --json < photo.jpg
+"""
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def classify_image(
     images: Annotated[
         list[str],
@@ -27,6 +34,7 @@ def classify_image(
             help="An export folder. [default: the newest below runs/]",
             show_default=False,
             parser=path_argument,
+            autocompletion=exports,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array, with an object per picture.")] = False,
@@ -84,7 +92,7 @@ def _classify(words: list[str], model: Path | None, as_json: bool, as_csv: bool,
 
 
 def main() -> None:
-    app()
+    start(app, installed="classify-image")
 
 
 if __name__ == "__main__":

@@ -10,18 +10,27 @@ if __name__ == "__main__" and not sys.flags.safe_path and Path(sys.path[0]) != P
 
 import typer
 
+from model.completion import runs, start
 from model.errors import one_line_errors
 from model.files import path_argument
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+EXAMPLES = """\b
+Examples:
+  python -m analysis runs/quick
+  python -m analysis runs/quick runs/mnist --out both
+"""
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def report(
     run_dirs: Annotated[
         list[Path],
         typer.Argument(
-            help="Folders of runs, such as runs/quick; several are compared.", parser=path_argument, metavar="RUN_DIR"
+            help="Folders of runs, such as runs/quick; several are compared.",
+            parser=path_argument,
+            metavar="RUN_DIR",
+            autocompletion=runs,
         ),
     ],
     out: Annotated[
@@ -31,7 +40,7 @@ def report(
         ),
     ] = None,
 ) -> None:
-    """Write a report of RUN_DIRS: index.html, trials.csv, epochs.csv and figures."""
+    """Write a report of RUN_DIRS: index.html, trials.csv, epochs.csv and figures. Print the path of index.html."""
     from analysis.report import write_report
 
     with one_line_errors():
@@ -39,7 +48,7 @@ def report(
 
 
 def main() -> None:
-    app()
+    start(app, installed="digit-report")
 
 
 if __name__ == "__main__":

@@ -172,9 +172,9 @@ def test_a_mistake_is_said_before_anything_slow_is_imported(words: list[str]) ->
     assert not loaded & {"torch", "ray", "scipy.stats", "pandas", "matplotlib"}
 
 
-def output_and_imports(command: list[str]) -> tuple[str, set[str]]:
+def output_and_imports(command: list[str], cwd: Path = ROOT) -> tuple[str, set[str]]:
     """Run Python with these words; return what it prints and the modules that it imports."""
-    run = subprocess.run([sys.executable, "-X", "importtime", *command], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-X", "importtime", *command], cwd=cwd, capture_output=True, text=True)
     timed = [line for line in run.stderr.splitlines() if line.startswith("import time:")]
     said = [line for line in run.stderr.splitlines() if line not in timed]
     return "\n".join([run.stdout, *said]), {line.rpartition("|")[2].strip() for line in timed}

@@ -1,5 +1,6 @@
 """The commands: python -m search run CONFIG (or short: python -m search CONFIG), confirm RUN_DIR, status RUN_DIR."""
 
+from model.completion import start
 from search.cli import confirm, run, status
 from search.cli.app import app
 
@@ -7,4 +8,4 @@ __all__ = ["app", "confirm", "main", "run", "status"]
 
 
 def main() -> None:
-    app()
+    start(app, installed="digit-search")

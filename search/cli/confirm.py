@@ -5,17 +5,26 @@ from typing import Annotated, Any
 
 import typer
 
+from model.completion import runs
 from model.errors import one_line_errors
 from model.interruptions import ending_as_at_ctrl_c
 from search.cli.app import PATH, Address, AsJson, Data, Quiet, app
 from search.cli.ending import conclude, last_words, reported, this_command
 
+EXAMPLES = """\b
+Examples:
+  python -m search confirm runs/mnist
+  python -m search confirm runs/mnist --pick 7
+"""
 
-@app.command("confirm", short_help="Confirm and export what an interrupted run has found so far.")
+
+@app.command("confirm", short_help="Confirm and export what an interrupted run has found so far.", epilog=EXAMPLES)
 def confirm(
     run_dir: Annotated[
         Path,
-        typer.Argument(help="The folder of a run, finished or interrupted.", **PATH, metavar="RUN_DIR"),
+        typer.Argument(
+            help="The folder of a run, finished or interrupted.", **PATH, metavar="RUN_DIR", autocompletion=runs
+        ),
     ],
     pick: Annotated[int | None, typer.Option(help="Export this complete trial. Default: the winner.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed.")] = False,

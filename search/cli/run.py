@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from model.completion import configurations
 from model.errors import one_line_errors
 from model.interruptions import ending_as_at_ctrl_c
 from search.cli.app import FOLDER, PATH, Address, AsJson, Data, Quiet, app
@@ -16,11 +17,24 @@ from search.cli.ending import conclude, last_words, reported, this_command
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-@app.command("run", short_help="Search, confirm the best, export the winner, write a report.")
+EXAMPLES = """\b
+Examples:
+  python -m search run configs/mnist.toml
+  python -m search run configs/mnist.toml --resume --trials 200
+  python -m search run configs/mnist.toml --address HOST:PORT --out /shared/runs
+"""
+
+
+@app.command("run", short_help="Search, confirm the best, export the winner, write a report.", epilog=EXAMPLES)
 def run(
     config: Annotated[
         Path,
-        typer.Argument(help="A TOML file; those in configs/ are commented.", **PATH, metavar="CONFIG"),
+        typer.Argument(
+            help="A TOML file; those in configs/ are commented.",
+            **PATH,
+            metavar="CONFIG",
+            autocompletion=configurations,
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Folder that holds the runs.", **FOLDER)] = Path("runs"),
     name: Annotated[str | None, typer.Option(help="Name of the run. Default: the configuration's file name.")] = None,

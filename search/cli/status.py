@@ -9,16 +9,27 @@ from typing import Annotated
 
 import typer
 
+from model.completion import runs
 from model.errors import ConfigError, one_line_errors
 from search.cli.app import PATH, app
 
 PERIOD = 2.0  # seconds between two looks
 
 
-@app.command("status", short_help="Show how far a run is.")
+EXAMPLES = """\b
+Examples:
+  python -m search status runs/mnist --watch
+  python -m search status runs/mnist --json
+"""
+
+
+@app.command("status", short_help="Show how far a run is.", epilog=EXAMPLES)
 def status(
     run_dir: Annotated[
-        Path, typer.Argument(help="The folder of a run, live, dead or finished.", **PATH, metavar="RUN_DIR")
+        Path,
+        typer.Argument(
+            help="The folder of a run, live, dead or finished.", **PATH, metavar="RUN_DIR", autocompletion=runs
+        ),
     ],
     watch: Annotated[bool, typer.Option("--watch", help="Look again every two seconds, until the run ends.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with --watch one per look.")] = False,

@@ -238,7 +238,11 @@ def test_help_does_not_wait_for_torch() -> None:
     assert "--model DIR" in ran.stdout
     imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
     assert "typer" in imported
-    assert {name for name in imported if name.startswith("model.")} <= {"model.errors", "model.files"}
+    assert {name for name in imported if name.startswith("model.")} <= {
+        "model.completion",
+        "model.errors",
+        "model.files",
+    }
     assert not imported & {"torch", "numpy", "PIL", "pydantic"}
 
 
