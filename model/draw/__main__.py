@@ -11,10 +11,15 @@ import typer
 from model.errors import ConfigError, one_line, one_line_errors
 from model.files import path_argument
 
+EXAMPLES = """\b
+Examples:
+  python -m model.draw
+  python -m model.draw --model runs/quick/export --no-browser
+"""
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False)
 
 
-@app.command()
+@app.command(epilog=EXAMPLES)
 def draw(
     model: Annotated[
         Path | None,
