@@ -29,8 +29,8 @@ def next_steps(run: Run) -> list[Step]:
     """Return what a person would do next, the most urgent first; a search that runs is only to be watched."""
     if run.live:
         return [Step("The search is running: look at it from another terminal.", _search("status", run, "--watch"))]
-    found = [_go_on(run), _retry(run), *_widen(run), _more(run), _tell_apart(run), _use(run)]
-    return [step for step in found if step]
+    found = [_go_on(run), _retry(run), *_widen(run), _more(run), _tell_apart(run)]
+    return [step for step in found if step] + _use(run)
 
 
 def again(run: Run, *more: str) -> str:
@@ -95,12 +95,16 @@ def _tell_apart(run: Run) -> Step | None:
     return Step(words, again(run, "--name", f"{run.name}-2"), lines)
 
 
-def _use(run: Run) -> Step | None:
+def _use(run: Run) -> list[Step]:
     if not run.model:
-        return None
+        return []
     export = shlex.quote(str(run.path / "export"))
-    words = "Classify pictures of digits with what was exported."
-    return Step(words, f"python classify_image.py IMAGE... --model {export}")
+    return [
+        Step(
+            "Classify pictures of digits with what was exported.", f"python classify_image.py IMAGE... --model {export}"
+        ),
+        Step("Draw a digit, and watch what it makes of it.", f"python -m model.draw --model {export}"),
+    ]
 
 
 def _twice(run: Run) -> str:

@@ -10,7 +10,7 @@ from analysis.figures.axes import sheet
 from analysis.figures.curves import accuracy_curves, best_so_far, curves_by_value, losses
 from analysis.figures.network import calibration, confusion_matrix, kernels, worst_mistakes
 from analysis.figures.parallel import parallel_coordinates
-from analysis.figures.timeline import timeline
+from analysis.figures.times import timeline
 from analysis.figures.values import importance_bars, value_panel
 from analysis.figures.winners import confirmation_dots, pareto_front
 

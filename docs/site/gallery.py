@@ -11,12 +11,13 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from analysis.columns import DURATION, TIME, Column
 from analysis.confirmation import confirmation
 from analysis.figures import default_look
 from analysis.gallery import Picture, hyperparameters, pictures
 from analysis.run import Run
 from analysis.summary import finished
-from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, Column
+from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS
 from search.experiment import load_experiment
 from search.store.candidates import attributes_of, candidates_of, ranked, recipe_attributes, recipe_of
 from search.store.records import TrialRecord
@@ -50,6 +51,7 @@ def run_of(name: str) -> Run:
         configuration=path.read_text(encoding="utf-8"),
         experiment=load_experiment(path),
         live=False,
+        state="finished",
         read_at=datetime.now(UTC),
         trials=trials,
         epochs=epochs,
@@ -74,9 +76,11 @@ def _table(name: str, columns: dict[str, Column]) -> pd.DataFrame:
     path = RESULTS / f"{name}.csv"
     if not path.exists():
         return pd.DataFrame({column: pd.Series(dtype=kind.dtype) for column, kind in columns.items()})
-    table = pd.read_csv(path)
-    times = {column: pd.to_datetime(table[column]) for column, kind in columns.items() if "datetime" in kind.dtype}
-    return table.assign(**times).astype({column: kind.dtype for column, kind in columns.items()})
+    table = pd.read_csv(path).rename(columns={"seconds": "duration"})  # what was committed has times in seconds
+    types = {column: kind.dtype for column, kind in columns.items()}
+    times = {column: pd.to_datetime(table[column]) for column, dtype in types.items() if dtype == TIME}
+    durations = {name: pd.to_timedelta(table[name], unit="s") for name, dtype in types.items() if dtype == DURATION}
+    return table.assign(**times, **durations).astype(types)
 
 
 def _record(row: dict[str, Any]) -> TrialRecord:

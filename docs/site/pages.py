@@ -15,6 +15,7 @@ TAKEN = (
     "*.md",
     "docs/*.md",
     "docs/*.ipynb",
+    "analysis/*.ipynb",
     "docs/*.sh",
     "docs/*.yaml",
     "docs/images/*",

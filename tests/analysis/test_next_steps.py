@@ -73,4 +73,6 @@ def test_a_gain_that_seeds_do_not_show_asks_for_more_seeds(searched: Writer) -> 
 
 def test_what_was_exported_is_to_be_used(searched: Writer) -> None:
     searched.export({}, {"source": {"candidate": 9}})
-    assert commands(searched)[-1] == f"python classify_image.py IMAGE... --model {searched.run_dir / 'export'}"
+    export = searched.run_dir / "export"
+    assert commands(searched)[-2] == f"python classify_image.py IMAGE... --model {export}"
+    assert commands(searched)[-1] == f"python -m model.draw --model {export}"
