@@ -114,3 +114,15 @@ def test_tables_go_to_other_programs_and_come_back(
     pd.testing.assert_series_equal(sheet.duration, trials.duration.dt.total_seconds(), check_dtype=False)
     started = trials.started.dt.tz_localize(None)
     assert (sheet.started - started).abs().max() < pd.Timedelta(milliseconds=2)  # as exact as a cell is
+
+
+def test_the_figures_of_the_report_are_drawn_as_its_page_says(
+    halving_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [lines] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "report.md").read_text(encoding="utf-8"), re.S)
+    (tmp_path / "runs").mkdir()
+    shutil.copytree(halving_run, tmp_path / "runs" / "quick")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    exec(lines, {})
+    assert "<svg" in (tmp_path / "own.svg").read_text(encoding="utf-8")
