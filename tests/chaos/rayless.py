@@ -15,7 +15,6 @@ import torch
 from sqlalchemy import event
 from sqlalchemy.engine import Engine as Database
 
-from model.data import load_dataset
 from search.experiment import load_experiment
 from search.progress import Progress
 from search.run import run_search
@@ -28,6 +27,12 @@ STAGES = (SEARCH, CONFIRM, REFIT)
 WRITES_PER_EPOCH = 16  # roughly; a kill comes within so many writes after an epoch's report
 
 
+def run(config: Path, run_dir: Path, data: Path, on_result: OnResult = Trials.on_result) -> None:
+    """Start or resume the run of `config`, to its end, in this process."""
+    experiment, connect = load_experiment(config), without_ray(on_result)
+    run_search(experiment, run_dir, Progress(quiet=True), resume=True, data=data, connect=connect)
+
+
 def run_to(config: Path, run_dir: Path, data: Path, point: tuple[int, int] | None) -> bool:
     """Start or resume the run of `config`, to its end or to a kill; return whether it was killed.
 
@@ -36,12 +41,7 @@ def run_to(config: Path, run_dir: Path, data: Path, point: tuple[int, int] | Non
     before = recorded(run_dir, *STAGES)
     child = os.fork()
     if child == 0:
-        torch.set_num_threads(1)
-        on_result = _killing(point[0] - before, point[1]) if point else Trials.on_result
-        run_search(
-            load_experiment(config), run_dir, Progress(quiet=True), resume=True, data=data,
-            connect=without_ray(on_result),
-        )  # fmt: skip
+        run(config, run_dir, data, _killing(point[0] - before, point[1]) if point else Trials.on_result)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     if os.WIFEXITED(status) and status:
@@ -74,11 +74,11 @@ def _killing(epochs: int, writes: int) -> OnResult:
 
 
 def main(root: Path, kills: int, configs: list[Path]) -> None:
-    load_dataset("mnist", root, validation_images=100)  # so that no child has to import what it imports
+    torch.set_num_threads(1)
     for config in configs:
         dice, resumed = random.Random(config.stem), 0
         straight, killed = (config.parent / how / config.stem for how in ("straight", "killed"))
-        run_to(config, straight, root, None)
+        run(config, straight, root)  # here, so that no child has to import what it imports
         total = recorded(straight, *STAGES)
         for epochs in sorted(dice.sample(range(total), kills)):
             if not run_to(config, killed, root, (epochs, dice.randrange(WRITES_PER_EPOCH))):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import Field
 
-from analysis import tables
+from analysis import trial_rows
 from model.augment import STRENGTHS
 from model.hyperparameters import RECIPE, Hyperparameters, Role, allowed, role
 from model.network import Net
@@ -83,8 +83,8 @@ def test_a_role_names_existing_fields_and_values(name: str) -> None:
 
 
 def test_a_new_field_becomes_a_column_with_its_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "Hyperparameters", Wider)
-    column = tables._hyperparameter_columns()["stride"]
+    monkeypatch.setattr(trial_rows, "Hyperparameters", Wider)
+    column = trial_rows._hyperparameter_columns()["stride"]
     assert column == ("Int64", "pixels", "hyperparameter: step between pixels")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analysis.run import read_run
-from analysis.verdict import verdict
+from analysis.verdict import in_short, verdict
 from model.card import ModelCard, read_card
 from search.cli.ending import scores
 from search.experiment import Experiment
@@ -167,8 +167,7 @@ def test_each_scoring_of_the_test_images_is_counted(go: Go) -> None:
     assert found == [(0, 1), (0, 1), (3, 2)]
     assert "(a single run, the best of 4 trials, hence optimistic), test " in scores_of(outcome)
     assert scores_of(outcome).endswith(", scored twice by this run")
-    [told] = [sentence for sentence in verdict(read_run(outcome.run_dir)) if sentence.startswith("Test accuracy")]
-    assert told.endswith(", scored twice by this run.")
+    assert ", scored twice by this run," in in_short(read_run(outcome.run_dir))["test"]
 
 
 def test_a_search_that_ends_itself_says_so_confirms_and_exports_and_is_settled(

@@ -57,16 +57,17 @@ def test_every_reader_of_a_runs_configuration_refuses_a_plausible_change(run_dir
 
 
 class Preformatted(HTMLParser):
-    """The text of a page's <pre> elements."""
+    """The text of the <pre> elements in a page's <details>, of which there is one."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
         self.text = ""
-        self._within = False
+        self._within = self._in_details = False
         self.feed(page.read_text())
 
     def handle_starttag(self, tag: str, _attributes: Any) -> None:
-        self._within = tag == "pre"
+        self._in_details |= tag == "details"
+        self._within = tag == "pre" and self._in_details
 
     def handle_data(self, data: str) -> None:
         self.text += data if self._within else ""
