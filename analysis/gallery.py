@@ -81,7 +81,7 @@ def _timeline(run: Run) -> Picture:
     stretches = timeline(run.trials, run.epochs)
     rows = len(stretches[["place", "lane"]].drop_duplicates())
     sentence = "Each bar is a stretch in which a trial was trained without a pause; gaps are time that no trial used."
-    size = (WIDE[0], min(1.6 + 0.34 * rows, 24.0))
+    size = (WIDE[0], min(1.9 + 0.34 * rows, 24.0))
     return Picture("timeline", sentence, sheet([partial(figures.timeline, stretches)], size=size), interactive=True)
 
 

@@ -79,6 +79,14 @@ def missing(ax: Axes, sentence: str) -> Axes:
     return ax
 
 
+def bare(ax: Axes) -> None:
+    """Take away all but the contents: for pictures, which have no scale."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+    ax.grid(visible=False)
+
+
 def accuracy_axis(ax: Axes, values: Any) -> float:
     """Scale the y axis by error, so that 90, 99 and 99.9 % lie equally far apart, and return its lower limit.
 

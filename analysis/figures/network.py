@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from numpy.typing import NDArray
 
-from analysis.figures.axes import BLUE, GREY, LEGEND, missing
+from analysis.figures.axes import BLUE, GREY, LEGEND, bare, missing
 from analysis.network import Mistake
 
 MOST = 24  # mistakes in one figure
@@ -50,7 +50,7 @@ def kernels(weights: NDArray[np.float64], ax: Axes) -> Axes:
     if not len(weights):
         return missing(ax, "This export holds no kernels: it is of an earlier version.")
     ax.imshow(_mosaic(weights), cmap="RdBu", vmin=-abs(weights).max(), vmax=abs(weights).max())
-    ax.set_axis_off()
+    bare(ax)
     ax.set_title(f"The {len(weights)} kernels of the first convolution", fontsize=11)
     return ax
 
@@ -69,7 +69,7 @@ def worst_mistakes(mistakes: list[Mistake], ax: Axes) -> Axes:
         ax.text(where[0], where[1] - 0.52, words, ha="center", va="top", fontsize=7)
     ax.set_xlim(-0.6, COLUMNS - 0.4)
     ax.set_ylim(0.1 - rows, 0.6)
-    ax.set_axis_off()
+    bare(ax)
     ax.set_title("Its surest mistakes on the test images", fontsize=11)
     return ax
 
