@@ -44,4 +44,4 @@ def _number(stretches: pd.DataFrame, y: list[int], ax: Axes) -> None:
     for row, height in zip(stretches.itertuples(), y, strict=True):
         if row.end - row.start > wide:
             middle = (row.start + row.end) / 2
-            ax.text(middle, height, str(row.number), ha="center", va="center", fontsize=7, color="white")
+            ax.text(middle, height, str(int(row.number)), ha="center", va="center", fontsize=7, color="white")

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis.network import calibration, confusion, read_network
+from analysis import figures
+from analysis.figures import sheet
+from analysis.network import Mistake, calibration, confusion, read_network
 from model.card import ExportError, read_card
 from model.insight import MOST, insight
 from model.network import Net
@@ -72,3 +75,27 @@ def test_bins_of_calibration_hold_equal_parts_of_what_is_unclear_and_the_rest_to
     assert bins.n.tolist() == [2] * 10 + [80]
     assert bins.accuracy.tolist() == [0.5] * 10 + [1.0]
     assert bins.probability.is_monotonic_increasing
+
+
+def test_the_figures_of_the_network_show_its_numbers() -> None:
+    counts = confusion(pd.DataFrame({"label": [4, 4, 7], "prediction": [9, 4, 7]}))
+    matrix = sheet([partial(figures.confusion_matrix, counts)]).axes[0]
+    assert sorted((text.get_position(), text.get_text()) for text in matrix.texts) == [
+        ((4, 4), "1"),
+        ((7, 7), "1"),
+        ((9, 4), "1"),
+    ]
+    bins = pd.DataFrame({"n": [10, 90], "probability": [0.6, 1.0], "accuracy": [0.5, 1.0]})
+    dots = sheet([partial(figures.calibration, bins)]).axes[0].containers[0].lines[0]
+    assert dots.get_xydata().tolist() == [[0.6, 0.5], [1.0, 1.0]]
+
+
+def test_pictures_are_drawn_one_by_one_and_their_lack_is_told() -> None:
+    mistake = Mistake(1, 4, 9, 0.6, np.zeros((28, 28), dtype=np.uint8))
+    wrong = sheet([partial(figures.worst_mistakes, [mistake] * 30)]).axes[0]
+    assert {text.get_text() for text in wrong.texts} == {"4, not 9 (60%)"}
+    assert len(wrong.texts) == 24
+    kernels = sheet([partial(figures.kernels, np.ones((5, 3, 3)))]).axes[0].images[0].get_array()
+    assert (~np.isnan(kernels)).sum() == 5 * 9
+    none = [partial(figures.worst_mistakes, []), partial(figures.kernels, np.empty((0, 0, 0)))]
+    assert all("export" in ax.texts[0].get_text() for ax in sheet(none).axes)

@@ -1,9 +1,13 @@
 """Values lie on their axes where the scale of their search puts them."""
 
+from functools import partial
+
 import pandas as pd
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from analysis import figures
+from analysis.figures import sheet
 from analysis.parallel import on_axes, ticks
 
 
@@ -31,3 +35,15 @@ def test_ticks_are_the_choices_the_steps_or_values_from_end_to_end() -> None:
     found = ticks(FloatDistribution(0.01, 1.0, log=True), most=3)
     assert [label for _, label in found] == ["0.01", "0.1", "1"]
     assert [place for place, _ in found] == pytest.approx([0.0, 0.5, 1.0])
+
+
+def test_the_figure_has_a_line_per_trial_the_best_in_front() -> None:
+    searched = {"learning_rate": FloatDistribution(0.1, 10.0, log=True)}
+    trials = pd.DataFrame({"learning_rate": [0.1, 1.0, 10.0], "val_accuracy": [0.98, 0.99, 0.9], "state": "complete"})
+    ax = sheet([partial(figures.parallel_coordinates, trials, searched=searched)]).axes[0]
+    [lines] = ax.collections
+    starts = [path.vertices[0, 1] for path in lines.get_paths()]
+    assert starts == pytest.approx([1.0, 0.0, 0.5])  # from the least accurate on
+    assert lines.get_paths()[-1].vertices[-1].tolist() == [1.0, 1.0]
+    ax = sheet([partial(figures.parallel_coordinates, trials.head(1), searched=searched)]).axes[0]
+    assert "no lines to compare" in ax.texts[0].get_text()

@@ -1,7 +1,11 @@
 """The timeline has a stretch per uninterrupted training, and a lane per trial side by side."""
 
+from functools import partial
+
 import pandas as pd
 
+from analysis import figures
+from analysis.figures import sheet
 from analysis.timeline import COLUMNS, timeline
 
 
@@ -35,3 +39,17 @@ def test_the_place_is_the_machine_and_its_gpus() -> None:
 
 def test_without_an_epoch_there_is_nothing_to_draw() -> None:
     assert timeline(trials(0), epochs()).columns.tolist() == COLUMNS
+
+
+def test_the_figure_has_a_bar_per_stretch_in_the_row_of_its_lane() -> None:
+    found = timeline(trials(0, 1, 2), epochs((0, 1, 4.0, 4.0), (1, 1, 2.0, 3.0), (2, 1, 2.0, 5.5)))
+    ax = sheet([partial(figures.timeline, found)]).axes[0]
+    above, below = (collection.get_paths() for collection in ax.collections)
+    assert [path.get_extents().x0 for path in above] == [0.0]
+    assert [path.get_extents().intervalx.tolist() for path in below] == [[1.0, 3.0], [3.5, 5.5]]
+    assert [text.get_text() for text in ax.texts] == ["0", "1", "2"]
+
+
+def test_the_figure_says_so_where_no_trial_has_finished_an_epoch() -> None:
+    ax = sheet([partial(figures.timeline, timeline(trials(0), epochs()))]).axes[0]
+    assert ax.texts[0].get_text() == "No trial has finished an epoch yet."
