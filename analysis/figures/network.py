@@ -63,10 +63,10 @@ def worst_mistakes(mistakes: list[Mistake], ax: Axes) -> Axes:
     rows = math.ceil(len(shown) / COLUMNS)
     for place, mistake in enumerate(shown):
         where = (place % COLUMNS, -(place // COLUMNS))
-        picture = OffsetImage(255 - mistake.pixels, zoom=2.2, cmap="gray", interpolation="nearest")
+        picture = OffsetImage(255 - mistake.pixels, zoom=1.9, cmap="gray", interpolation="nearest")
         ax.add_artist(AnnotationBbox(picture, where, frameon=False))
         words = f"{mistake.label}, not {mistake.prediction} ({mistake.probability:.0%})"
-        ax.text(where[0], where[1] - 0.52, words, ha="center", va="top", fontsize=7)
+        ax.text(where[0], where[1] - 0.52, words, ha="center", va="top", fontsize=7, zorder=5)
     ax.set_xlim(-0.6, COLUMNS - 0.4)
     ax.set_ylim(0.1 - rows, 0.6)
     bare(ax)
