@@ -52,6 +52,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  { echo "error: $(PYTHON) is not Python 3.11 to 3.14; install one and run: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "error: $(PYTHON) has no venv module; on Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
+	@echo "installing into .venv: about 8 GB, some minutes"
+	@$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@

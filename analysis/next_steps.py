@@ -29,31 +29,42 @@ def next_steps(run: Run) -> list[Step]:
     """Return what a person would do next, the most urgent first; a search that runs is only to be watched."""
     if run.live:
         return [Step("The search is running: look at it from another terminal.", _search("status", run, "--watch"))]
-    found = [_go_on(run), _retry(run), *_widen(run), _more(run), _tell_apart(run)]
-    return [step for step in found if step] + _use(run)
+    failed, unfinished = _retry(run), _go_on(run)
+    # What comes after the end is proposed at the end, and a wider range is searched by more trials too.
+    further = unfinished or [*(_widen(run) or _more(run)), *_tell_apart(run)]
+    return [*failed, *further, *_use(run)]
 
 
-def again(run: Run, *more: str) -> str:
-    """Return the command that the run was started with, and `more`; CONFIG where it was started from Python."""
+def again(run: Run, *more: str, copied: bool = False) -> str:
+    """Return the command that the run was started with, and `more`; CONFIG where it was started from Python.
+
+    With `copied`, it is for a copy of the configuration, whose run has another name.
+    """
     words = shlex.split(run.environment.get("command", ""))
     if words[:3] != ["python", "-m", "search"] or not any(word.endswith(".toml") for word in words):
-        words = ["python", "-m", "search", "run", "CONFIG"]
-    return shlex.join([*(word for word in words if word != "--resume"), *more])
+        words = ["python", "-m", "search", "run", "CONFIG.toml"]
+    words = [word for word in words if word != "--resume"]
+    if copied:
+        words = [word.removesuffix(".toml") + "-2.toml" if word.endswith(".toml") else word for word in words]
+    return shlex.join([*words, *more])
 
 
-def _go_on(run: Run) -> Step | None:
-    ended, planned = int(run.trials.state.isin(ENDED).sum()), run.experiment.search.trials
-    if run.early_end or ended >= planned:
-        return None
-    return Step(f"The search ended after {ended} of {count(planned, 'trial')}: go on.", again(run, "--resume"))
+def _go_on(run: Run) -> list[Step]:
+    ended, planned = int(run.trials.state.isin(ENDED).sum()), run.planned
+    if ended >= planned:
+        return []
+    found = [Step(f"{ended} of {count(planned, 'planned trial')} have ended: go on.", again(run, "--resume"))]
+    if (run.trials.state == "complete").any():
+        found.append(Step("Or confirm and export the best of what there is so far.", _search("confirm", run)))
+    return found
 
 
-def _retry(run: Run) -> Step | None:
+def _retry(run: Run) -> list[Step]:
     failed = int((run.trials.state == "failed").sum())
     if not failed or failed < MANY_FAILED * len(run.trials):
-        return None
+        return []
     words = f"{count(failed, 'trial')} of {len(run.trials)} failed: once the cause is mended, try them again."
-    return Step(words, again(run, "--resume", "--retry-failed"))
+    return [Step(words, again(run, "--resume", "--retry-failed"))]
 
 
 def _widen(run: Run) -> list[Step]:
@@ -64,35 +75,35 @@ def _widen(run: Run) -> list[Step]:
     return steps
 
 
-def _more(run: Run) -> Step | None:
+def _more(run: Run) -> list[Step]:
     """Return a longer search, or a wider one where more trials can't pay."""
     noise, risen = seed_noise(run.confirmation, trials=2), room(run)
     if len(run.trials) >= size(run.experiment.space) or noise is None or risen is None:
-        return None
+        return []
     if is_worthwhile(risen, noise[0]):
         words = f"More trials can pay: while their number doubled, the best rose by {points(risen)} points."
-        return Step(words, _twice(run))
+        return [Step(words, _twice(run))]
     words = (
         "More trials of this space can hardly pay: what is left to gain lies within the noise of a run. A search with "
         "more epochs, wider layers or augmentation has more room."
     )
-    return Step(words, "python -m search run configs/best.toml")
+    return [Step(words, "python -m search run configs/best.toml")]
 
 
-def _tell_apart(run: Run) -> Step | None:
+def _tell_apart(run: Run) -> list[Step]:
     """Return a confirmation on more seeds, where so few do not tell the winner from the recipe."""
     found = gain(run)
     if found is None or found.low > 0 or found.high < 0 or not found.mean > 0:
-        return None
+        return []
     # The interval shrinks with the root of the pairs; while they are few, Student's t makes it shrink faster.
     pairs = math.ceil(found.pairs * ((found.high - found.low) / 2 / found.mean) ** 2)
     seeds = min(max(pairs, found.pairs + 2), MOST_SEEDS)
     words = (
-        f"{count(found.pairs, 'pair')} of seeds do not tell the winner from the article's recipe: begin a new run with "
-        "the best of this one, and confirm on more seeds."
+        f"{count(found.pairs, 'pair')} of seeds do not tell the winner from the article's recipe: begin a new run, "
+        "from a copy of the configuration, with the best of this one, and confirm on more seeds."
     )
-    lines = (f'start_from = "{run.path}"  # in [search]', f"seeds = {seeds}  # in [confirm]")
-    return Step(words, again(run, "--name", f"{run.name}-2"), lines)
+    lines = (f'start_from = "{run.path}"  # in [search]', f"seeds = {seeds}  # in [confirm], in place of its seeds")
+    return [Step(words, again(run, copied=True), lines)]
 
 
 def _use(run: Run) -> list[Step]:

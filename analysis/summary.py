@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from scipy import stats
 
 from analysis.wording import format_value
 from model.hyperparameters import Hyperparameters
@@ -17,6 +18,7 @@ FEW_VALUES = 6  # up to this many different values, each is a group of its own
 BINS = 4  # groups of equal size that more values are divided into
 ENOUGH = 8  # trials below which importance and edges would be guesses
 CROWD = 0.8  # share of the best trials at one end of a range that calls for a hint
+CHANCE = 0.05  # above this probability, any trials picked at random might crowd there as well
 OUTER = 0.1  # the share of a range that counts as its end
 
 
@@ -156,24 +158,27 @@ class Edge:
 
 
 def edges(trials: pd.DataFrame, space: Space) -> list[Edge]:
-    """Return the ranges whose best trials crowd at one end."""
+    """Return the ranges whose best trials crowd at one end, more than all trials do."""
     complete, fields = finished(trials), searched_fields(space)
     if len(complete) < ENOUGH or is_one_factor(trials, fields):
         return []
     best = complete.head(max(5, math.ceil(len(complete) / 10)))
-    return [edge for name in fields if (edge := _edge(name, best[name], space.searched[name]))]
+    return [edge for name in fields if (edge := _edge(name, trials[name], best.index, space.searched[name]))]
 
 
-def _edge(name: str, best: pd.Series, distribution: BaseDistribution) -> Edge | None:
+def _edge(name: str, values: pd.Series, best: pd.Index, distribution: BaseDistribution) -> Edge | None:
     if isinstance(distribution, CategoricalDistribution):
         return None
     low, high = distribution.low, distribution.high  # type: ignore[attr-defined]
     scale = np.log if distribution.log else np.asarray  # type: ignore[attr-defined]
-    place = (scale(best.astype(float)) - scale(low)) / (scale(high) - scale(low))
+    place = (scale(values.dropna().astype(float)) - scale(low)) / (scale(high) - scale(low))
     sides: list[tuple[Literal["low", "high"], pd.Series]] = [("low", place <= OUTER), ("high", place >= 1 - OUTER)]
     for side, at_end in sides:
-        edge = Edge(name, side, int(at_end.sum()), len(best), distribution)
-        if at_end.mean() >= CROWD and edge.end not in limits(name):
+        crowd = int(at_end[best].sum())
+        # So many of the best may be there because so many of all trials are, as where a range has few steps.
+        chance = float(stats.hypergeom.sf(crowd - 1, len(at_end), at_end.sum(), len(best)))
+        edge = Edge(name, side, crowd, len(best), distribution)
+        if crowd >= CROWD * len(best) and chance < CHANCE and edge.end not in limits(name):
             return edge
     return None
 

@@ -38,7 +38,7 @@ def winner_accuracy(run: Run) -> tuple[float, int]:
 
 def in_short(run: Run) -> dict[str, str]:
     """Return the answers that most people look for, in words by their labels."""
-    found = {"winner": _winner(run), **worth(run), "mattered": _mattered(run.importance[0])}
+    found = {"winner": _winner(run), **worth(run), "mattered": _mattered(*run.importance)}
     found["test"] = _test_accuracy(run)
     order = ("winner", "test", "picked", "size", "gain", "mattered", "outlook", "cost", "saved")
     return {label: words for label in order if (words := found.get(label))}
@@ -63,11 +63,11 @@ def _span(row: pd.Series) -> str:
     return f"{100 * row.low:.2f} to {percent(row.high)}"
 
 
-def _mattered(shares: pd.Series | None) -> str | None:
+def _mattered(shares: pd.Series | None, text: str) -> str | None:
     if shares is None:
         return None
     most = [f"{name} ({share:.0%})" for name, share in shares.head(MOST_NAMED).items()]
-    return f"{', '.join(most)} of what sets the best trials apart"
+    return f"{', '.join(most)} of {text}"
 
 
 def differences(runs: list[Run]) -> list[str]:

@@ -58,7 +58,8 @@ def page_data(runs: list[Run]) -> dict[str, Any]:
         "room": room(runs[0]) if len(runs) == 1 else None,
         "trials": _columns(of.table.drop(columns="trial")),
         "epochs": _columns(epochs[["trial", "epoch", "val_accuracy"]]),
-        "best": _columns(_best(runs, of)[["trial", "number", "clock", "best"]]),
+        "best": _columns(_best(runs, of, "number")),
+        "best_in_time": _columns(_best(runs, of, "clock")),
         "stretches": _columns(_stretches(runs, of)),
     }
 
@@ -84,8 +85,8 @@ def _numbered(runs: list[Run], of: Trials, tables: list[pd.DataFrame]) -> pd.Dat
     return pd.concat(parts, ignore_index=True)
 
 
-def _best(runs: list[Run], of: Trials) -> pd.DataFrame:
-    return _numbered(runs, of, [best_so_far(run.trials, "clock") for run in runs])
+def _best(runs: list[Run], of: Trials, over: str) -> pd.DataFrame:
+    return _numbered(runs, of, [best_so_far(run.trials, over) for run in runs])[["trial", over, "best"]]
 
 
 def _stretches(runs: list[Run], of: Trials) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from analysis.run import Run
 from analysis.verdict import differences, differing_data, fallback_note, headline, in_short, verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = ("vega.js", "choice.js", "controls.js", "table.js", "specs.js", "charts.js")
+SCRIPTS = ("vega.js", "choice.js", "specs.js", "controls.js", "table.js", "charts.js")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Image:
     def alt(self) -> str:
         """Return the name in words, for readers who can't see the figure."""
         return self.name.replace("_", " ")
+
+    @property
+    def title(self) -> str:
+        """Return the heading above the figure."""
+        return self.alt.capitalize()
 
     @property
     def data_uri(self) -> str:

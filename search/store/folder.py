@@ -74,7 +74,7 @@ def check_folder(experiment: Experiment, run_dir: Path, *, resume: bool) -> bool
     if changed := differences(load_resolved(run_dir), experiment):
         raise ConfigError(
             f"{run_dir}: its search had another configuration: {changed}; undo that or choose another --name "
-            "(only search.trials, search.stop, [resources] and [report] may change)"
+            "(only search.trials, search.stop, [resources] and [report] may change, and ranges may be widened)"
         )
     return True
 

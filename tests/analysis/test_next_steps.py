@@ -30,9 +30,10 @@ def searched(new_run: NewRun) -> Writer:
 def test_a_search_that_was_interrupted_goes_on_as_it_was_started(new_run: NewRun) -> None:
     run = new_run(SPACE, trials=3)
     run.trial([0.9], params={"learning_rate": 0.5})
-    assert commands(run) == ["python -m search run CONFIG --resume"]
+    confirm = f"python -m search confirm {run.run_dir}"
+    assert commands(run) == ["python -m search run CONFIG.toml --resume", confirm]
     (run.run_dir / "environment.json").write_text(json.dumps({"command": STARTED}))
-    assert commands(run) == ["python -m search run configs/own.toml --out 'my runs' --resume"]
+    assert commands(run) == ["python -m search run configs/own.toml --out 'my runs' --resume", confirm]
 
 
 def test_a_running_search_is_only_to_be_watched(new_run: NewRun) -> None:
@@ -53,14 +54,17 @@ def test_failed_trials_are_to_be_tried_again(new_run: NewRun) -> None:
     for _ in range(3):
         run.trial([0.9], params={"learning_rate": 0.5})
     run.trial([], "failed", params={"learning_rate": 0.5}, error="boom")
-    assert commands(run) == ["python -m search run CONFIG --resume --retry-failed"]
+    assert commands(run) == ["python -m search run CONFIG.toml --resume --retry-failed"]
 
 
-def test_more_trials_are_named_where_they_can_pay_and_where_they_can_not(searched: Writer) -> None:
-    searched.confirm(9, [0.9089, 0.9090, 0.9091], {"learning_rate": 1.0})
-    assert any("More trials can pay" in step.words for step in next_steps(read_run(searched.run_dir)))
-    searched.confirm(8, [0.88, 0.90, 0.92], {"learning_rate": 1.0})
-    assert any("can hardly pay" in step.words for step in next_steps(read_run(searched.run_dir)))
+def test_more_trials_are_named_where_they_can_pay_and_where_they_can_not(new_run: NewRun) -> None:
+    run = new_run(SPACE, trials=10)
+    for number in range(10):
+        run.trial([0.9 + number / 1000], params={"learning_rate": 0.3 + number / 100})
+    run.confirm(9, [0.9089, 0.9090, 0.9091], {"learning_rate": 0.39})
+    assert any("More trials can pay" in step.words for step in next_steps(read_run(run.run_dir)))
+    run.confirm(8, [0.88, 0.90, 0.92], {"learning_rate": 0.38})
+    assert any("can hardly pay" in step.words for step in next_steps(read_run(run.run_dir)))
 
 
 def test_a_gain_that_seeds_do_not_show_asks_for_more_seeds(searched: Writer) -> None:
@@ -68,7 +72,7 @@ def test_a_gain_that_seeds_do_not_show_asks_for_more_seeds(searched: Writer) -> 
     searched.recipe([0.908, 0.912, 0.910], {})
     [step] = [step for step in next_steps(read_run(searched.run_dir)) if "do not tell" in step.words]
     assert step.lines[0] == f'start_from = "{searched.run_dir}"  # in [search]'
-    assert step.command == "python -m search run configs/own.toml --out 'my runs' --name run-2"
+    assert step.command == "python -m search run configs/own-2.toml --out 'my runs'"
 
 
 def test_what_was_exported_is_to_be_used(searched: Writer) -> None:

@@ -7,13 +7,13 @@
     ["curves", curves, "validation accuracy of every trial over its epochs"],
     ["parallel", () => parallel(report.fields.filter((field) => field.searched)), "each trial as a line through its values"],
     ["timeline", timeline, "when and where each trial was trained"],
-    ["best-by-number", () => best("number", "trial number"), "the best accuracy so far over the trials"],
-    ["best-by-time", () => best("clock", "time of searching (s)"), "the best accuracy so far over time"],
+    ["best-by-number", () => best("number", "best", "trial number"), "the best accuracy so far over the trials"],
+    ["best-by-time", () => best("clock", "best_in_time", "time of searching (s)"), "the best accuracy so far over time"],
     ...report.fields.map((field) => [`values-${field.name}`, () => values(field), `${field.name} against accuracy`]),
   ];
   const views = new Map();
   const epochs = rows(report.epochs);
-  const steps = rows(report.best);
+  const steps = { best: rows(report.best), best_in_time: rows(report.best_in_time) };
   const stretches = rows(report.stretches);
 
   /** Return the rows of each data set, of the trials that are shown. */
@@ -28,12 +28,14 @@
     const of = (table, more) => table.filter((row) => drawn.has(row.trial))
       .map((row) => ({ ...drawn.get(row.trial), ...row, ...more(row) }));
     const seen = [...drawn.values()].filter((trial) => trial.y !== null && trial.state !== "failed");
-    const clocks = new Map(steps.map((row) => [row.trial, row.clock]));
+    const clocks = new Map(steps.best_in_time.map((row) => [row.trial, row.clock]));
+    const placed = (table) => table.map((row) => ({ ...row, run: trials[row.trial].run, y: onScale(row.best) }));
     return {
       epochs: of(epochs, (row) => ({ y: onScale(row.val_accuracy) })),
       stretches: of(stretches, () => ({})),
       trials: seen.map((trial) => ({ ...trial, clock: clocks.get(trial.trial) })),
-      best: steps.map((row) => ({ ...row, run: trials[row.trial].run, y: onScale(row.best) })),
+      best: placed(steps.best),
+      best_in_time: placed(steps.best_in_time),
       lines: lines(seen),
       values: (field) => seen.map((trial) => ({ ...trial, x: beside(field, trial.trial), bin: field.group?.[trial.trial] ?? null }))
         .filter((point) => point.x !== null),

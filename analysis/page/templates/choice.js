@@ -70,7 +70,11 @@ const COMPARE = {
 function conditionsOf(words) {
   return words.split(/\s+/).filter(Boolean).map((word) => {
     const [, name, operator, value] = word.match(/^(\w+)(<=|>=|!=|=|<|>)(.+)$/) ?? [];
-    if (!name) return { test: (trial) => report.columns.some((column) => String(trial[column] ?? "").includes(word)) };
+    if (!name && /[<>=]/.test(word)) return { fault: "write conditions without spaces, such as learning_rate>0.1" };
+    if (!name) {
+      const test = (trial) => report.columns.some((column) => String(trial[column] ?? "").includes(word));
+      return trials.some(test) ? { test } : { fault: `no trial has "${word}"; conditions are written one after another` };
+    }
     if (!(name in (trials[0] ?? {}))) return { fault: `there is no column ${name}` };
     return { test: (trial) => trial[name] !== null && COMPARE[operator](trial[name], value) };
   });

@@ -34,13 +34,14 @@
   const marks = document.getElementById("marks");
   function showMarks() {
     marks.replaceChildren();
-    for (const place of choice.marked) {
+    [...choice.marked].forEach((place, order) => {
       const button = document.createElement("button");
+      button.style.borderColor = MARKS[order] ?? "";
       button.textContent = `${trials[place].title} ×`;
       button.setAttribute("aria-label", `unmark ${trials[place].title}`);
       button.addEventListener("click", () => toggleMark(place));
       marks.append(button);
-    }
+    });
     if (choice.marked.size > 1) {
       const clear = document.createElement("button");
       clear.textContent = "unmark all";

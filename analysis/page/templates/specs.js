@@ -3,6 +3,7 @@
 const { floor, low, high, ticks } = report.accuracy;
 /** Return the place of an accuracy on its axis: how many decades its error lies below 1, as in the figures. */
 const onScale = (accuracy) => -Math.log10(Math.max(1 + floor - accuracy, floor / 2));
+const MARKS = ["#e69f00", "#cc79a7", "#d55e00", "#009e73", "#f0e442"]; // the colours of marked trials, in their order
 const STRONG = "indexof(marked, datum.trial) >= 0 || datum.trial === hovered";
 const Y = {
   field: "y",
@@ -19,7 +20,8 @@ function colour() {
     choice.group === "state" ? { domain: report.states, range: report.states.map((state) => report.colours[state]) }
     : choice.group === "run" ? { domain: report.runs, scheme: "tableau10" }
     : { domain: field.groups, scheme: { name: "viridis", extent: [0, 0.9] } };
-  return { field: "group", type: "nominal", title: choice.group, scale, legend: { orient: "top" } };
+  const marks = MARKS.map((value, place) => ({ test: `marked[${place}] === datum.trial`, value }));
+  return { field: "group", type: "nominal", title: choice.group, scale, legend: { orient: "top", symbolOpacity: 1 }, condition: marks };
 }
 
 /** Return the label of a trial's group; null where it has no such value. */
@@ -54,15 +56,16 @@ function curves() {
     { op: "median", field: "y", as: "median" }, { op: "q1", field: "y", as: "q1" }, { op: "q3", field: "y", as: "q3" },
   ], groupby: ["group", "epoch"] };
   const of = (field) => ({ ...Y, field });
+  const ofGroup = { ...colour(), condition: undefined };
   return {
     data: { name: "epochs" },
     height: 330,
     layer: [
       { ...each, encoding: { ...each.encoding, ...emphasis("opacity", 1, 0.25, 0.1) } },
       { transform: [ends], mark: { type: "area", opacity: 0.15, clip: true },
-        encoding: { x, y: of("q1"), y2: { field: "q3" }, color: colour() } },
+        encoding: { x, y: of("q1"), y2: { field: "q3" }, color: ofGroup } },
       { transform: [ends], mark: { type: "line", strokeWidth: 3, clip: true },
-        encoding: { x, y: of("median"), color: colour() } },
+        encoding: { x, y: of("median"), color: ofGroup } },
     ],
   };
 }
@@ -107,14 +110,15 @@ function parallel(fields) {
   };
 }
 
-function best(over, title) {
+function best(over, steps, title) {
   const x = { field: over, type: "quantitative", title, scale: { nice: false } };
-  const colours = several ? { color: { ...colour(), field: "run", scale: { domain: report.runs, scheme: "tableau10" } } } : {};
+  const ofRun = { ...colour(), field: "run", scale: { domain: report.runs, scheme: "tableau10" }, condition: undefined };
+  const colours = several ? { color: ofRun } : {};
   const layer = [
     { data: { name: "trials" }, transform: [{ filter: "datum.state === 'complete'" }],
       mark: { type: "point", filled: true, clip: true },
       encoding: { x, y: Y, tooltip: { field: "title" }, ...colours, ...emphasis("opacity", 1, 0.6, 0.2), ...emphasis("size", 130, 35, 30) } },
-    { data: { name: "best" }, mark: { type: "line", interpolate: "step-after", clip: true },
+    { data: { name: steps }, mark: { type: "line", interpolate: "step-after", clip: true },
       encoding: { x, y: Y, ...(several ? { ...colours, ...width() } : { strokeWidth: { value: 2.5 } }) } },
   ];
   if (report.room) {
