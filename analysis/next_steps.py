@@ -53,7 +53,7 @@ def _go_on(run: Run) -> list[Step]:
     ended, planned = int(run.trials.state.isin(ENDED).sum()), run.planned
     if ended >= planned:
         return []
-    found = [Step(f"{ended} of {count(planned, 'planned trial')} have ended: go on.", again(run, "--resume"))]
+    found = [Step(f"{ended} of {count(planned, 'trial')} have ended: go on.", again(run, "--resume"))]
     if (run.trials.state == "complete").any():
         found.append(Step("Or confirm and export the best of what there is so far.", _search("confirm", run)))
     return found
