@@ -35,6 +35,23 @@ def ticks(distribution: BaseDistribution, most: int = 5) -> list[tuple[float, st
     return [(float(place), format_value(value, 2)) for place, value in zip(places, values.tolist(), strict=True)]
 
 
+def joined(distributions: list[BaseDistribution], values: pd.Series) -> BaseDistribution | None:
+    """Return a distribution that holds those of several runs and all `values`; None where choices meet ranges."""
+    if all(isinstance(each, CategoricalDistribution) for each in distributions):
+        choices = dict.fromkeys(choice for each in distributions for choice in ordered_choices(each))  # type: ignore[arg-type]
+        return CategoricalDistribution(list(choices))
+    if any(isinstance(each, CategoricalDistribution) for each in distributions):
+        return None
+    first = distributions[0]
+    log = all(each.log for each in distributions)  # type: ignore[attr-defined]
+    known = [value for value in values.dropna().tolist() if not log or value > 0]
+    low = min([each.low for each in distributions] + known)  # type: ignore[attr-defined]
+    high = max([each.high for each in distributions] + known)  # type: ignore[attr-defined]
+    if (low, high) == (first.low, first.high):  # type: ignore[attr-defined]
+        return first
+    return type(first)(low, high, log=log)  # type: ignore[call-arg]
+
+
 def ordered_choices(distribution: CategoricalDistribution) -> list[Any]:
     """Return the choices in their order on an axis: numbers by size, words as the configuration has them."""
     choices: list[Any] = list(distribution.choices)
@@ -55,6 +72,8 @@ def _middle(place: int, choices: int) -> float:
 
 def _scaled(values: FloatArray, distribution: BaseDistribution) -> FloatArray:
     low, high = float(distribution.low), float(distribution.high)  # type: ignore[attr-defined]
-    log = distribution.log  # type: ignore[attr-defined]
-    scaled: FloatArray = np.log(values / low) / np.log(high / low) if log else (values - low) / (high - low)
-    return scaled
+    if not distribution.log:  # type: ignore[attr-defined]
+        return np.asarray((values - low) / (high - low))
+    # What has no logarithm, such as a weight decay of 0 in another run, lies at the foot.
+    above = np.where(values > 0, values, np.where(np.isnan(values), np.nan, low))
+    return np.asarray(np.log(above / low) / np.log(high / low))

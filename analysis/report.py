@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -51,11 +52,14 @@ def write_report(run_dirs: list[Path], out: Path | None = None) -> Path:
 
 def _named_apart(runs: list[Run]) -> list[Run]:
     """Return the runs with a number after the name of each whose name an earlier one has already."""
-    names = [run.name for run in runs]
-    apart = []
-    for place, run in enumerate(runs):
-        earlier = names[:place].count(run.name)
-        apart.append(replace(run, name=f"{run.name}-{earlier + 1}") if earlier else run)
+    apart: list[Run] = []
+    taken = {run.name for run in runs}
+    for run in runs:
+        name = run.name
+        if any(earlier.name == name for earlier in apart):
+            name = next(new for number in count(2) if (new := f"{name}-{number}") not in taken)
+            taken.add(name)
+        apart.append(replace(run, name=name))
     return apart
 
 

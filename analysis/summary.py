@@ -178,14 +178,12 @@ def _edge(name: str, values: pd.Series, best: pd.Index, distribution: BaseDistri
         # So many of the best may be there because so many of all trials are, as where a range has few steps.
         chance = float(stats.hypergeom.sf(crowd - 1, len(at_end), at_end.sum(), len(best)))
         edge = Edge(name, side, crowd, len(best), distribution)
-        if crowd >= CROWD * len(best) and chance < CHANCE and edge.end not in limits(name):
+        if crowd >= CROWD * len(best) and chance < CHANCE and not _is_limit(name, edge.end):
             return edge
     return None
 
 
-def limits(name: str) -> tuple[float, float]:
-    """Return the least and the greatest value that the hyperparameter itself allows, such as 0 for a dropout."""
+def _is_limit(name: str, end: float) -> bool:
+    """Return whether the hyperparameter itself allows nothing beyond `end`, such as a dropout below 0."""
     rules = Hyperparameters.model_fields[name].metadata
-    least = [rule.ge for rule in rules if hasattr(rule, "ge")]
-    greatest = [rule.le for rule in rules if hasattr(rule, "le")]
-    return max(least, default=-math.inf), min(greatest, default=math.inf)
+    return any(getattr(rule, key, None) == end for rule in rules for key in ("ge", "le"))

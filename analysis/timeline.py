@@ -18,9 +18,10 @@ def timeline(trials: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     known = epochs.dropna(subset=["clock", "duration"]).sort_values(["number", "epoch"])
     if known.empty:
         return pd.DataFrame(columns=COLUMNS)
+    number = known.number.astype("int64")  # so that the first row, which has none before it, begins a stretch too
     end, seconds = known.clock.dt.total_seconds(), known.duration.dt.total_seconds()
     start = end - seconds
-    begins = known.number.ne(known.number.shift()) | (start > end.shift() + PAUSE * seconds)
+    begins = number.ne(number.shift()) | (start > end.shift() + PAUSE * seconds)
     found = known.assign(start=start, end=end, stretch=begins.cumsum()).groupby("stretch")
     rows = found.agg(number=("number", "first"), state=("state", "first"), start=("start", "min"), end=("end", "max"))
     rows["place"] = rows.number.map(_places(trials))

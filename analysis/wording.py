@@ -49,6 +49,12 @@ def listed(numbers: Sequence[int]) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
+def listed_words(words: Sequence[str]) -> str:
+    """Return `words` joined by commas and an "and"."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def format_value(value: Any, digits: int = 4) -> str:
     """Return the value of a hyperparameter as text, a float with at most `digits` significant digits."""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

@@ -10,7 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from analysis.figures.axes import FLOOR, STYLES, accuracy_limits, accuracy_ticks
 from analysis.figures.parallel import MOST
-from analysis.parallel import on_axes, ticks
+from analysis.parallel import joined, on_axes, ticks
 from analysis.pareto import COSTS
 from analysis.run import Run
 from analysis.summary import best_so_far, groups
@@ -26,10 +26,14 @@ STATES = ("complete", "pruned", "paused", "running", "interrupted", "failed")
 
 @dataclass(frozen=True)
 class Trials:
-    """The trials of all runs in one table, in which `trial` counts the rows, and what was searched in any of them."""
+    """The trials of all runs in one table, in which `trial` counts the rows, and what was searched in any of them.
+
+    `axes` holds what all of its values lie on, where there is such an axis.
+    """
 
     table: pd.DataFrame
-    searched: dict[str, BaseDistribution]
+    searched: list[str]
+    axes: dict[str, BaseDistribution]
 
 
 def page_data(runs: list[Run]) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def page_data(runs: list[Run]) -> dict[str, Any]:
     return {
         "runs": [run.name for run in runs],
         "states": [state for state in STATES if (of.table.state == state).any()],
-        "searched": list(of.searched),
+        "searched": of.searched,
         "columns": [*(["run"] if len(runs) > 1 else []), *COLUMNS, *of.searched, *_filled(of.table)],
         "fields": _fields(of),
         "accuracy": {"floor": FLOOR, "low": low, "high": high, "ticks": accuracy_ticks(low, high)},
@@ -65,14 +69,16 @@ def page_data(runs: list[Run]) -> dict[str, Any]:
 
 
 def _trials(runs: list[Run]) -> Trials:
-    searched: dict[str, BaseDistribution] = {}
-    for run in runs:
-        for name, distribution in run.experiment.space.searched.items():
-            searched.setdefault(name, distribution)
     tables = [run.trials.assign(run=run.name, seconds=run.trials.duration.dt.total_seconds()) for run in runs]
     table = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0].reset_index(drop=True)
+    searched: dict[str, list[BaseDistribution]] = {}
+    for run in runs:
+        for name, distribution in run.experiment.space.searched.items():
+            searched.setdefault(name, []).append(distribution)
     kept = [*COLUMNS, *searched, *MORE_COLUMNS, "run"]
-    return Trials(table[kept].assign(trial=range(len(table))), searched)
+    axes = {name: joined(distributions, table[name]) for name, distributions in searched.items()}
+    known = {name: axis for name, axis in axes.items() if axis is not None}
+    return Trials(table[kept].assign(trial=range(len(table))), list(searched), known)
 
 
 def _numbered(runs: list[Run], of: Trials, tables: list[pd.DataFrame]) -> pd.DataFrame:
@@ -100,8 +106,8 @@ def _stretches(runs: list[Run], of: Trials) -> pd.DataFrame:
 def _fields(of: Trials) -> list[dict[str, Any]]:
     """Return each axis of a trial's values: its place on it from 0 to 1, its ticks, and the group it belongs to."""
     fields = []
-    places = on_axes(of.table, of.searched)
-    for name, distribution in of.searched.items():
+    places = on_axes(of.table, of.axes)
+    for name, distribution in of.axes.items():
         group = groups(of.table[name], distribution)
         fields.append(
             {

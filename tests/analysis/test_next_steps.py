@@ -1,12 +1,15 @@
 """What to do next follows from how a run stands, each step with a command that can be typed."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from analysis.next_steps import next_steps
+from analysis.next_steps import again, next_steps
 from analysis.run import read_run
+from search.store.candidates import attributes_of
 from search.store.lock import run_lock
+from search.store.study import CONFIRM, open_study
 from tests.analysis.studies import NewRun, Writer
 
 SPACE = {"learning_rate": {"low": 0.1, "high": 1.0, "log": True, "prior": 0.2}, "epochs": 1}
@@ -24,6 +27,7 @@ def searched(new_run: NewRun) -> Writer:
     (run.run_dir / "environment.json").write_text(json.dumps({"command": STARTED}))
     for number in range(10):
         run.trial([0.9 + number / 1000], params={"learning_rate": 0.1 if number < 4 else 1.0})
+    run.export({}, {"source": {"candidate": 9}})
     return run
 
 
@@ -43,9 +47,9 @@ def test_a_running_search_is_only_to_be_watched(new_run: NewRun) -> None:
 
 
 def test_a_range_at_whose_end_the_best_lie_is_to_be_widened(searched: Writer) -> None:
-    [step] = next_steps(read_run(searched.run_dir))
-    assert step.words == "The best values of learning_rate lie at the high end of its range: widen it and search on."
-    assert step.lines == ("learning_rate = { low = 0.1, high = 3.2, log = true, prior = 0.2 }",)
+    step = next_steps(read_run(searched.run_dir))[0]
+    assert step.words == "The best values lie at the high end of learning_rate: widen the range and search on."
+    assert step.lines == ("learning_rate = { low = 0.1, high = 3.16, log = true, prior = 0.2 }",)
     assert step.command == "python -m search run configs/own.toml --out 'my runs' --resume --trials 20"
 
 
@@ -54,13 +58,14 @@ def test_failed_trials_are_to_be_tried_again(new_run: NewRun) -> None:
     for _ in range(3):
         run.trial([0.9], params={"learning_rate": 0.5})
     run.trial([], "failed", params={"learning_rate": 0.5}, error="boom")
-    assert commands(run) == ["python -m search run CONFIG.toml --resume --retry-failed"]
+    assert commands(run)[0] == "python -m search run CONFIG.toml --resume --retry-failed"
 
 
 def test_more_trials_are_named_where_they_can_pay_and_where_they_can_not(new_run: NewRun) -> None:
     run = new_run(SPACE, trials=10)
     for number in range(10):
         run.trial([0.9 + number / 1000], params={"learning_rate": 0.3 + number / 100})
+    run.export({}, {"source": {"candidate": 9}})
     run.confirm(9, [0.9089, 0.9090, 0.9091], {"learning_rate": 0.39})
     assert any("More trials can pay" in step.words for step in next_steps(read_run(run.run_dir)))
     run.confirm(8, [0.88, 0.90, 0.92], {"learning_rate": 0.38})
@@ -76,7 +81,42 @@ def test_a_gain_that_seeds_do_not_show_asks_for_more_seeds(searched: Writer) -> 
 
 
 def test_what_was_exported_is_to_be_used(searched: Writer) -> None:
-    searched.export({}, {"source": {"candidate": 9}})
     export = searched.run_dir / "export"
     assert commands(searched)[-2] == f"python classify_image.py IMAGE... --model {export}"
     assert commands(searched)[-1] == f"python -m model.draw --model {export}"
+
+
+def test_a_confirmation_that_was_cut_short_goes_on_before_anything_else(searched: Writer) -> None:
+    study = open_study(searched.storage, CONFIRM)
+    searched.begin({"learning_rate": 1.0}, study, **attributes_of(9, 1))
+    assert commands(searched)[0] == f"python -m search confirm {searched.run_dir}"
+    assert len(commands(searched)) == 3
+
+
+def test_where_the_time_was_up_more_of_it_is_proposed(new_run: NewRun) -> None:
+    new = new_run(SPACE, trials=3)
+    new.trial([0.9], params={"learning_rate": 0.5})
+    run = read_run(new.run_dir)
+    short = run.experiment.resources.model_copy(update={"max_minutes": 0.01})
+    run = replace(run, experiment=run.experiment.model_copy(update={"resources": short}))
+    assert next_steps(run)[0].lines == ("max_minutes = 0.02  # in [resources], in place of 0.01",)
+
+
+@pytest.mark.parametrize(
+    ("started", "command"),
+    [
+        ("run --parent=12 --out=runs --name=x -- /tmp/x.toml", "run CONFIG.toml"),
+        ("confirm runs/own", "run CONFIG.toml"),
+        ("a.toml --trials 9 --resume --quiet", "a.toml"),
+        ("run a.toml --name 'my run' --trials=9", "run a.toml --name 'my run'"),
+    ],
+)
+def test_a_command_is_that_of_the_start_without_what_was_of_one_session(
+    new_run: NewRun, started: str, command: str
+) -> None:
+    run = new_run(SPACE, trials=3)
+    (run.run_dir / "environment.json").write_text(json.dumps({"command": f"python -m search {started}"}))
+    assert commands(run) == [f"python -m search {command} --resume"]
+    copied = again(read_run(run.run_dir), copied=True)
+    assert "-2.toml" in copied
+    assert "--name" not in copied

@@ -8,7 +8,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from analysis import figures
 from analysis.figures import sheet
-from analysis.parallel import on_axes, ticks
+from analysis.parallel import joined, on_axes, ticks
 
 
 def test_values_lie_on_the_scale_of_their_search() -> None:
@@ -47,3 +47,13 @@ def test_the_figure_has_a_line_per_trial_the_best_in_front() -> None:
     assert lines.get_paths()[-1].vertices[-1].tolist() == [1.0, 1.0]
     ax = sheet([partial(figures.parallel_coordinates, trials.head(1), searched=searched)]).axes[0]
     assert "no lines to compare" in ax.texts[0].get_text()
+
+
+def test_the_axis_of_several_runs_holds_the_values_of_all() -> None:
+    first, wider = FloatDistribution(0.1, 1.0, log=True), FloatDistribution(0.05, 3.0, log=True)
+    axis = joined([first, wider], pd.Series([0.0, 0.2, 5.0]))
+    assert axis == FloatDistribution(0.05, 5.0, log=True)
+    assert on_axes(pd.DataFrame({"rate": [0.0, 5.0]}), {"rate": axis}).rate.tolist() == [0.0, 1.0]
+    choices = joined([CategoricalDistribution([3, 5]), CategoricalDistribution([5, 7])], pd.Series([3, 7]))
+    assert choices == CategoricalDistribution([3, 5, 7])
+    assert joined([first, CategoricalDistribution([1.0])], pd.Series([1.0])) is None

@@ -150,16 +150,17 @@ def test_several_runs_are_compared_in_one_report(new_run: NewRun, halving_run: P
     other.trial([0.9, 0.95, 0.97])
     copy = tmp_path / "elsewhere" / "other"
     shutil.copytree(other.run_dir, copy)
-    index = write_report([other.run_dir, halving_run, copy, other.run_dir])
+    taken = new_run(SPACE, name="other-2")  # the name that the copy would have been given
+    index = write_report([other.run_dir, halving_run, copy, other.run_dir, taken.run_dir])
     assert index == other.run_dir / "report" / "index.html"
     page = Page(index)
-    assert "3 runs compared" in page.text
-    assert page.tags.count("article") == 3
+    assert "4 runs compared" in page.text
+    assert page.tags.count("article") == 4
     trials = pd.read_csv(index.parent / "trials.csv")
     assert list(trials.columns) == ["run", *TRIAL_COLUMNS]
-    assert trials.groupby("run").size().to_dict() == {"other": 1, "halving": 60, "other-2": 1}
+    assert trials.groupby("run").size().to_dict() == {"other": 1, "halving": 60, "other-3": 1}
     assert list(pd.read_csv(index.parent / "epochs.csv").columns) == ["run", *EPOCH_COLUMNS]
-    assert {"comparison.png", "halving-losses.png", "other-2-losses.png"} <= {
+    assert {"comparison.png", "halving-losses.png", "other-2-losses.png", "other-3-losses.png"} <= {
         path.name for path in index.parent.iterdir()
     }
 

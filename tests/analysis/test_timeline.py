@@ -6,7 +6,9 @@ import pandas as pd
 
 from analysis import figures
 from analysis.figures import sheet
+from analysis.tables import epoch_table, trial_table
 from analysis.timeline import COLUMNS, timeline
+from tests.analysis.studies import NewRun
 
 
 def trials(*numbers: int, gpu: str | None = None) -> pd.DataFrame:
@@ -24,6 +26,14 @@ def test_epochs_one_after_the_other_are_one_stretch_and_a_pause_parts_them() -> 
     found = timeline(trials(3), epochs((3, 1, 2.0, 2.0), (3, 2, 2.0, 4.1), (3, 3, 2.0, 9.0)))
     assert found.columns.tolist() == COLUMNS
     assert found[["start", "end"]].to_numpy().tolist() == [[0.0, 4.1], [7.0, 9.0]]
+
+
+def test_the_tables_of_a_run_give_each_trial_its_whole_time(new_run: NewRun) -> None:
+    run = new_run({"dropout1": {"low": 0.0, "high": 0.5}, "epochs": 2})
+    run.trial([0.9, 0.95])
+    run.trial([0.9])
+    found = timeline(trial_table(run.run_dir), epoch_table(run.run_dir))
+    assert found[["number", "start", "end"]].to_numpy().tolist() == [[0, 0.0, 4.0], [1, 4.0, 6.0]]
 
 
 def test_trials_side_by_side_have_lanes_of_their_own_and_later_ones_the_first_that_is_free() -> None:

@@ -18,21 +18,22 @@
 
   /** Return the rows of each data set, of the trials that are shown. */
   function tables() {
-    const found = shown();
     const drawn = new Map();
-    for (const trial of found) {
-      if (trial.rank > report.most) continue;
-      drawn.set(trial.trial, { trial: trial.trial, title: title(trial), state: trial.state, run: trial.run,
-        number: trial.number, group: groupOf(trial), y: trial.val_accuracy === null ? null : onScale(trial.val_accuracy) });
+    const all = new Map();
+    for (const trial of shown()) {
+      const about = { trial: trial.trial, title: title(trial), state: trial.state, run: trial.run,
+        number: trial.number, group: groupOf(trial), y: trial.val_accuracy === null ? null : onScale(trial.val_accuracy) };
+      all.set(trial.trial, about);
+      if (!(trial.rank > report.most)) drawn.set(trial.trial, about);
     }
-    const of = (table, more) => table.filter((row) => drawn.has(row.trial))
-      .map((row) => ({ ...drawn.get(row.trial), ...row, ...more(row) }));
+    const of = (table, more, among = drawn) => table.filter((row) => among.has(row.trial))
+      .map((row) => ({ ...among.get(row.trial), ...row, ...more(row) }));
     const seen = [...drawn.values()].filter((trial) => trial.y !== null && trial.state !== "failed");
     const clocks = new Map(steps.best_in_time.map((row) => [row.trial, row.clock]));
     const placed = (table) => table.map((row) => ({ ...row, run: trials[row.trial].run, y: onScale(row.best) }));
     return {
       epochs: of(epochs, (row) => ({ y: onScale(row.val_accuracy) })),
-      stretches: of(stretches, () => ({})),
+      stretches: of(stretches, () => ({}), all),
       trials: seen.map((trial) => ({ ...trial, clock: clocks.get(trial.trial) })),
       best: placed(steps.best),
       best_in_time: placed(steps.best_in_time),
@@ -101,17 +102,28 @@
     return view.runAsync();
   }
 
+  let round = 0; // of drawing: a newer one ends those before it
+
   async function drawAll() {
+    const own = ++round;
     const found = tables();
-    for (const [id, spec, description] of charts) await draw(id, spec, description, found);
+    for (const [id, spec, description] of charts) {
+      await draw(id, spec, description, found);
+      if (own !== round) return;
+    }
+    refill(); // with what was chosen meanwhile
     document.documentElement.dataset.drawn = "yes";
+  }
+
+  function refill() {
+    const found = tables();
+    for (const [id, view] of views) fill(id, view, found);
   }
 
   follow((change) => {
     if ("group" in change) return void drawAll();
     if ("words" in change || "states" in change || "top" in change) {
-      const found = tables();
-      for (const [id, view] of views) fill(id, view, found);
+      refill();
     }
     if ("marked" in change || "hovered" in change) {
       for (const view of views.values()) view.signal("marked", [...choice.marked]).signal("hovered", choice.hovered).runAsync();

@@ -27,7 +27,8 @@
   });
 
   const group = bar.querySelector("#group");
-  for (const name of [...(several ? ["run"] : []), "state", ...report.searched]) group.add(new Option(name, name));
+  const axes = report.fields.filter((field) => field.searched).map((field) => field.name);
+  for (const name of [...(several ? ["run"] : []), "state", ...axes]) group.add(new Option(name, name));
   group.value = choice.group;
   group.addEventListener("change", () => choose({ group: group.value }));
 
@@ -52,7 +53,8 @@
   }
 
   function count() {
-    document.getElementById("count").textContent = `${shown().length} of ${trials.length} trials shown`;
+    document.getElementById("count").textContent = `${shown().length} of ${trials.length} trials shown` +
+      (trials.length > report.most ? `; the charts draw the best ${report.most}` : "");
   }
   follow((change) => {
     if ("marked" in change) showMarks();
