@@ -120,3 +120,23 @@ def test_a_command_is_that_of_the_start_without_what_was_of_one_session(
     copied = again(read_run(run.run_dir), copied=True)
     assert "-2.toml" in copied
     assert "--name" not in copied
+
+
+def test_more_seeds_stay_within_the_limit_of_the_race(new_run: NewRun) -> None:
+    run = new_run(SPACE, trials=1, confirm={"seeds": 3, "most_seeds": 4})
+    run.trial([0.91], params={"learning_rate": 0.5})
+    run.export({}, {"source": {"candidate": 0}})
+    run.confirm(0, [0.909, 0.911, 0.913], {"learning_rate": 0.5})
+    run.recipe([0.908, 0.912, 0.910], {})
+    lines = next_steps(read_run(run.run_dir))[0].lines
+    assert lines[1:] == ("seeds = 12  # in [confirm], in place of its seeds", "most_seeds = 12  # likewise")
+
+
+def test_the_larger_configuration_is_not_proposed_to_its_own_run(new_run: NewRun) -> None:
+    run = new_run(SPACE, trials=10)
+    (run.run_dir / "environment.json").write_text(json.dumps({"command": "python -m search run configs/best.toml"}))
+    for number in range(10):
+        run.trial([0.9 + number / 1000], params={"learning_rate": 0.3 + number / 100})
+    run.export({}, {"source": {"candidate": 9}})
+    run.confirm(8, [0.88, 0.90, 0.92], {"learning_rate": 0.38})
+    assert not any("best.toml" in command for command in commands(run))
