@@ -1,9 +1,6 @@
 """What was learned from a run, in plain sentences, the most important first."""
 
-import statistics
-
 import pandas as pd
-from scipy import stats
 
 from analysis.confirmation import interval_words, seed_noise
 from analysis.run import Run, repeats_of
@@ -70,28 +67,6 @@ def _mattered(shares: pd.Series | None, text: str) -> str | None:
     return f"{', '.join(most)} of {text}"
 
 
-def differences(runs: list[Run]) -> list[str]:
-    """Return how far each further run's winner lies from the first run's, in words with an interval."""
-    first, *others = [(run.name, _scores(run)) for run in runs]
-    return [_apart(*first, *other) for other in others]
-
-
-def _scores(run: Run) -> list[float]:
-    repeated = repeats_of(run, run.winner)
-    return list(repeated.scores.values()) if repeated else []
-
-
-def _apart(name: str, ours: list[float], other: str, theirs: list[float]) -> str:
-    """Return the difference of two means over seeds; those of different runs make no pairs (Welch 1947)."""
-    if min(len(ours), len(theirs)) < 2:
-        return f"{other} and {name}: one of them has fewer than two runs of its winner, so their difference is unknown."
-    found = stats.ttest_ind(theirs, ours, equal_var=False)
-    low, high = found.confidence_interval(0.95)
-    gained = statistics.fmean(theirs) - statistics.fmean(ours)
-    words = f"{other} is {points(gained)} points from {name} (95 % interval, Welch: {points(low)} to {points(high)})"
-    return f"{words}." if low > 0 or high < 0 else f"{words}: these seeds do not tell the two apart."
-
-
 def verdict(run: Run) -> list[str]:
     """Return what else was found, the most important first, one or two sentences each."""
     found = [part(run) for part in (fallback_note, _calibration, _no_refit, _confirmed)]
@@ -99,19 +74,6 @@ def verdict(run: Run) -> list[str]:
     found += [part(run) for part in (_best, _counts, _too_slow, _early_end, _unfinished, _noise)]
     found += [_crowded(edge) for edge in edges(run.trials, run.experiment.space)]
     return [sentence for sentence in found if sentence]
-
-
-def differing_data(runs: list[Run]) -> str | None:
-    """Return a warning if the runs have different validation images, so that their accuracies hardly compare."""
-    used = [f"{dataset_of(run)}, {validation_images(run):,} validation images, seed {_seed(run)}" for run in runs]
-    if len(set(used)) < 2:
-        return None
-    each = "; ".join(f"{run.name}: {images}" for run, images in zip(runs, used, strict=True))
-    return f"The runs did not use the same validation images ({each}): compare their accuracies with care."
-
-
-def _seed(run: Run) -> int:
-    return run.experiment.search.seed
 
 
 def dataset_of(run: Run) -> str:

@@ -159,8 +159,10 @@ def _values(values: pd.Series) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool | np.bool_):
-        return format_value(bool(value)) if isinstance(value, bool | np.bool_) else value
+    if isinstance(value, bool | np.bool_):
+        return format_value(bool(value))
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, int | np.integer):
         return int(value)
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

@@ -10,12 +10,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from analysis.comparison import differences, differing_data
 from analysis.failures import post_mortem
 from analysis.next_steps import Step, next_steps
 from analysis.page.data import page_data
 from analysis.page.tables import Table, comparison_table, confirmation_table, environment_table, pareto_tables
 from analysis.run import Run
-from analysis.verdict import differences, differing_data, fallback_note, headline, in_short, verdict
+from analysis.verdict import fallback_note, headline, in_short, verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("vega.js", "choice.js", "specs.js", "controls.js", "table.js", "charts.js")

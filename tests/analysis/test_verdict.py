@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from analysis.comparison import differing_data
 from analysis.run import read_run
 from analysis.tables import trial_table
-from analysis.verdict import differing_data, fallback_note, headline, in_short, verdict
+from analysis.verdict import fallback_note, headline, in_short, verdict
 from model.errors import ConfigError
 from search.store.lock import run_lock
 from tests.analysis.studies import ENVIRONMENT, NewRun, Writer
