@@ -4,15 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
-
-from optuna.trial import TrialState
 
 from model.card import replace_by_newer
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from model.errors import ConfigError, causes, is_full, of_file, summary
-from model.files import expanded, write_atomically
+from model.files import write_atomically
 from search import stages
 from search.experiment import Experiment
 from search.on_ray.door import over_ray
@@ -27,12 +24,11 @@ from search.store.folder import check_data, check_folder, owner_warning, write_r
 from search.store.lock import run_lock
 from search.store.provenance import data_digest, environment
 from search.store.shared_database import open_shared
-from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, STUDIES, Audit
+from search.store.study import STUDIES, Audit
 from search.strategy.given import quiet_optuna
-from search.winner import Outcome, best_points, winner_so_far
+from search.winner import Outcome, winner_so_far
 
 Connect = Callable[[Run, str | None], AbstractContextManager[Engine]]
-STARTERS = 3  # trials of an earlier run that a search starts from
 
 
 def run_search(
@@ -57,10 +53,10 @@ def run_search(
     """
     with _opened(experiment, run_dir, progress, resume, address, data) as run:
         if retry_failed:
-            _retry_failed(run, searching)
-        found = _prepare(run, searching)
+            stages.retry_failed_trials(run, searching)
+        found = stages.prepare(run, searching)
         if pick is not None:
-            _check_pick(run, pick)
+            stages.check_pick(run, pick)
         if experiment.report.tensorboard:
             _follow_for_tensorboard(run)
         if not (searching and found.to_do) and stages.is_settled(run, pick):
@@ -148,56 +144,12 @@ def _opened(
                 storage.close()
 
 
-def _prepare(run: Run, searching: bool) -> Audit:
-    """Hand back what a killed driver left running, put the listed points in line; return what the search holds."""
-    for name in STUDIES:
-        run.study(name).requeue_interrupted()
-    study = run.study(SEARCH)
-    if searching:
-        points = run.experiment.first_points[len(study.trials()) :]  # also those that a kill left out
-        if not study.trials():
-            points += _earlier_points(run)
-        with study.event():
-            for point in points:
-                study.enqueue(point)
-    return stages.search_stage(run).audit()
-
-
-def _earlier_points(run: Run) -> list[dict[str, Any]]:
-    """Return the best points of the run that the search starts from; none where it starts from no run."""
-    search, first = run.experiment.search, run.experiment.first_points
-    if search.start_from is None:
-        return []
-    points = best_points(expanded(search.start_from), run.experiment.space)
-    points = [point for point in points if point not in first][: min(STARTERS, search.trials - len(first))]
-    run.progress.say(f"{len(points)} of the best trials of {search.start_from} come first")
-    return points
-
-
 def _follow_for_tensorboard(run: Run) -> None:
     """Have all that the run's studies hold, now and later, written for TensorBoard."""
     from search.progress.tensorboard import EventFiles  # the library takes its time
 
     studies = [run.study(name) for name in STUDIES]
     run.storage.follow(EventFiles(run.run_dir / "tensorboard", studies, run.progress.warn).update)
-
-
-def _retry_failed(run: Run, searching: bool) -> None:
-    """Put what failed back in line, in each stage that is to run."""
-    words = {SEARCH: "trials", CONFIRM: "confirmation runs", REFIT: "refits", PICKED: "runs of picked trials"}
-    for name in STUDIES if searching else STUDIES[1:]:
-        if count := run.study(name).retry_failed(stages.GIVEN_UP):
-            run.progress.say(f"{count} failed {words[name]} are tried again")
-
-
-def _check_pick(run: Run, number: int) -> None:
-    """Raise ConfigError unless the trial `number` is a complete one of the search."""
-    trials = run.study(SEARCH).trials()
-    if not 0 <= number < len(trials):
-        raise ConfigError(f"--pick {number}: no such trial; the search has {len(trials)}, numbered from 0")
-    if trials[number].state != TrialState.COMPLETE:
-        best = ", ".join(str(trial.number) for trial in run.study(SEARCH).best(5)) or "none"
-        raise ConfigError(f"--pick {number}: did not run to its end; pick a complete trial (the best are {best})")
 
 
 def _outcome(run: Run, stopped: str | None = None) -> Outcome:

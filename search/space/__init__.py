@@ -4,7 +4,8 @@ from search.space.known import guesses, recipe_differences, recipe_point
 from search.space.messages import Range, did_you_mean
 from search.space.networks import fitted, largest, smallest
 from search.space.parsing import fixed_values, parse_space
-from search.space.points import Space, complete, fits, grid, nearest, size, widened
+from search.space.points import Space, complete, fits, grid, nearest, size
+from search.space.widening import new_ends, widened
 
 __all__ = [
     "Range",
@@ -18,6 +19,7 @@ __all__ = [
     "guesses",
     "largest",
     "nearest",
+    "new_ends",
     "parse_space",
     "recipe_differences",
     "recipe_point",

@@ -80,25 +80,6 @@ def grid(searched: dict[str, BaseDistribution]) -> list[dict[str, Any]]:
     return [dict(zip(searched, point, strict=True)) for point in itertools.product(*values)]
 
 
-def widened(old: Space, new: Space) -> list[str]:
-    """Return the fields whose range in `new` is wider than in `old` and holds every value of it (of equal priors)."""
-    found = []
-    for name, before in old.searched.items():
-        after = new.searched.get(name)
-        if before == after or old.priors.get(name) != new.priors.get(name):
-            continue
-        if isinstance(before, Range) and isinstance(after, Range) and _holds(after, before):
-            found.append(name)
-    return found
-
-
-def _holds(outer: Range, inner: Range) -> bool:
-    """Return whether a range holds every value of another one, whose kind it shares."""
-    alike = (type(outer), outer.log, outer.step) == (type(inner), inner.log, inner.step)
-    wider = outer.low <= inner.low and inner.high <= outer.high
-    return alike and wider and nearest(outer, inner.low) == inner.low
-
-
 def _size(distribution: BaseDistribution) -> float:
     if isinstance(distribution, Range) and distribution.step:
         return round((distribution.high - distribution.low) / distribution.step) + 1

@@ -1,20 +1,21 @@
-"""The stages of a run, top to bottom: search, confirm the best on fresh seeds, refit the winner, export it."""
+"""The stages of a run, top to bottom: prepare, search, confirm the best on fresh seeds, refit the winner, export it."""
 
 from search.stages.confirming import confirm, train_picked
 from search.stages.exporting import export, is_settled
-from search.stages.refitting import GIVEN_UP
+from search.stages.preparing import check_pick, prepare, retry_failed_trials
 from search.stages.running import Engine, Run, StoppedError
-from search.stages.searching import search, search_stage
+from search.stages.searching import search
 
 __all__ = [
-    "GIVEN_UP",
     "Engine",
     "Run",
     "StoppedError",
+    "check_pick",
     "confirm",
     "export",
     "is_settled",
+    "prepare",
+    "retry_failed_trials",
     "search",
-    "search_stage",
     "train_picked",
 ]

@@ -65,12 +65,18 @@ def test_same_name_is_refused_and_so_is_another_search(copied: Path, go_without:
         go_without(experiment(), "other")
 
 
-def test_a_range_may_be_made_wider(copied: Path, go_without: Go) -> None:
+def test_a_range_may_be_made_wider_and_its_new_end_comes_first(copied: Path, go: Go, go_without: Go) -> None:
     before = numbers(copied)
     wider = experiment(search={"trials": 12}, hyperparameters={"dropout1": {"low": 0.0, "high": 0.9}})
+
+    def refused(*_: object) -> None:
+        raise ConfigError("no machine")
+
+    with pytest.raises(ConfigError, match="no machine"):
+        go(wider, connect=refused)  # the point is in line, and is not put there again
     go_without(wider)
     assert numbers(copied)[:4] == before
-    assert max(record.params["dropout1"] for record in read_trials(copied)) > 0.3
+    assert [record.params["dropout1"] == 0.9 for record in read_trials(copied)[4:]] == [True] + [False] * 7
     with pytest.raises(ConfigError, match=r"hyperparameters.dropout1.high was 0.9 and is now 0.3"):
         go_without(experiment(search={"trials": 12}))
 

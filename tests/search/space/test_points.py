@@ -1,31 +1,11 @@
-"""The points of a space: how many, which are largest, what lies nearest, and when a space holds another."""
+"""The points of a space: how many, which are largest, and what lies nearest."""
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from model.errors import ConfigError
 from model.hyperparameters import RECIPE
-from search.space import complete, grid, largest, nearest, parse_space, recipe_differences, recipe_point, size, widened
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "wider"),
-    [
-        ({"low": 0.1, "high": 0.3}, {"low": 0.0, "high": 0.3}, True),
-        ({"low": 0.1, "high": 0.3}, {"low": 0.2, "high": 0.5}, False),  # 0.1 would be gone
-        ({"low": 0.1, "high": 0.3}, {"low": 0.1, "high": 0.3, "log": True}, False),
-        ({"low": 0.2, "high": 0.4, "step": 0.1}, {"low": 0.0, "high": 0.4, "step": 0.1}, True),
-        ({"low": 0.2, "high": 0.4, "step": 0.1}, {"low": 0.05, "high": 0.45, "step": 0.1}, False),  # 0.2 is no step
-        ({"low": 0.1, "high": 0.3}, {"low": 0.1, "high": 0.3}, False),
-        ({"low": 0.1, "high": 0.3}, [0.1, 0.2, 0.3], False),
-        ({"low": 0.1, "high": 0.3, "prior": 0.2}, {"low": 0.0, "high": 0.3, "prior": 0.2}, True),
-        ({"low": 0.1, "high": 0.3, "prior": 0.2}, {"low": 0.0, "high": 0.3, "prior": 0.25}, False),
-        ([0.1, 0.2], [0.1, 0.2, 0.3], False),
-    ],
-)
-def test_a_range_that_holds_the_old_one_is_wider(old: object, new: object, wider: bool) -> None:
-    before, after = (parse_space({"dropout1": value}) for value in (old, new))
-    assert widened(before, after) == ["dropout1"] * wider
+from search.space import complete, grid, largest, nearest, parse_space, recipe_differences, recipe_point, size
 
 
 def test_true_and_false_are_choices_of_their_own() -> None:
