@@ -23,7 +23,8 @@ from model.answers import COLUMNS
 from model.classify import Prediction
 from model.export_onnx.onnx_file import Written
 from search.progress import EventProgress
-from search.progress.status import BestTrial, RunningTrial, StageStatus, Status
+from search.progress.plan import StageStatus
+from search.progress.status import BestTrial, RunningTrial, Status
 from search.store.records import TrialRecord
 from search.winner import Outcome
 from tests.analysis.studies import Writer

@@ -1,5 +1,6 @@
 """The output at the terminal: one line per ended trial, and a live view below them."""
 
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from search.store.records import ENDED
 from search.store.study import OF_RECIPE
 from search.strategy.constraint import BROKEN
 
+HANGING = " " * 11  # as wide as the name of a trial
 SELDOM = 20  # times the seconds that a refresh takes, until the next one
 
 
@@ -75,7 +77,14 @@ class Progress:
         reason = trial.user_attrs.get("error") or trial.user_attrs.get(BROKEN)
         why = f"  {reason}" if reason else ""
         params = describe(trial.user_attrs.get(OF_RECIPE, trial.params))
-        self.say(f"{name_of(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {params}{why}")
+        self.say(self._wrapped(f"{name_of(trial)}  {state:8}  {last:3d} epochs  {accuracy}  {params}{why}"))
+
+    def _wrapped(self, line: str) -> str:
+        """Return a trial's line with breaks between its words where a terminal would break within them."""
+        if not self.console.is_terminal:
+            return line
+        width = max(self.console.width, 2 * len(HANGING))
+        return textwrap.fill(line, width, subsequent_indent=HANGING, break_long_words=False, break_on_hyphens=False)
 
     def ended(self, stopped: str | None, export: Path | None) -> None:
         """Report the end of the run to a program that follows it; `stopped` says why it ended early, if it did."""

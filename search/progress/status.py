@@ -1,6 +1,5 @@
 """The status of a run at one moment, of a live, dead or finished one: counts, the best, what runs, how long still."""
 
-import statistics
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,26 +8,13 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from model.card import where_it_lies
-from model.hyperparameters import RECIPE
 from search.experiment import Experiment
+from search.progress.plan import Stages, StageStatus, planned_epochs, seconds_left, stages_of, wanted_trials
 from search.progress.wording import name_of
-from search.space import complete
 from search.store.location import is_driven
 from search.store.records import read_frozen, run_state, state_of
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, OF_RECIPE, PICKED, REFIT, SEARCH, STUDIES, epochs_of
-
-SETTLED = ("complete", "pruned", "failed", "paused")  # states in which no worker is at work on a trial
-TWO_THREADS = 1.3  # how much faster a refit trains, which has all CPUs, than a trial beside others: 1.2 to 1.6 measured
-
-
-@dataclass(frozen=True)
-class StageStatus:
-    """How far a stage is: `done` of its `total` trials."""
-
-    name: str
-    done: int
-    total: int
+from search.store.study import SEARCH, STUDIES, epochs_of
 
 
 @dataclass(frozen=True)
@@ -76,14 +62,12 @@ def read_status(run_dir: Path) -> Status:
     return status_of(run_dir.absolute().name, load_resolved(run_dir), stages, driven=driven, exported=exported)
 
 
-def status_of(
-    name: str, experiment: Experiment, stages: dict[str, list[FrozenTrial]], *, driven: bool, exported: bool = False
-) -> Status:
+def status_of(name: str, experiment: Experiment, stages: Stages, *, driven: bool, exported: bool = False) -> Status:
     """Return the status of a run whose stages have these trials; `driven` says whether a driver is at work on it."""
     searched = stages[SEARCH]
     counts = Counter(state_of(trial, driven) for trial in searched)
-    wanted = _wanted(experiment, searched)
-    plans = [_stage(SEARCH, wanted, searched), *_later_stages(experiment, stages, exported)]
+    wanted = wanted_trials(experiment, searched)
+    plans = stages_of(experiment, stages, wanted, exported)
     states = [state_of(trial, driven) for trials in stages.values() for trial in trials]
     enough = len(searched) >= wanted or experiment.resources.max_minutes is not None
     epochs, planned = _epochs(experiment, searched)
@@ -99,33 +83,8 @@ def status_of(
         epochs=epochs,
         saved=planned - epochs,
         seconds=max((metrics["clock"] for trial in searched for metrics in epochs_of(trial)), default=0.0),
-        left=_left(experiment, stages, plans) if driven else None,
+        left=seconds_left(experiment, stages, plans) if driven else None,
     )
-
-
-def _wanted(experiment: Experiment, searched: list[FrozenTrial]) -> int:
-    """Return how many trials the search is to have: fewer than asked for, once `search.stop` ends it."""
-    stopping = experiment.stopping(experiment.images)
-    return 0 if stopping and stopping.has_enough(searched) else experiment.search.trials
-
-
-def _later_stages(experiment: Experiment, stages: dict[str, list[FrozenTrial]], exported: bool) -> list[StageStatus]:
-    """Return the confirmation and the refit, where they are wanted; a race may make the confirmation longer."""
-    plan, found = experiment.confirm, []
-    if plan.top:
-        wanted = (min(plan.top, experiment.search.trials) + (plan.recipe is not None)) * plan.seeds
-        found.append(_stage("confirmation", 0 if stages[CONFIRM] else wanted, stages[CONFIRM]))
-    if stages[PICKED]:
-        found.append(_stage(PICKED, 0, stages[PICKED]))
-    if experiment.export.refit:
-        refit = _stage(REFIT, 1, stages[REFIT])
-        found.append(StageStatus(REFIT, 1, 1) if exported else refit)
-    return found
-
-
-def _stage(name: str, planned: int, trials: list[FrozenTrial]) -> StageStatus:
-    done = sum(state_of(trial, driven=True) in SETTLED for trial in trials)
-    return StageStatus(name, done, max(planned, len(trials)))
 
 
 def _is_at_work(trial: FrozenTrial) -> bool:
@@ -137,7 +96,7 @@ def _running(experiment: Experiment, trial: FrozenTrial) -> RunningTrial:
     gpus = ",".join(map(str, about.get("gpu") or []))
     return RunningTrial(
         name=_name(trial),
-        epochs=_planned_epochs(experiment, trial),
+        epochs=planned_epochs(experiment, trial),
         accuracies=[epoch["val_accuracy"] for epoch in metrics],
         images_per_second=metrics[-1]["images_per_second"] if metrics else None,
         place=f"{about.get('node', '')}{f' GPU {gpus}' if gpus else ''}",
@@ -159,39 +118,8 @@ def _epochs(experiment: Experiment, searched: list[FrozenTrial]) -> tuple[int, i
         reached = len(trial.intermediate_values)
         trained += reached
         stopped = trial.state == TrialState.PRUNED
-        planned += _planned_epochs(experiment, trial) if stopped else reached
+        planned += planned_epochs(experiment, trial) if stopped else reached
     return trained, planned
-
-
-def _planned_epochs(experiment: Experiment, trial: FrozenTrial) -> int:
-    recipe = trial.user_attrs.get(OF_RECIPE)
-    if recipe is not None:
-        return int(recipe.get("epochs", RECIPE.epochs))
-    return complete(experiment.space, trial.params).epochs
-
-
-def _left(experiment: Experiment, stages: dict[str, list[FrozenTrial]], plans: list[StageStatus]) -> float | None:
-    """Return the seconds until the run's end, by the epochs so far: what is to do, at the pace of what was done."""
-    searched = stages[SEARCH]
-    epochs = [metrics for trial in searched for metrics in epochs_of(trial)]
-    if not epochs or not plans[0].done:
-        return None
-    seconds = statistics.mean(metrics["seconds"] for metrics in epochs)
-    slots = experiment.automatic.get("slots", experiment.automatic.get("concurrent_trials", 1))
-    search = plans[0]
-    trials = search.total - search.done
-    left = trials * len(epochs) / search.done * seconds / max(min(slots, trials), 1)
-    whole = max(_planned_epochs(experiment, trial) for trial in searched if trial.intermediate_values)
-    for plan in plans[1:]:
-        if plan.name == REFIT:
-            speed = statistics.median(metrics["images_per_second"] for metrics in epochs)
-            reached = max((len(trial.intermediate_values) for trial in stages[REFIT]), default=0)
-            images = experiment.automatic.get("refit_images", experiment.automatic.get("train_images", 0))
-            left += (plan.total - plan.done) * (whole - reached) * images / speed / TWO_THREADS
-        else:
-            trials = plan.total - plan.done
-            left += trials * whole * seconds / max(min(slots, trials), 1)
-    return float(left)
 
 
 def _name(trial: FrozenTrial) -> str:

@@ -7,7 +7,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search.progress.status import RunningTrial, StageStatus, Status
+from search.progress.plan import StageStatus
+from search.progress.status import RunningTrial, Status
 from search.progress.wording import describe
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -69,8 +70,8 @@ def _running(trials: list[RunningTrial], width: int) -> Table:
     table = Table.grid(padding=(0, 2))
     for trial in trials:
         accuracy = f"{trial.accuracies[-1]:7.2%}" if trial.accuracies else "      -"
-        epoch = _line(f"epoch {len(trial.accuracies)} of {trial.epochs}")
-        row: list[RenderableType] = [_line(trial.name), epoch, _line(accuracy)]
+        epoch = f"epoch {len(trial.accuracies)} of {trial.epochs}" if trial.accuracies else "starting"
+        row: list[RenderableType] = [_line(trial.name), _line(epoch), _line(accuracy)]
         if width >= NARROW:
             speed = f"{trial.images_per_second:,.0f} images/s" if trial.images_per_second else ""
             row += [sparkline(trial.accuracies), speed, _line(trial.place)]

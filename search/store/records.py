@@ -81,10 +81,10 @@ def run_state(states: Collection[str], *, driven: bool, enough: bool, exported: 
     """Return the state of a run as a person sees it.
 
     `states` are those of the trials of all its stages, and `enough` says whether all trials that its search wants are
-    among them.
+    among them. Where all of them failed there is nothing to export.
     """
     if driven:
         return "running"
-    if enough and exported and UNFINISHED.isdisjoint(states):
+    if enough and (exported or set(states) == {"failed"}) and UNFINISHED.isdisjoint(states):
         return "finished"
     return "interrupted" if states else "waiting"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from search.progress import EventProgress
-from search.progress.status import BestTrial, RunningTrial, StageStatus, Status
+from search.progress.plan import StageStatus
+from search.progress.status import BestTrial, RunningTrial, Status
 
 STATUS = Status(
     run="run",

@@ -1,5 +1,6 @@
 """The status of a run: the same numbers for a live, a dead and a finished one, and a view that fits its terminal."""
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,9 +11,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from search.cli import app
+from search.progress import Output, Progress
 from search.progress.status import RunningTrial, Status, read_status, status_of
 from search.progress.view import duration, sparkline, view
-from search.store.records import read_frozen
+from search.store.records import read_frozen, read_trials
 from search.store.resolved import load_resolved
 from search.store.study import STUDIES
 from tests.analysis.studies import Writer
@@ -75,6 +77,35 @@ def test_a_killed_and_a_finished_one(run: Writer) -> None:
     done = read_status(run.run_dir)
     assert done.state == "finished"
     assert [(stage.done, stage.total) for stage in done.stages[1:]] == [(9, 9), (1, 1)]
+    run.trial([0.9, 0.95], "open")
+    longer = status(run, driven=True)
+    # The new trial may win: three seeds of it, then a refit. Of 2 s an epoch, two trials at a time.
+    assert [(stage.done, stage.total) for stage in longer.stages] == [(6, 7), (9, 12), (0, 1)]
+    epochs = sum(len(trial.epochs) for trial in read_trials(run.run_dir))
+    assert longer.left == pytest.approx(epochs / 6 * 2 + 3 * 4 * 2 / 2 + 4 * 4000 / 2000 / 1.3)
+
+
+def test_a_run_whose_trials_all_failed_is_over(tmp_path: Path) -> None:
+    run = Writer(tmp_path / "run", TABLE, FACTS)
+    for number in range(6):
+        assert read_status(run.run_dir).state == ("interrupted" if number else "waiting")
+        run.trial([], "failed", error="its loss is nan")
+    assert read_status(run.run_dir).state == "finished"
+
+
+def test_the_lines_of_a_terminal_break_between_words(run: Writer) -> None:
+    progress = Progress()
+    written = io.StringIO()
+    progress.console = Output(file=written, force_terminal=True, width=40)
+    progress.trial_ended(run.study.trial(1))
+    lines = written.getvalue().splitlines()
+    assert [line[:11] for line in lines] == ["trial   1  ", " " * 11]
+    assert lines[1].split() == [f"dropout1={run.study.trial(1).params['dropout1']:.3g}"]
+
+
+def test_a_trial_without_an_epoch_is_starting(run: Writer) -> None:
+    run.begin()
+    assert "starting" in shown(status(run, driven=True), 80)
 
 
 def test_a_run_that_has_not_begun(tmp_path: Path) -> None:
