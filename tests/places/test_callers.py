@@ -106,7 +106,8 @@ def test_pictures_come_in_any_form(export: Export, path: Path) -> None:
     assert [answer.image for answer in answers] == [str(path), "picture 2", "picture 3"]
     assert len({answer.probability for answer in answers}) == 1
     one = classify(str(path), export)
-    assert one == answers[:1]
+    # Alone or beside others: some processors add up in another order then.
+    assert one[0].probabilities == pytest.approx(answers[0].probabilities, abs=1e-6)
     for single in (path, image, np.asarray(image), path.read_bytes(), io.BytesIO(path.read_bytes())):
         assert classify(single, export)[0].digit == one[0].digit
     assert len(classify((each for each in (path, path)), export)) == 2
