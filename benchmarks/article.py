@@ -1,7 +1,7 @@
 """The other side: the training loop of the tutorial article, as it feeds and trains its network on this machine."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -51,11 +51,16 @@ def accuracy(net: Net, loader: Batches) -> float:
 def train_and_test() -> float:
     """Train as the article does, 14 epochs with a test after each, and return the accuracy on the test images."""
     torch.manual_seed(1)
-    net, loader, test = Net(), batches(range(60_000), 64), batches(range(10_000), 1000, train=False)
-    optimizer = torch.optim.Adadelta(net.parameters(), lr=1.0)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
-    for _ in range(14):
-        train_epoch(net, loader, optimizer)
-        reached = accuracy(net, test)
-        schedule.step()
+    loader, test = batches(range(60_000), 64), batches(range(10_000), 1000, train=False)
+    *_, reached = accuracies(Net(), 1.0, 14, loader, test)
     return reached
+
+
+def accuracies(net: Net, rate: float, epochs: int, loader: Batches, others: Batches) -> Iterator[float]:
+    """Yield the accuracy on the images of `others` after each epoch of training with the article's optimizer."""
+    optimizer = torch.optim.Adadelta(net.parameters(), lr=rate)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
+    for _ in range(epochs):
+        train_epoch(net, loader, optimizer)
+        yield accuracy(net, others)
+        schedule.step()

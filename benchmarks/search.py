@@ -4,8 +4,9 @@ Each side once, N times (1) in turn, with nothing beside it:
   ours     configs/quick.toml: 24 trials, confirmation, refit, export, report; accuracy on the test images
   article  the article's one training of 14 epochs; accuracy on the test images
   stock    Ray Tune with OptunaSearch and ASHA (benchmarks/stock_search.py); accuracy on its validation images
+  optuna   Optuna alone with n_jobs = 2 (benchmarks/optuna_search.py); likewise
 It prints the seconds of each command and the accuracies, and one JSON line. On two cores the article takes a quarter of
-an hour, stock more than half an hour.
+an hour, and stock and optuna half an hour each.
 """
 
 import json
@@ -25,6 +26,7 @@ def main(repeats: str = "1", *named: str) -> None:
         "ours": _ours,
         "article": lambda: _printed(["-c", ARTICLE]),
         "stock": lambda: _printed(["-m", "benchmarks.stock_search"]),
+        "optuna": lambda: _printed(["-m", "benchmarks.optuna_search"]),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in named or sides}
     for _ in range(int(repeats)):

@@ -23,18 +23,14 @@ SPACE = {
 
 
 def train(config: dict[str, Any]) -> None:
-    from benchmarks.article import accuracy, batches, train_epoch
+    from benchmarks.article import accuracies, batches
     from model.network import Net
 
     torch.set_num_threads(1)
     rate = config.pop("lr")
-    net, loader, others = Net(**config), batches(range(TRAINED), 64), batches(range(TRAINED, 60_000), 1000)
-    optimizer = torch.optim.Adadelta(net.parameters(), lr=rate)
-    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step_size=1, gamma=0.7)
-    for _ in range(EPOCHS):
-        train_epoch(net, loader, optimizer)
-        tune.report({"accuracy": accuracy(net, others)})
-        schedule.step()
+    loader, others = batches(range(TRAINED), 64), batches(range(TRAINED, 60_000), 1000)
+    for reached in accuracies(Net(**config), rate, EPOCHS, loader, others):
+        tune.report({"accuracy": reached})
 
 
 def main() -> None:
