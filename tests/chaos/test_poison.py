@@ -15,9 +15,8 @@ import pytest
 
 from analysis.report import write_report
 from search.store.records import read_trials
-from search.winner import Outcome
 from tests.harness import descendants, title, until
-from tests.searches import experiment, numbers, poison
+from tests.searches import Go, experiment, numbers, poison
 
 pytestmark = [pytest.mark.chaos, pytest.mark.usefixtures("two_cpus")]
 ALONE = {"top": 0}
@@ -37,10 +36,10 @@ def _more_than_allowed() -> None:
 
 
 def test_every_poison_ends_as_a_failure_with_its_reason(
-    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, note: Callable[[str], None]
+    go: Go, go_without: Go, monkeypatch: pytest.MonkeyPatch, note: Callable[[str], None]
 ) -> None:
     wanted = experiment(search={"trials": 9}, confirm=ALONE, resources={"trial_timeout": 9})
-    healthy = numbers(go(wanted, "healthy").run_dir)
+    healthy = numbers(go_without(wanted, "healthy").run_dir)
 
     def act(number: int, metrics: Any, _saved: list[str]) -> Any:
         match number:
@@ -83,7 +82,7 @@ def test_every_poison_ends_as_a_failure_with_its_reason(
     note("poisoned trials: raise, NaN, inf, memory limit, endless loop, os._exit, SIGSEGV: 7 of 7 failed with a reason")
 
 
-def test_failures_in_a_row_stop_the_search(go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_in_a_row_stop_the_search(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
     def act(number: int, _metrics: Any, _saved: list[str]) -> None:
         if number in (0, 1, 3, 4, 5):
             raise ValueError(f"broken {number}")
@@ -98,9 +97,7 @@ def test_failures_in_a_row_stop_the_search(go: Callable[..., Outcome], monkeypat
     assert set(states[6:]) <= {"waiting", "interrupted"}
 
 
-def test_a_worker_that_does_not_come_free_is_replaced(
-    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_does_not_come_free_is_replaced(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a worker's clean-up take too long; Ray alone would give up the next trial without a word."""
 
     def act(number: int, _metrics: Any, _saved: list[str]) -> None:
@@ -118,14 +115,14 @@ def test_a_worker_that_does_not_come_free_is_replaced(
 
 
 def test_a_dead_worker_is_replaced_and_the_trial_goes_on(
-    go: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    go: Go, go_without: Go, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     settings = {
         "search": {"trials": 3, "pruner": "halving", "reduction_factor": 100},
         "hyperparameters": {"epochs": 3},
         "confirm": ALONE,
     }
-    healthy = numbers(go(experiment(**settings), "healthy").run_dir)
+    healthy = numbers(go_without(experiment(**settings), "healthy").run_dir)
     mark = tmp_path / "died"
 
     def act(number: int, _metrics: Any, _saved: list[str]) -> None:

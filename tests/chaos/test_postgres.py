@@ -17,21 +17,23 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from analysis.columns import DURATION
-from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, epoch_table, trial_table
+from analysis.tables import trial_table
 from model.errors import ConfigError
-from search.experiment import parse_experiment
+from search.experiment import load_experiment, parse_experiment
+from search.progress import Progress
+from search.run import run_search
 from search.store import location, shared_database
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved, resolved
 from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
 from search.strategy.sampler import SeededSampler
 from tests.chaos.postgres import Server, running_server
+from tests.chaos.test_equal import assert_equal
 from tests.harness import command, descendants, driver, epochs_lasting, kill, log_of, tiny, until
+from tests.without_ray import without_ray
 
 pytestmark = pytest.mark.chaos
 TRIALS, SECONDS = 6, 2  # each trains for so long that the test sees it at work
-OF_TIME = {"ms", "images/s", "UTC"}  # units of what differs between two runs of the same search, as durations do
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +108,9 @@ def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, 
     assert not (run_dir / "study.db").exists()
     assert "complete" in (run_dir / "report" / "index.html").read_text()
 
-    assert command(tmp_path, "alone.toml", "--data", str(tiny_root)).returncode == 0
-    for table, columns in ((trial_table, TRIAL_COLUMNS), (epoch_table, EPOCH_COLUMNS)):
-        same = [name for name, column in columns.items() if column.unit not in OF_TIME and column.dtype != DURATION]
-        assert table(run_dir)[same].equals(table(tmp_path / "runs" / "alone")[same])
+    experiment = load_experiment(tmp_path / "alone.toml")
+    run_search(experiment, tmp_path / "alone", Progress(quiet=True), data=tiny_root, connect=without_ray())
+    assert_equal(run_dir, tmp_path / "alone")
 
 
 def some_are_done_and_some_run(process: "subprocess.Popen[str]", run_dir: Path, more_than: int = 0) -> bool:

@@ -107,7 +107,7 @@ def test_commands_by_module_among_files_named_as_ours(tmp_path: Path) -> None:
 
 
 def test_a_search_whose_output_is_closed_goes_on_to_its_end(tiny_root: Path, tmp_path: Path) -> None:
-    (tmp_path / "tiny.toml").write_text(tiny(trials=2, epochs=2))
+    (tmp_path / "tiny.toml").write_text(tiny(trials=1, epochs=2))
     line = [sys.executable, "-m", "search", "tiny.toml", "--data", str(tiny_root)]
     with subprocess.Popen(
         line, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
