@@ -16,6 +16,7 @@ import optuna
 import pytest
 import sqlalchemy
 from optuna.trial import TrialState
+from sqlalchemy.exc import IntegrityError
 
 from analysis.tables import trial_table
 from model.errors import ConfigError
@@ -23,6 +24,7 @@ from search.experiment import load_experiment, parse_experiment
 from search.progress import Progress
 from search.run import run_search
 from search.store import location, shared_database
+from search.store.database_errors import why_lost
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved, resolved
 from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
@@ -212,6 +214,15 @@ def test_only_the_run_without_a_trial_is_discarded(server: Server, run_dir: Path
     assert not location.is_run(run_dir)
     assert name not in optuna.get_all_study_names(shared_database.open_shared(server.url))
     assert [record.state for record in read_trials(other)] == ["waiting"]
+
+
+def test_a_study_that_was_deleted_is_noticed(server: Server, run_dir: Path) -> None:
+    study = opened(run_dir)
+    number = begin(run_dir, study)
+    optuna.delete_study(study_name=study.study.study_name, storage=server.url)
+    with pytest.raises(IntegrityError) as caught:
+        study.record_epoch(number, {"epoch": 1, "val_accuracy": 0.5, "clock": 1.0})
+    assert why_lost(caught.value) == "trials of it were deleted from outside"
 
 
 def new_database(server: Server, name: str) -> str:

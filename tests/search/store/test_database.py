@@ -162,3 +162,15 @@ def test_a_search_stops_where_its_database_is_gone(tmp_path: Path, monkeypatch: 
     again.requeue_interrupted()
     assert again.audit(9).to_do == 9
     assert (again.trial(0).intermediate_values, "retries" in again.trial(0).user_attrs) == ({}, False)
+
+
+def test_a_search_stops_where_its_study_was_deleted(tmp_path: Path) -> None:
+    space = parse_experiment(table()).space
+    study = open_study(location.open_storage(tmp_path), SEARCH, SeededSampler("random", 0, space.searched))
+    trials = Trials(Stage(CheckpointStore(tmp_path), study, space, seed=0, trials=9), Progress(quiet=True))
+    assert trials.next_config("a")
+    optuna.delete_study(study_name=SEARCH, storage=f"sqlite:///{tmp_path}/study.db")
+    trials.on_death("a", "its worker died")
+    assert trials.stopped == (
+        "the study's database no longer answers (trials of it were deleted from outside); see to it"
+    )
