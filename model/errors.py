@@ -67,6 +67,16 @@ def one_line_errors() -> Iterator[None]:
     raise SystemExit(2)
 
 
+@contextmanager
+def needing_extra(command: str, extra: str) -> Iterator[None]:
+    """Name the package, and the extra that brings it, if the body imports one that is not there. Raises ConfigError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        raise ConfigError(f"{command}: needs {package}, which is not installed; pip install '.[{extra}]'") from None
+
+
 def _flush() -> None:
     """Write what was printed now, where errors can be told. Raises OSError."""
     if sys.stdout:  # None where it was closed from the beginning

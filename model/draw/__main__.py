@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from model.errors import ConfigError, one_line, one_line_errors
+from model.errors import needing_extra, one_line, one_line_errors
 from model.files import path_argument
 
 EXAMPLES = """\b
@@ -41,11 +41,8 @@ def draw(
 
 def _serve(model: Path | None, no_browser: bool) -> None:
     """Answer the page until Ctrl-C. Raises: ConfigError, ExportError; OSError for a folder that may not be entered."""
-    try:
+    with needing_extra("model.draw", "draw"):
         from model.draw.server import web_server
-    except ModuleNotFoundError as error:
-        package = str(error.name).partition(".")[0]
-        raise ConfigError(f"model.draw: needs {package}, which is not installed; pip install '.[draw]'") from None
     import torch
 
     from model.export import chosen_export, read_export

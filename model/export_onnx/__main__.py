@@ -10,7 +10,7 @@ if __name__ == "__main__" and not sys.flags.safe_path and Path(sys.path[0]) != P
 
 import typer
 
-from model.errors import ConfigError, complain, one_line_errors
+from model.errors import complain, needing_extra, one_line_errors
 from model.files import path_argument
 
 EXAMPLES = """\b
@@ -36,13 +36,8 @@ def export_onnx(
 ) -> None:
     """Write the network of EXPORT_DIR as an ONNX file, which answers as it does in PyTorch, and print its path."""
     with one_line_errors():
-        try:
+        with needing_extra("model.export_onnx", "onnx"):
             from model.export_onnx.onnx_file import write_onnx
-        except ModuleNotFoundError as error:
-            package = str(error.name).partition(".")[0]
-            raise ConfigError(
-                f"model.export_onnx: needs {package}, which is not installed; pip install '.[onnx]'"
-            ) from None
         written = write_onnx(export_dir, out)
         complain(f"note: same classes as in PyTorch, logits within {written.difference:.1e}, on {written.images}")
         print(written.path)
