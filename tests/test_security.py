@@ -16,9 +16,10 @@ from torchvision import datasets
 from model.card import FILES, ExportError, ModelCard, sums
 from model.checkpoint import FILE, CheckpointError, load
 from model.data import DataError, load_dataset
-from model.export import read_export, write_export
+from model.export import read_export
 from model.hyperparameters import Hyperparameters
 from model.network import Net
+from model.write_export import write_export
 from search import run
 from search.experiment import parse_experiment
 from search.progress import Progress

@@ -10,12 +10,12 @@ from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.checkpoint import CheckpointError, load_trained
 from model.data import Dataset, normalise
 from model.errors import ConfigError
-from model.export import write_export
 from model.fold import fold
 from model.hyperparameters import Hyperparameters
 from model.insight import insight
 from model.novelty import FITTED, fit_novelty
 from model.train import predict
+from model.write_export import write_export
 from search.store import checkpoints, location
 from search.store.object_store import fetched
 

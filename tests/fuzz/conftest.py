@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from model.export import write_export
 from model.hyperparameters import Hyperparameters
 from model.network import Net
+from model.write_export import write_export
 
 MEMORY = 3 * 2**29  # bytes that a test may take at its peak, beyond those held before
 

@@ -16,9 +16,10 @@ from PIL import Image
 
 from model.card import FILES, ExportError, sums
 from model.classify import Prediction, classify
-from model.export import read_export, write_export
+from model.export import read_export
 from model.hyperparameters import Hyperparameters
 from model.network import Net
+from model.write_export import write_export
 from tests.fuzz.mutation import INPUTS, altered_table, every_input, mutated_bytes
 from tests.fuzz.survival import assert_clear, survived
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from model.card import FILES, sums
-from model.export import write_export
 from model.hyperparameters import Hyperparameters
 from model.network import Net
+from model.write_export import write_export
 
 WINNER = Hyperparameters(
     conv1_width=4, conv2_width=6, kernel_size=5, hidden_width=8, pool="early", dropout1=0.125, learning_rate=0.3

@@ -20,11 +20,12 @@ import model.classify
 from classify_image import app
 from model.answers import COLUMNS
 from model.classify import classify
-from model.export import Export, read_export, write_export
+from model.export import Export, read_export
 from model.hyperparameters import Hyperparameters
 from model.image import load_digit
 from model.network import Net
 from model.novelty import AXES, Novelty, novelty
+from model.write_export import write_export
 
 ROOT = Path(__file__).parents[2]
 SMALL = Hyperparameters(conv1_width=2, conv2_width=2, hidden_width=4, pool="early")

@@ -10,11 +10,12 @@ from torch import nn
 
 from model.card import read_card
 from model.data import Dataset, load_dataset
-from model.export import read_export, write_export
+from model.export import read_export
 from model.fold import CHECKED_IMAGES, TOLERANCE, FoldError, check, fold, folded
 from model.hyperparameters import Hyperparameters
 from model.network import Net
 from model.train import TrainingState, fit, predict, start
+from model.write_export import write_export
 from tests.model.exports import alone
 
 NORMED = Hyperparameters(

@@ -11,9 +11,10 @@ import torch
 
 from model.data import load_dataset
 from model.draw.server import web_server
-from model.export import Export, read_export, write_export
+from model.export import Export, read_export
 from model.hyperparameters import Hyperparameters
 from model.train import fit, start
+from model.write_export import write_export
 from tests.harness import torch_threads
 
 LEARNER = Hyperparameters(
