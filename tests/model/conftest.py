@@ -1,4 +1,4 @@
-"""Fixtures for tests of the model: a small export folder, a way to save a picture, a plain drawing."""
+"""Fixtures for tests of the model: small export folders, a way to save a picture, drawings."""
 
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from model.export import Export, read_export
 from model.image import load_digit
 from model.network import Net
-from tests.model.drawings import Save, seven
-from tests.model.exports import WINNER, write
+from tests.model.drawings import Save, draw_line, seven
+from tests.model.exports import WINNER, write, write_sure
 
 
 @pytest.fixture
@@ -29,6 +30,21 @@ def probabilities() -> Tensor:
 def folder(tmp_path: Path, net: Net, probabilities: Tensor) -> Path:
     write(tmp_path / "runs" / "demo" / "export", net, probabilities)
     return tmp_path / "runs" / "demo" / "export"
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Export:
+    return read_export(write_sure(tmp_path / "runs" / "demo" / "export"))
+
+
+@pytest.fixture
+def here(tmp_path: Path, export: Export, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with a model below runs/, one.png, two.png and broken.png."""
+    monkeypatch.chdir(tmp_path)
+    draw_line(tmp_path / "one.png")
+    draw_line(tmp_path / "two.png", slant=30)
+    (tmp_path / "broken.png").write_text("no picture")
+    return tmp_path
 
 
 @pytest.fixture

@@ -25,6 +25,14 @@ def seven(
     return image
 
 
+def draw_line(path: Path, slant: int = 0) -> str:
+    """Draw one line, as of a 1, save it as a PNG file, whatever its name, and return its path."""
+    image = Image.new("L", (100, 100), 255)
+    ImageDraw.Draw(image).line((50 - slant, 10, 50 + slant, 90), fill=0, width=8)
+    image.save(path, format="png")
+    return str(path)
+
+
 def noisy(image: Image.Image, sigma: float) -> Image.Image:
     """Return a grey picture with Gaussian noise of `sigma` grey levels."""
     values = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).view(image.height, image.width)

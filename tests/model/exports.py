@@ -13,12 +13,14 @@ from torch import Tensor
 from model.card import FILES, sums
 from model.hyperparameters import Hyperparameters
 from model.network import Net
+from model.novelty import AXES, Novelty
 from model.write_export import write_export
 
 WINNER = Hyperparameters(
     conv1_width=4, conv2_width=6, kernel_size=5, hidden_width=8, pool="early", dropout1=0.125, learning_rate=0.3
 )
 LABELS = torch.tensor([3, 1, 4])
+SURE = Hyperparameters(conv1_width=2, conv2_width=2, hidden_width=4, pool="early")
 
 
 def write(folder: Path, net: Net, probabilities: Tensor, **changes: Any) -> None:
@@ -34,6 +36,29 @@ def write(folder: Path, net: Net, probabilities: Tensor, **changes: Any) -> None
         "probabilities": probabilities,
     }
     write_export(folder, net.state_dict(), WINNER, **given | changes)
+
+
+def write_sure(
+    folder: Path, dataset: str = "mnist", classes: str = "0123456789", unlike: Novelty | None = None
+) -> Path:
+    """Write an export whose network nobody trained, and which is sure of what it says; return its folder."""
+    torch.manual_seed(3)
+    net = Net(**SURE.architecture())
+    with torch.no_grad():
+        net.fc2.weight *= 1e6
+    write_export(
+        folder, net.state_dict(), SURE, classes=list(classes), mean=0.2, std=0.4,
+        novelty=unlike, metrics={}, provenance={"dataset": dataset},
+        labels=torch.tensor([1]), probabilities=torch.eye(10)[:1],
+    )  # fmt: skip
+    return folder
+
+
+def novel_beyond(net: Net, limit: float) -> Novelty:
+    """Return a novelty for a network that was fitted to nothing: an image of more than `limit` is novel."""
+    features = net.fc1.in_features
+    axes = torch.zeros(features, min(AXES, features // 2))
+    return Novelty(torch.zeros(features), axes, torch.ones(1), torch.tensor([limit]))
 
 
 def change_card(folder: Path, **changes: Any) -> None:
