@@ -20,7 +20,7 @@ SETTINGS = {
     "TUNE_MAX_PENDING_TRIALS_PG": "1000",  # search/on_ray/searcher.py hands out no more than there is room for
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
-    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # or Ray repeats such a trial itself, uncounted by search/trials.py
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # or Ray repeats such a trial itself, uncounted by search.trials
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ENABLE_AUTO_CONNECT": "0",  # a Tuner that is left at a second Ctrl-C would start another Ray
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would pack the working directory and ship it

@@ -25,7 +25,7 @@ from search.store import checkpoints, location
 from search.store.records import TrialRecord
 from search.store.resolved import load_resolved
 from search.store.study import SEARCH, open_study
-from search.trials import RETRIES
+from search.trials.attempt import RETRIES
 from tests.harness import (
     descendants,
     driver,

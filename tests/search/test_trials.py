@@ -10,7 +10,7 @@ from search.space import parse_space
 from search.store.checkpoint_store import CheckpointStore
 from search.store.checkpoints import places
 from search.store.study import StoredStudy
-from search.trials import RETRIES
+from search.trials.attempt import RETRIES
 from tests.search.driven import checkpoint, new_trials, opened, result, run_to_the_end, states_of
 
 

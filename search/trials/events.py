@@ -1,4 +1,4 @@
-"""The trials in the hands of workers, and every event of theirs: handed out, an epoch, a death, an end. No Ray in here.
+"""Trials, with every event of theirs: one is handed out, reports an epoch, loses its worker, ends.
 
 Each event is one transaction, on disk before the engine's next step, so a search can be killed at any moment. A resumed
 search hands the same trial numbers, with their checkpoints, to new workers.
@@ -8,44 +8,21 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from optuna.pruners import NopPruner
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from model.errors import is_full
-from model.train import EpochMetrics
-from search.decisions import (
-    GOES_ON,
-    Decision,
-    anything_to_hand_out,
-    carry_out,
-    decision_after,
-    missing_decision,
-    next_number,
-)
+from search.decisions import GOES_ON, Decision, anything_to_hand_out, carry_out, missing_decision, next_number
 from search.progress import Progress
 from search.store import checkpoints, object_store
 from search.store.database_errors import why_lost
 from search.store.stage import Stage
-from search.store.study import FRESH_SEED, epochs_of
-from search.strategy.constraint import BROKEN, LATENCY, broken_by
 from search.strategy.promotion import PAUSED, is_paused
+from search.trials.attempt import RETRIES, LiveTrial, begin, charge_of, config_of
+from search.trials.epoch import record
 
-RETRIES = 2  # times in a row, without a new checkpoint between, that a trial whose worker died is tried again
-MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
 INTERRUPTED = "interrupted"
-
-
-@dataclass
-class LiveTrial:
-    """A trial in the hands of a worker."""
-
-    number: int
-    spent: float  # seconds of training before this attempt
-    began: float | None = None
-    timed_out: bool = False
 
 
 class Trials:
@@ -91,11 +68,13 @@ class Trials:
                     number = next_number(self.stage)
                     if number is None:
                         return None
-                    decision = missing_decision(self.stage, study.trial(number))
+                    trial = study.trial(number)
+                    decision = missing_decision(self.stage, trial)
                     if decision == GOES_ON:
-                        return self._hand_out(ray_trial_id, study.trial(number))
+                        self.live[ray_trial_id] = begin(self.stage, trial)
+                        return config_of(self.stage, trial)
                     study.set_attributes(number, error=None)  # of an end that a kill cut short
-                    carry_out(self.stage, decision, study.trial(number))
+                    carry_out(self.stage, decision, trial)
                 self._after(decision, number)
         return None
 
@@ -128,7 +107,7 @@ class Trials:
         live = self.live.get(ray_trial_id)
         if live is None:
             return
-        charge = {} if self.stopping or of_ray else self._charge(live)
+        charge = {} if self.stopping or of_ray else charge_of(self.stage.study.trial(live.number))
         with self.tidily():
             if live.timed_out:
                 limit = self.stage.trial_timeout
@@ -147,9 +126,7 @@ class Trials:
         """Return the ids of the trials that have just run out of time; each is named once."""
         limit, found = self.stage.trial_timeout, []
         for ray_trial_id, live in self.live.items():
-            if limit is None or live.began is None or live.timed_out:
-                continue
-            if live.spent + time.monotonic() - live.began > limit:
+            if limit is not None and not live.timed_out and live.is_overdue(limit):
                 live.timed_out = True
                 found.append(ray_trial_id)
         return found
@@ -191,76 +168,14 @@ class Trials:
                 self.stop("an error of the search itself")
                 raise
 
-    def _hand_out(self, ray_trial_id: str, trial: FrozenTrial) -> dict[str, Any]:
-        stage, attributes = self.stage, trial.user_attrs
-        if "started" not in attributes:
-            stage.study.set_attributes(trial.number, seed=stage.seed, started=time.time())
-        if "ended" in attributes:  # a version before this one was killed between the reason of an end and the end
-            stage.study.set_attributes(trial.number, ended=None, error=None)
-        # What came after the checkpoint is trained again.
-        epochs = [epoch for epoch in epochs_of(trial) if epoch["epoch"] <= checkpoints.epoch_of(attributes)]
-        hyperparameters = stage.hyperparameters(trial)
-        spent = sum(epoch["seconds"] for epoch in epochs)
-        self.live[ray_trial_id] = LiveTrial(trial.number, spent)
-        return {
-            "number": attributes.get(FRESH_SEED, trial.number),
-            "seed": stage.seed,
-            "hyperparameters": hyperparameters.model_dump(),
-            "checkpoints": checkpoints.places(stage.checkpoints, attributes),
-            "pauses": stage.pauses(hyperparameters.epochs),
-            "may_be_lost": MAY_BE_LOST,
-            "threads": stage.threads or stage.cpus,
-            "refit": stage.refit,
-            "precision": stage.precision,
-        }
-
     def _record(self, ray_trial_id: str, result: dict[str, Any], checkpoint: str | None) -> None:
-        """Write all that one epoch's result says in one transaction, the trial's end included."""
-        study, live, unneeded = self.stage.study, self.live[ray_trial_id], []
-        with study.event():
-            self._record_about(live, result)
-            metrics = {name: result[name] for name in EpochMetrics.__dataclass_fields__}
-            study.record_epoch(live.number, {**metrics, "clock": self.clock})
-            if checkpoint:
-                unneeded = checkpoints.remember(self.stage.checkpoints, study, live.number, checkpoint, result["epoch"])
-                if study.trial(live.number).user_attrs.get("deaths_in_a_row"):
-                    study.set_attributes(live.number, deaths_in_a_row=0)
-            trial = study.trial(live.number)
-            decision = decision_after(self.stage, trial, result["epoch"])
-            if decision != GOES_ON:
-                carry_out(self.stage, decision, trial)
-            elif not isinstance(study.study.pruner, NopPruner):
-                # Decided: should this epoch be trained again, later peers must not judge it.
-                study.set_attributes(live.number, passed=max(result["epoch"], trial.user_attrs.get("passed", 0)))
-        for folder in unneeded:
-            object_store.delete(folder)
+        """Store one epoch, and let go of the trial if it ends or pauses after it."""
+        number = self.live[ray_trial_id].number
+        decision = record(self.stage, self.progress, number, result, checkpoint, self.clock)
         if decision != GOES_ON:
             del self.live[ray_trial_id]
             self._failures = 0
-            self._after(decision, live.number)
-
-    def _record_about(self, live: LiveTrial, result: dict[str, Any]) -> None:
-        """Store where a trial runs, how fast its network is, and what was wrong with a checkpoint; warn of either."""
-        about = {key.removeprefix("about/"): value for key, value in result.items() if key.startswith("about/")}
-        known = self.stage.study.trial(live.number).user_attrs
-        if about.get("gpu") and known.get("gpu") != about["gpu"] and about["device"] == "cpu":
-            self.progress.warn(f"trial {live.number} has a GPU that torch can't use (no CUDA): training on the CPU")
-        if LATENCY in known:
-            about.pop(LATENCY, None)  # its first epoch was trained again; the decision on it stands
-        elif reason := broken_by(about.get(LATENCY), self.stage.max_milliseconds_per_image):
-            about[BROKEN] = reason
-        if "damaged" in result:
-            about["damaged"] = result["damaged"]
-            self.progress.warn(f"trial {live.number}: {result['damaged']}")
-        self.stage.study.set_attributes(live.number, **about)
-
-    def _charge(self, live: LiveTrial) -> dict[str, int]:
-        """Return the attributes that count a death: how many since the trial's last checkpoint, and the retries."""
-        attributes = self.stage.study.trial(live.number).user_attrs
-        in_a_row = int(attributes.get("deaths_in_a_row", 0)) + 1
-        # A trial that fails at last was not tried again.
-        retries = int(attributes.get("retries", 0)) + (in_a_row <= RETRIES)
-        return {"deaths_in_a_row": in_a_row, "retries": retries}
+            self._after(decision, number)
 
     def _fail(self, ray_trial_id: str, error: str, **attributes: Any) -> None:
         live = self.live.pop(ray_trial_id)
@@ -276,15 +191,11 @@ class Trials:
             )
 
     def _after(self, decision: Decision, number: int) -> None:
-        """Report a trial whose end or pause is stored."""
-        if decision == PAUSED:
-            self.progress.trial_paused(self.stage.study.trial(number))
-        else:
-            self._after_end(number)
-
-    def _after_end(self, number: int) -> None:
-        """Report a trial whose end is stored, and delete the checkpoints that nothing needs any more."""
+        """Report a trial whose end or pause is stored; after an end, delete the checkpoints that nothing needs now."""
         study = self.stage.study
         trial = study.trial(number)
+        if decision == PAUSED:
+            self.progress.trial_paused(trial)
+            return
         self.progress.trial_ended(trial)
         checkpoints.delete_unneeded(self.stage.checkpoints, study, trial, self.stage.kept_checkpoints)
