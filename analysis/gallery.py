@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from analysis import figures
-from analysis.confirmation import confirmation, interval_words
 from analysis.figures.axes import CATEGORIES, Draw, missing, sheet
-from analysis.network import Network, calibration, confusion
-from analysis.pareto import costs_of, front
-from analysis.run import Run
-from analysis.summary import best_so_far, comparable, curves_by, is_one_factor, marginal, searched_fields
-from analysis.timeline import timeline
-from analysis.worth import room
+from analysis.numbers.confirmation import confirmation, interval_words
+from analysis.numbers.network import Network, calibration, confusion
+from analysis.numbers.outlook import room
+from analysis.numbers.pareto import costs_of, front
+from analysis.numbers.summary import best_so_far, comparable, curves_by, is_one_factor, marginal, searched_fields
+from analysis.numbers.timeline import timeline
+from analysis.tables.run import Run
 
 WIDE, HALF, PANEL = (9.6, 4.6), (4.9, 3.7), (3.7, 3.2)  # inches of one panel
 
@@ -66,7 +66,7 @@ def _curves(run: Run) -> Picture:
 
 
 def _best_so_far(run: Run) -> Picture:
-    left, best = room(run), partial(best_so_far, run.trials)
+    left, best = room(run.trials), partial(best_so_far, run.trials)
     drawings = [partial(figures.best_so_far, best(over), over=over, room=left) for over in ("number", "clock")]
     sentence = (
         "Where the line is flat at its end, the last trials gained nothing. Its height is that of the luckiest single "

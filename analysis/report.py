@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.figures import default_look
 from analysis.gallery import Picture, comparison, pictures
 from analysis.page.page import Image, page
-from analysis.run import Run, read_run
+from analysis.tables.run import Run, read_run
 from model.errors import ConfigError
 from model.files import write_atomically
 

@@ -1,6 +1,6 @@
 """The figures, each a function (numbers, ax) -> ax that only draws: `from analysis import figures`.
 
-Numbers are tables: those of `analysis.tables`, or what the module of the same name makes of them.
+Numbers are tables: those of `analysis.tables`, or what a module of `analysis.numbers` makes of them.
 """
 
 from analysis.figures.canvas import default_look  # before all that imports matplotlib

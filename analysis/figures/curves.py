@@ -88,7 +88,7 @@ def best_so_far(
 ) -> Axes:
     """Draw the best accuracy until then as steps over trial numbers or seconds, from `summary.best_so_far`.
 
-    `room`, from `worth.room`, is drawn as a band above the best: as many trials again are to gain less than that.
+    `room`, from `outlook.room`, is drawn as a band above the best: as many trials again are to gain less than that.
     """
     if best.empty:
         return missing(ax, "No trial is complete yet, so there is no best one.")

@@ -9,7 +9,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from numpy.typing import NDArray
 
 from analysis.figures.axes import BLUE, GREY, LEGEND, bare, missing
-from analysis.network import Mistake
+from analysis.numbers.network import Mistake
 
 MOST = 24  # mistakes in one figure
 COLUMNS = 8

@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from optuna.distributions import BaseDistribution
 
 from analysis.figures.axes import accuracy_ticks, missing, to_scale
-from analysis.parallel import on_axes, ticks
+from analysis.numbers.parallel import on_axes, ticks
 
 MOST = 1_000  # trials, of which the best are drawn: more lines cover each other
 

@@ -10,7 +10,7 @@ MOST_LABELS = 150  # stretches, above which the numbers of trials would cover ea
 
 
 def timeline(stretches: pd.DataFrame, ax: Axes) -> Axes:
-    """Draw a bar per stretch of training, from `analysis.timeline`; each place has a row per trial side by side."""
+    """Draw a bar per stretch of training, from `timeline.timeline`; each place has a row per trial side by side."""
     if stretches.empty:
         return missing(ax, "No trial has finished an epoch yet.")
     rows = stretches[["place", "lane"]].drop_duplicates().sort_values(["place", "lane"], ignore_index=True)

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from analysis.figures.axes import BLACK, BLUE, STYLES, accuracy_axis, log_labels, mark_below, missing
-from analysis.parallel import ordered_choices
-from analysis.wording import format_value
+from analysis.numbers.parallel import ordered_choices
+from analysis.numbers.wording import format_value
 
 FEW_STEPS = 6  # a range of fewer steps has a tick for each
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.figures.axes import BLACK, BLUE, GREY, LEGEND, ORANGE, accuracy_axis, mark_below, missing
-from analysis.pareto import COSTS, with_cost
+from analysis.numbers.pareto import COSTS, with_cost
 from search.store.candidates import THE_RECIPE
 
 WIDE_RANGE = 3  # times the least cost, from which on an axis of costs is logarithmic

@@ -10,13 +10,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from analysis.figures.axes import FLOOR, STYLES, accuracy_limits, accuracy_ticks
 from analysis.figures.parallel import MOST
-from analysis.parallel import joined, on_axes, ticks
-from analysis.pareto import COSTS
-from analysis.run import Run
-from analysis.summary import best_so_far, groups
-from analysis.timeline import timeline
-from analysis.wording import format_value
-from analysis.worth import room
+from analysis.numbers.outlook import room
+from analysis.numbers.parallel import joined, on_axes, ticks
+from analysis.numbers.pareto import COSTS
+from analysis.numbers.summary import best_so_far, groups
+from analysis.numbers.timeline import timeline
+from analysis.numbers.wording import format_value
+from analysis.tables.run import Run
 
 DIGITS = 6  # significant ones of each number on the page
 COLUMNS = ("number", "state", "val_accuracy", "epochs_run")  # of the table, before the hyperparameters
@@ -59,7 +59,7 @@ def page_data(runs: list[Run]) -> dict[str, Any]:
         "winners": _winners(runs, of),
         "most": MOST,
         "colours": {state: STYLES[state]["color"] for state in STATES},
-        "room": room(runs[0]) if len(runs) == 1 else None,
+        "room": room(runs[0].trials) if len(runs) == 1 else None,
         "trials": _columns(of.table.drop(columns="trial")),
         "epochs": _columns(epochs[["trial", "epoch", "val_accuracy"]]),
         "best": _columns(_best(runs, of, "number")),

@@ -10,13 +10,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from analysis.comparison import differences, differing_data
-from analysis.failures import post_mortem
-from analysis.next_steps import Step, next_steps
 from analysis.page.data import page_data
 from analysis.page.tables import Table, comparison_table, confirmation_table, environment_table, pareto_tables
-from analysis.run import Run
-from analysis.verdict import fallback_note, headline, in_short, verdict
+from analysis.tables.run import Run
+from analysis.words.comparison import differences, differing_data
+from analysis.words.failures import post_mortem
+from analysis.words.in_short import headline, in_short
+from analysis.words.next_steps import Step, next_steps
+from analysis.words.verdict import fallback_note, verdict
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("vega.js", "choice.js", "specs.js", "controls.js", "table.js", "charts.js")

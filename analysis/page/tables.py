@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from analysis.confirmation import confirmation, interval_words, level
-from analysis.pareto import COSTS, costs_of, front
-from analysis.run import Run
-from analysis.summary import finished
-from analysis.verdict import dataset_of, winner_accuracy
-from analysis.wording import percent, recipe_name
+from analysis.numbers.confirmation import confirmation, interval_words, level
+from analysis.numbers.pareto import COSTS, costs_of, front
+from analysis.numbers.summary import finished
+from analysis.numbers.wording import percent, recipe_name
+from analysis.tables.run import Run
+from analysis.tables.winner import winner_accuracy
 
 
 class Table(NamedTuple):
@@ -84,7 +84,7 @@ def _run_row(run: Run) -> list[Any]:
     mean, seeds = winner_accuracy(run)
     return [
         run.name,
-        dataset_of(run),
+        run.dataset,
         len(run.trials),
         len(finished(run.trials)),
         "-" if run.winner is None else run.winner,

@@ -11,13 +11,13 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from analysis.columns import DURATION, TIME, Column
-from analysis.confirmation import confirmation
 from analysis.figures import default_look
 from analysis.gallery import Picture, hyperparameters, pictures
-from analysis.run import Run
-from analysis.summary import finished
+from analysis.numbers.confirmation import confirmation
+from analysis.numbers.summary import finished
 from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS
+from analysis.tables.columns import DURATION, TIME, Column
+from analysis.tables.run import Run
 from search.experiment import load_experiment
 from search.store.candidates import attributes_of, candidates_of, ranked, recipe_attributes, recipe_of
 from search.store.records import TrialRecord

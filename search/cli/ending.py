@@ -55,8 +55,8 @@ def conclude(outcome: "Outcome", progress: "Progress", again: str) -> int:
 def _say_worth(run_dir: Path, progress: "Progress") -> None:
     """Say what the search was worth, in the words of the report."""
     with suppress(Exception):  # that the run can't be read was said of the report
-        from analysis.run import read_run
-        from analysis.worth import worth
+        from analysis.tables.run import read_run
+        from analysis.words.worth import worth
 
         for label, words in worth(read_run(run_dir)).items():
             progress.result(f"{label:9} {words}")
@@ -95,7 +95,7 @@ def report(run_dir: Path, progress: "Progress") -> None:
 
 def scores(export: Path) -> str:
     """Return the line on the exported winner: what it reached on which images."""
-    from analysis.wording import scored
+    from analysis.numbers.wording import scored
     from model.card import read_card
 
     card = read_card(export)

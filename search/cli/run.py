@@ -51,7 +51,7 @@ def run(
     if parent is not None:
         _end_with(parent)
     with one_line_errors(), ending_as_at_ctrl_c():
-        from analysis.wording import count
+        from analysis.numbers.wording import count
         from search.experiment import check_cpus, load_experiment, with_trials
         from search.on_ray.door import over_ray, ray_begun
         from search.progress import Progress, events_on_stdout

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.run_rows import RUN_COLUMNS
 from analysis.tables import CONFIRM_COLUMNS, EPOCH_COLUMNS, TRIAL_COLUMNS, Column, trial_table
+from analysis.tables.run_rows import RUN_COLUMNS
 from model.hyperparameters import Hyperparameters
 
 ROOT = Path(__file__).parents[2]

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from analysis import figures
-from analysis.confirmation import confirmation
 from analysis.figures.axes import STYLES, Draw, accuracy_axis, accuracy_ticks, sheet
 from analysis.figures.values import value_panel
-from analysis.pareto import front
-from analysis.summary import best_so_far, marginal
+from analysis.numbers.confirmation import confirmation
+from analysis.numbers.pareto import front
+from analysis.numbers.summary import best_so_far, marginal
 from search.store.candidates import THE_RECIPE, Candidate, candidates_of
 from search.store.records import TrialRecord
 

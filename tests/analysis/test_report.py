@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from analysis.__main__ import app
 from analysis.report import write_report
-from analysis.run import read_run
 from analysis.tables import EPOCH_COLUMNS, TRIAL_COLUMNS, Column, epoch_table, trial_table
+from analysis.tables.run import read_run
 from search.store.lock import run_lock
 from tests.analysis.pages import Page
 from tests.analysis.studies import NewRun, Writer

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from analysis.run import read_run
-from analysis.verdict import verdict
-from analysis.worth import worth
+from analysis.tables.run import read_run
+from analysis.words.verdict import verdict
+from analysis.words.worth import worth
 from model.calibration import calibrated, fit_temperature
 from model.card import ModelCard, read_card
 from model.data import Dataset, load_dataset

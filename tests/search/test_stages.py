@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from analysis.run import read_run
-from analysis.verdict import in_short, verdict
+from analysis.tables.run import read_run
+from analysis.words.in_short import in_short
+from analysis.words.verdict import verdict
 from model.card import ModelCard, read_card
 from search.cli.ending import scores
 from search.experiment import Experiment

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from analysis.run import read_run
+from analysis.tables.run import read_run
 from search.store.records import TrialRecord
 from search.store.study import CONFIRM, SEARCH
 from search.winner import failures, find_winner, refusal, winner_of

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from analysis.report import write_report
-from analysis.run import read_run
+from analysis.tables.run import read_run
 from model.card import FILES, ExportError, read_whole
 from model.checkpoint import FILE, CheckpointError, load
 from model.errors import ConfigError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.run import read_run
+from analysis.tables.run import read_run
 from model.card import FILES, ModelCard, read_card
 from model.data import Dataset
 from search import stages

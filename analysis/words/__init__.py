@@ -1,0 +1,1 @@
+"""What a report says of a run, in words: sentences, short answers, and what to do next."""
