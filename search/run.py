@@ -18,7 +18,7 @@ from search.space import Space, recipe_differences
 from search.stages import Engine, Run, StoppedError
 from search.stages.automatic import as_it_begins, note_engine
 from search.store import location
-from search.store.database_errors import why_lost
+from search.store.database_errors import what_is_lost
 from search.store.export import exported
 from search.store.folder import check_data, check_folder, owner_warning, write_resolved
 from search.store.lock import run_lock
@@ -92,10 +92,8 @@ def correctable() -> Iterator[None]:
             *_, cause = causes(error)
             reason = summary(cause)
             raise ConfigError(f"no room left on a disk ({reason}); free some, then go on with --resume") from error
-        if lost := why_lost(error):
-            raise ConfigError(
-                f"the study's database no longer answers ({lost}); see to it, then go on with --resume"
-            ) from error
+        if lost := what_is_lost(error):
+            raise ConfigError(f"{lost}, then go on with --resume") from error
         if isinstance(error, OSError) and error.filename:
             raise ConfigError(of_file(error)) from error
         raise

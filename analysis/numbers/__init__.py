@@ -1,1 +1,1 @@
-"""What can be computed from tables alone, a file per question, and how numbers read (`wording.py`)."""
+"""What can be computed from tables and candidates, a file per question, and how numbers read (`wording.py`)."""

@@ -1,19 +1,12 @@
-"""What an export says of its network: its answers to the test images, its first kernels, its worst mistakes."""
+"""The exported network as far as it can be looked at, and what its answers tell: which digits it confuses, how sure."""
 
-import base64
-import io
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.card import INSIGHT, ExportError, ModelCard, read_verified
-
 DIGITS = 10
-SIDE = 28  # pixels
 BINS = 10  # of equal numbers of images, in `calibration`
 
 
@@ -37,18 +30,6 @@ class Network:
     mistakes: list[Mistake]  # the most confident first
 
 
-def read_network(export: Path, card: ModelCard) -> Network:
-    """Return what the files of an export say of its network. Raises ExportError where one is damaged."""
-    contents = read_verified(export, "test_predictions.csv")
-    insight = read_verified(export, INSIGHT) if card.insight else b'{"kernels": [], "mistakes": []}'
-    try:
-        predictions, found = pd.read_csv(io.BytesIO(contents)), json.loads(insight)
-        mistakes = [Mistake(**{**row, "pixels": _pixels(row["pixels"])}) for row in found["mistakes"]]
-        return Network(predictions, np.array(found["kernels"], dtype=float), mistakes)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"{export}: test_predictions.csv or {INSIGHT} can't be read ({error})") from None
-
-
 def confusion(predictions: pd.DataFrame) -> NDArray[np.int64]:
     """Return how many test images of each digit (row) the network takes for each digit (column), (10, 10)."""
     counts = np.zeros((DIGITS, DIGITS), dtype=np.int64)
@@ -68,7 +49,3 @@ def calibration(predictions: pd.DataFrame) -> pd.DataFrame:
     bins = [unsure.iloc[part] for part in parts] + ([predictions[clear]] if clear.any() else [])
     rows = [(len(rows), rows.probability.mean(), rows.correct.mean()) for rows in bins]
     return pd.DataFrame(rows, columns=["n", "probability", "accuracy"])
-
-
-def _pixels(text: str) -> NDArray[np.uint8]:
-    return np.frombuffer(base64.b64decode(text), dtype=np.uint8).reshape(SIDE, SIDE)

@@ -11,7 +11,8 @@ import pandas as pd
 
 from analysis.numbers.confirmation import confirmation
 from analysis.numbers.importance import importance
-from analysis.numbers.network import Network, read_network
+from analysis.numbers.network import Network
+from analysis.tables.network import read_network
 from analysis.tables.trial_rows import epochs_of, trials_of
 from model.card import ExportError, read_card, where_it_lies
 from model.errors import ConfigError
@@ -76,7 +77,8 @@ def read_run(run_dir: Path) -> Run:
     experiment = load_resolved(run_dir)
     candidates, leading = ranked(candidates_of(confirmed)), find_winner(records, confirmed)
     early_end = _early_end(run_dir, experiment)
-    enough = early_end or len(records) >= experiment.search.trials or experiment.resources.max_minutes is not None
+    whole = early_end is not None or len(records) >= experiment.search.trials
+    limited = experiment.resources.max_minutes is not None
     states = [record.state for record in (*records, *confirmed, *refits, *picked)]
     return Run(
         name=run_dir.absolute().name,
@@ -84,7 +86,7 @@ def read_run(run_dir: Path) -> Run:
         configuration=(run_dir / "experiment.toml").read_text(encoding="utf-8"),
         experiment=experiment,
         live=live,
-        state=run_state(states, driven=live, enough=bool(enough), exported=bool(model)),
+        state=run_state(states, driven=live, whole=whole, limited=limited, exported=bool(model)),
         read_at=datetime.now(UTC),
         trials=trials_of(records, experiment),
         epochs=epochs_of(records),

@@ -1,4 +1,4 @@
-"""What else was learned from a run, in plain sentences, the most important first."""
+"""What was learned from a run besides the short answers (in_short.py), in plain sentences."""
 
 import pandas as pd
 

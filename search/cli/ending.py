@@ -85,7 +85,7 @@ def report(run_dir: Path, progress: "Progress") -> None:
 
     try:
         if is_run(run_dir):
-            progress.say("report: its tables and figures are made")
+            progress.say("report: making its tables and figures")
             from analysis.report import write_report  # imports matplotlib, which may fail too
 
             progress.result(f"report    {write_report([run_dir])}")

@@ -31,36 +31,43 @@ def wanted_trials(experiment: Experiment, searched: list[FrozenTrial]) -> int:
     return 0 if stopping and stopping.has_enough(searched) else experiment.search.trials
 
 
-def stages_of(experiment: Experiment, stages: Stages, wanted: int, exported: bool) -> list[StageStatus]:
+def stages_of(
+    experiment: Experiment, stages: Stages, *, wanted: int, driven: bool, exported: bool
+) -> list[StageStatus]:
     """Return how far each stage is; a race may make the confirmation longer.
 
-    A search that goes on after a confirmation is expected to bring one more candidate, and with it another refit.
+    While a search goes on after a confirmation, one more candidate is expected; while either is at work after a refit,
+    another refit.
     """
     plan, found = experiment.confirm, [_stage(SEARCH, wanted, stages[SEARCH])]
-    goes_on = found[0].done < found[0].total
+    searching = driven and _at_work(stages[SEARCH])
     if plan.top:
         runs = (min(plan.top, experiment.search.trials) + (plan.recipe is not None)) * plan.seeds
         if confirmed := stages[CONFIRM]:
-            runs = len(confirmed) + goes_on * max(trial.user_attrs["run"] for trial in confirmed)
+            runs = len(confirmed) + searching * max(trial.user_attrs["run"] for trial in confirmed)
         found.append(_stage("confirmation", runs, stages[CONFIRM]))
     if stages[PICKED]:
         found.append(_stage(PICKED, 0, stages[PICKED]))
     if experiment.export.refit:
-        refit = _stage(REFIT, len(stages[REFIT]) + 1 if goes_on else 1, stages[REFIT])
-        found.append(StageStatus(REFIT, 1, 1) if exported and not goes_on else refit)
+        another = searching or (driven and _at_work(stages[CONFIRM]))
+        refit = _stage(REFIT, len(stages[REFIT]) + 1 if another else 1, stages[REFIT])
+        found.append(StageStatus(REFIT, 1, 1) if exported and not another else refit)
     return found
 
 
 def seconds_left(experiment: Experiment, stages: Stages, plans: list[StageStatus]) -> float | None:
-    """Return the seconds until the run's end, by the epochs so far: what is to do, at the pace of what was done."""
+    """Return the seconds until the run's end, by the epochs so far: what is to do, at the pace of what was done.
+
+    Trials that the search lacks are to do only while it is at work: a confirmation may come before, by hand.
+    """
     searched = stages[SEARCH]
     epochs = [metrics for trial in searched for metrics in epochs_of(trial)]
-    if not epochs or not plans[0].done:
+    if not epochs or not plans[0].done or not any(map(_at_work, stages.values())):
         return None
     seconds = statistics.mean(metrics["seconds"] for metrics in epochs)
     slots = experiment.automatic.get("slots", experiment.automatic.get("concurrent_trials", 1))
     search = plans[0]
-    trials = search.total - search.done
+    trials = search.total - search.done if _at_work(searched) else 0
     left = trials * len(epochs) / search.done * seconds / max(min(slots, trials), 1)
     whole = max(planned_epochs(experiment, trial) for trial in searched if trial.intermediate_values)
     for plan in plans[1:]:
@@ -74,6 +81,15 @@ def seconds_left(experiment: Experiment, stages: Stages, plans: list[StageStatus
             trials = plan.total - plan.done
             left += trials * whole * seconds / max(min(slots, trials), 1)
     return float(left)
+
+
+def is_at_work(trial: FrozenTrial) -> bool:
+    """Return whether a worker has a trial of a run that is driven."""
+    return state_of(trial, driven=True) == "running"
+
+
+def _at_work(trials: list[FrozenTrial]) -> bool:
+    return any(map(is_at_work, trials))
 
 
 def planned_epochs(experiment: Experiment, trial: FrozenTrial) -> int:

@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from model.card import where_it_lies
 from search.experiment import Experiment
-from search.progress.plan import Stages, StageStatus, planned_epochs, seconds_left, stages_of, wanted_trials
+from search.progress.plan import Stages, StageStatus, is_at_work, planned_epochs, seconds_left, stages_of, wanted_trials
 from search.progress.wording import name_of
 from search.store.location import is_driven
 from search.store.records import read_frozen, run_state, state_of
@@ -67,17 +67,17 @@ def status_of(name: str, experiment: Experiment, stages: Stages, *, driven: bool
     searched = stages[SEARCH]
     counts = Counter(state_of(trial, driven) for trial in searched)
     wanted = wanted_trials(experiment, searched)
-    plans = stages_of(experiment, stages, wanted, exported)
+    plans = stages_of(experiment, stages, wanted=wanted, driven=driven, exported=exported)
     states = [state_of(trial, driven) for trials in stages.values() for trial in trials]
-    enough = len(searched) >= wanted or experiment.resources.max_minutes is not None
+    whole, limited = len(searched) >= wanted, experiment.resources.max_minutes is not None
     epochs, planned = _epochs(experiment, searched)
     return Status(
         run=name,
-        state=run_state(states, driven=driven, enough=enough, exported=exported),
+        state=run_state(states, driven=driven, whole=whole, limited=limited, exported=exported),
         stages=plans,
         counts=dict(counts),
         best=_best(searched),
-        running=[_running(experiment, trial) for trials in stages.values() for trial in trials if _is_at_work(trial)]
+        running=[_running(experiment, trial) for trials in stages.values() for trial in trials if is_at_work(trial)]
         if driven
         else [],
         epochs=epochs,
@@ -85,10 +85,6 @@ def status_of(name: str, experiment: Experiment, stages: Stages, *, driven: bool
         seconds=max((metrics["clock"] for trial in searched for metrics in epochs_of(trial)), default=0.0),
         left=seconds_left(experiment, stages, plans) if driven else None,
     )
-
-
-def _is_at_work(trial: FrozenTrial) -> bool:
-    return state_of(trial, driven=True) == "running"
 
 
 def _running(experiment: Experiment, trial: FrozenTrial) -> RunningTrial:

@@ -1,6 +1,9 @@
 """A space whose ranges were made wider while its search was interrupted: which they are, and what to try in them."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from optuna.distributions import BaseDistribution
 
 from search.space.messages import Range
 from search.space.points import Space, fits, nearest
@@ -18,18 +21,21 @@ def widened(old: Space, new: Space) -> list[str]:
     return found
 
 
-def new_ends(old: Space, new: Space, params: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the point `params` once for each new end of a range of `new` that is wider than in `old`, moved there."""
+def new_ends(before: Mapping[str, BaseDistribution], space: Space, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the point `params`, drawn from `before`, moved to each end of a range of `space` that is wider than there.
+
+    Each point has one field moved, and its network fits the space.
+    """
     points = []
-    for name in widened(old, new):
-        before, after = old.searched[name], new.searched[name]
-        assert isinstance(before, Range)
-        assert isinstance(after, Range)
-        if after.low != before.low:
-            points.append({**params, name: after.low})
-        if after.high != before.high:
-            points.append({**params, name: after.high})
-    return [point for point in points if fits(new, point)]
+    for name in widened(Space({}, dict(before)), Space({}, space.searched)):
+        old, new = before[name], space.searched[name]
+        assert isinstance(old, Range)
+        assert isinstance(new, Range)
+        if new.low != old.low:
+            points.append({**params, name: new.low})
+        if new.high != old.high:
+            points.append({**params, name: new.high})
+    return [point for point in points if fits(space, point)]
 
 
 def _holds(outer: Range, inner: Range) -> bool:

@@ -31,7 +31,7 @@ def export(run: Run, engine: Engine, pick: int | None = None) -> None:
         refit(run, engine, winner)
     if reason := no_refit(run, winner):
         run.progress.warn(reason)
-    run.progress.say(f"export: trial {winner.candidate}, scored on the test images")
+    run.progress.say(f"export: scoring trial {winner.candidate} on the test images")
     _write_export(run, winner)
     for name in (CONFIRM, PICKED, REFIT):
         checkpoints.keep_best_of_each(run.checkpoints, run.study(name))

@@ -10,7 +10,7 @@ from search.space import new_ends
 from search.stages.refitting import GIVEN_UP
 from search.stages.running import Run
 from search.stages.searching import search_stage
-from search.store.resolved import load_resolved
+from search.store.folder import write_resolved
 from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, STUDIES, Audit, StoredStudy
 from search.winner import best_points
 
@@ -25,6 +25,8 @@ def prepare(run: Run, searching: bool) -> Audit:
     if searching:
         points = run.experiment.first_points[len(study.trials()) :]  # also those that a kill left out
         points += _points_at_new_ends(run, study) if study.trials() else _earlier_points(run)
+        if points and study.trials():  # the ranges that they lie in, before they do: a narrower one is refused then
+            write_resolved(run.run_dir, run.experiment, run.dataset, run.digest)
         with study.event():
             for point in points:
                 study.enqueue(point)
@@ -61,13 +63,19 @@ def _earlier_points(run: Run) -> list[dict[str, Any]]:
 
 
 def _points_at_new_ends(run: Run, study: StoredStudy) -> list[dict[str, Any]]:
-    """Return the best trial's point at each new end of a range that was made wider since the last session.
+    """Return the best trial's point at each end of a range that is wider now than that from which it was drawn.
 
-    A person makes a range wider where the best lie at its end, so what lies beyond is tried first.
+    A person makes a range wider where the best lie at its end, so what lies beyond is tried first. An end at which a
+    trial lies, or waits, has been tried: so the answer depends on the study alone, and each end comes once.
     """
     points: list[dict[str, Any]] = []
     for best in study.best(1):
-        points = new_ends(load_resolved(run.run_dir).space, run.experiment.space, best.params)
-    known = [trial.system_attrs.get("fixed_params", trial.params) for trial in study.trials()]
-    points = [point for point in points if point not in known]  # a kill may have come after they were put in line
-    return points[: max(run.experiment.search.trials - len(known), 0)]
+        points = new_ends(best.distributions, run.experiment.space, best.params)
+        tried = [trial.system_attrs.get("fixed_params", trial.params) for trial in study.trials()]
+        points = [point for point in points if not any(_share_an_end(best.params, point, trial) for trial in tried)]
+    return points[: max(run.experiment.search.trials - len(study.trials()), 0)]
+
+
+def _share_an_end(params: dict[str, Any], point: dict[str, Any], trial: dict[str, Any]) -> bool:
+    """Return whether a trial lies at the end to which `params` was moved, one of its values, to become `point`."""
+    return all(trial.get(name) == value for name, value in point.items() if params[name] != value)

@@ -6,27 +6,22 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from model.errors import causes, is_full
 
-DELETED = "trials of it were deleted from outside"
-FOREIGN_KEY = "23503"  # PostgreSQL's code for an error: what is written belongs to a row that is not there
+DELETED = "the study was deleted from its database; restore it from a copy, or choose another --name"
+FOREIGN_KEY = ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY")  # what is written belongs to a row that is not there
 
 
-class DeletedError(Exception):
-    """Raised where a trial is no longer in the database that holds it."""
-
-
-def why_lost(error: BaseException) -> str | None:
-    """Return why the database of a study can't be used any longer; None if `error` has another cause.
+def what_is_lost(error: BaseException) -> str | None:
+    """Return why a study can't be written to any longer, and a remedy; None if `error` has another cause.
 
     A full disk counts as another cause.
     """
     for cause in causes(error):
-        foreign = isinstance(cause, IntegrityError) and getattr(cause.orig, "sqlstate", None) == FOREIGN_KEY
-        if foreign or isinstance(cause, DeletedError):
+        if isinstance(cause, IntegrityError) and _code(cause) in FOREIGN_KEY:
             return DELETED
         if isinstance(cause, OperationalError):
             full_disk = isinstance(cause.orig, sqlite3.Error) and is_full(cause)
             if not full_disk:
-                return reason(cause)
+                return f"the study's database no longer answers ({reason(cause)}); see to it"
     return None
 
 
@@ -34,3 +29,8 @@ def reason(error: BaseException) -> str:
     """Return the first line of what the database itself said, which SQLAlchemy and Optuna wrap."""
     cause = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
     return next(iter(str(cause).splitlines()), type(cause).__name__)
+
+
+def _code(error: IntegrityError) -> str | None:
+    """Return the code of PostgreSQL's error, or of SQLite's."""
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)

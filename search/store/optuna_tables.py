@@ -17,8 +17,6 @@ from optuna.distributions import BaseDistribution, distribution_to_json, json_to
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, DateTime, bindparam, text
 
-from search.store.database_errors import DeletedError
-
 TIMES = (bindparam("start", type_=DateTime), bindparam("complete", type_=DateTime))
 INSERT_TRIAL = text(
     "INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete) "
@@ -79,9 +77,8 @@ def insert_trial(connection: Connection, study: int, trial: FrozenTrial) -> int:
 
 
 def update_state(connection: Connection, row: int, trial: FrozenTrial) -> None:
-    """Write the state, the times and the value of the trial in `row`. Raises DeletedError if it is not there."""
-    if not connection.execute(UPDATE_STATE, {"trial": row, **_state(trial)}).rowcount:
-        raise DeletedError
+    """Write the state, the times and the value of the trial in `row`."""
+    connection.execute(UPDATE_STATE, {"trial": row, **_state(trial)})
     if trial.values is not None:
         connection.execute(SET_VALUE, {"trial": row, "value": trial.value})
 

@@ -42,6 +42,7 @@ def open_own(path: Path) -> RDBStorage:
     def on_connect(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")  # nothing is written of a study that was deleted meanwhile
 
     storage.engine.dispose()
     sqlalchemy.event.listen(storage.engine, "connect", on_connect)

@@ -77,14 +77,15 @@ def state_of(trial: FrozenTrial, driven: bool) -> str:
     return "interrupted" if "started" in trial.user_attrs else "waiting"
 
 
-def run_state(states: Collection[str], *, driven: bool, enough: bool, exported: bool) -> RunState:
+def run_state(states: Collection[str], *, driven: bool, whole: bool, limited: bool, exported: bool) -> RunState:
     """Return the state of a run as a person sees it.
 
-    `states` are those of the trials of all its stages, and `enough` says whether all trials that its search wants are
-    among them. Where all of them failed there is nothing to export.
+    `states` are those of the trials of all its stages, and `whole` says whether all trials that its search wants are
+    among them, of which a search that is `limited` in its time may lack some. Where all failed nothing can be exported.
     """
     if driven:
         return "running"
-    if enough and (exported or set(states) == {"failed"}) and UNFINISHED.isdisjoint(states):
+    enough, over = whole or (limited and exported), exported or set(states) == {"failed"}
+    if enough and over and UNFINISHED.isdisjoint(states):
         return "finished"
     return "interrupted" if states else "waiting"

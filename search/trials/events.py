@@ -16,7 +16,7 @@ from model.errors import is_full
 from search.decisions import GOES_ON, Decision, anything_to_hand_out, carry_out, missing_decision, next_number
 from search.progress import Progress
 from search.store import checkpoints, object_store
-from search.store.database_errors import why_lost
+from search.store.database_errors import what_is_lost
 from search.store.stage import Stage
 from search.strategy.promotion import PAUSED, is_paused
 from search.trials.attempt import RETRIES, LiveTrial, begin, charge_of, config_of
@@ -159,8 +159,8 @@ class Trials:
         try:
             yield
         except Exception as error:
-            if reason := why_lost(error):
-                self.stop(f"the study's database no longer answers ({reason}); see to it")
+            if lost := what_is_lost(error):
+                self.stop(lost)
             elif is_full(error):
                 self.stop(f"the disk of {self.stage.checkpoints.run_dir} is full; free some room")
             else:

@@ -24,7 +24,7 @@ from search.experiment import load_experiment, parse_experiment
 from search.progress import Progress
 from search.run import run_search
 from search.store import location, shared_database
-from search.store.database_errors import why_lost
+from search.store.database_errors import DELETED, what_is_lost
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved, resolved
 from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
@@ -222,7 +222,7 @@ def test_a_study_that_was_deleted_is_noticed(server: Server, run_dir: Path) -> N
     optuna.delete_study(study_name=study.study.study_name, storage=server.url)
     with pytest.raises(IntegrityError) as caught:
         study.record_epoch(number, {"epoch": 1, "val_accuracy": 0.5, "clock": 1.0})
-    assert why_lost(caught.value) == "trials of it were deleted from outside"
+    assert what_is_lost(caught.value) == DELETED
 
 
 def new_database(server: Server, name: str) -> str:

@@ -74,11 +74,20 @@ def test_a_range_may_be_made_wider_and_its_new_end_comes_first(copied: Path, go:
 
     with pytest.raises(ConfigError, match="no machine"):
         go(wider, connect=refused)  # the point is in line, and is not put there again
+    with pytest.raises(ConfigError, match=r"hyperparameters.dropout1.high was 0.9 and is now 0.3"):
+        go_without(experiment(search={"trials": 12}))  # where that point does not lie
     go_without(wider)
     assert numbers(copied)[:4] == before
     assert [record.params["dropout1"] == 0.9 for record in read_trials(copied)[4:]] == [True] + [False] * 7
-    with pytest.raises(ConfigError, match=r"hyperparameters.dropout1.high was 0.9 and is now 0.3"):
-        go_without(experiment(search={"trials": 12}))
+
+
+def test_a_new_end_waits_until_there_is_room_for_it(copied: Path, go_without: Go) -> None:
+    ends = {"low": 0.0, "high": 0.9}
+    go_without(experiment(hyperparameters={"dropout1": ends}))  # no more trials than there are
+    go_without(experiment(search={"trials": 5}, hyperparameters={"dropout1": ends}))
+    assert read_trials(copied)[4].params["dropout1"] == 0.9
+    go_without(experiment(search={"trials": 6}, hyperparameters={"dropout1": ends}))
+    assert read_trials(copied)[5].params["dropout1"] != 0.9  # it was tried
 
 
 def test_a_search_starts_from_the_best_of_an_earlier_run(copied: Path, go_without: Go) -> None:

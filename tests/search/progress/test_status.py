@@ -14,9 +14,10 @@ from search.cli import app
 from search.progress import Output, Progress
 from search.progress.status import RunningTrial, Status, read_status, status_of
 from search.progress.view import duration, sparkline, view
+from search.store.candidates import attributes_of
 from search.store.records import read_frozen, read_trials
 from search.store.resolved import load_resolved
-from search.store.study import STUDIES
+from search.store.study import CONFIRM, STUDIES, open_study
 from tests.analysis.studies import Writer
 
 TABLE = {
@@ -81,6 +82,7 @@ def test_a_killed_and_a_finished_one(run: Writer) -> None:
     longer = status(run, driven=True)
     # The new trial may win: three seeds of it, then a refit. Of 2 s an epoch, two trials at a time.
     assert [(stage.done, stage.total) for stage in longer.stages] == [(6, 7), (9, 12), (0, 1)]
+    assert [(stage.done, stage.total) for stage in read_status(run.run_dir).stages] == [(6, 7), (9, 9), (1, 1)]
     epochs = sum(len(trial.epochs) for trial in read_trials(run.run_dir))
     assert longer.left == pytest.approx(epochs / 6 * 2 + 3 * 4 * 2 / 2 + 4 * 4000 / 2000 / 1.3)
 
@@ -91,6 +93,20 @@ def test_a_run_whose_trials_all_failed_is_over(tmp_path: Path) -> None:
         assert read_status(run.run_dir).state == ("interrupted" if number else "waiting")
         run.trial([], "failed", error="its loss is nan")
     assert read_status(run.run_dir).state == "finished"
+
+
+def test_a_failure_within_a_limited_time_is_not_the_end(tmp_path: Path) -> None:
+    run = Writer(tmp_path / "run", {**TABLE, "resources": {"max_minutes": 1}}, FACTS)
+    run.trial([], "failed", error="its loss is nan")
+    assert read_status(run.run_dir).state == "interrupted"
+
+
+def test_a_confirmation_by_hand_lets_the_search_wait(run: Writer) -> None:
+    run.end(3, "complete")
+    run.begin({"dropout1": 0.1}, open_study(run.storage, CONFIRM), **attributes_of(1, 1))
+    found = status(run, driven=True)
+    assert [(stage.done, stage.total) for stage in found.stages] == [(4, 6), (0, 1), (0, 1)]
+    assert found.left == pytest.approx(4 * 2 + 4 * 4000 / 2000 / 1.3)  # one run of 4 epochs of 2 s, then the refit
 
 
 def test_the_lines_of_a_terminal_break_between_words(run: Writer) -> None:

@@ -30,7 +30,7 @@ def test_the_best_point_moves_to_each_new_end() -> None:
     ranges = {"dropout1": {"low": 0.0, "high": 0.5}, "conv1_width": {"low": 8, "high": 32, "step": 8}}
     best = {"dropout1": 0.29, "conv1_width": 16}
     ends = [{"dropout1": 0.0, "conv1_width": 16}, {"dropout1": 0.5, "conv1_width": 16}]
-    assert new_ends(old, parse_space(ranges), best) == [*ends, {"dropout1": 0.29, "conv1_width": 32}]
-    assert new_ends(old, old, best) == []
+    assert new_ends(old.searched, parse_space(ranges), best) == [*ends, {"dropout1": 0.29, "conv1_width": 32}]
+    assert new_ends(old.searched, old, best) == []
     limited = parse_space(ranges, max_parameters=complete(old, best).num_parameters)
-    assert new_ends(old, limited, best) == ends
+    assert new_ends(old.searched, limited, best) == ends

@@ -17,7 +17,7 @@ from search.progress import Progress
 from search.stages.running import SEEDS, Run
 from search.store import location
 from search.store.checkpoint_store import CheckpointStore
-from search.store.database_errors import why_lost
+from search.store.database_errors import DELETED, what_is_lost
 from search.store.records import read_trials
 from search.store.resolved import differences, load_resolved, resolved
 from search.store.shared_database import PATIENCE, open_shared
@@ -132,15 +132,16 @@ def wrapped(error: Exception, kind: type[OperationalError | ProgrammingError] = 
 
 
 def test_which_errors_mean_that_the_database_is_gone() -> None:
-    assert why_lost(wrapped(Exception("server closed the connection\n\tthis means trouble"))) == (
-        "server closed the connection"
-    )
-    assert why_lost(wrapped(sqlite3.OperationalError("database is locked"))) == "database is locked"
+    for error, reason in (
+        (Exception("server closed the connection\n\tthis means trouble"), "server closed the connection"),
+        (sqlite3.OperationalError("database is locked"), "database is locked"),
+    ):
+        assert what_is_lost(wrapped(error)) == f"the study's database no longer answers ({reason}); see to it"
     full = wrapped(sqlite3.OperationalError("database or disk is full"))
     assert is_full(full)
-    assert why_lost(full) is None
-    assert why_lost(wrapped(Exception("no such column"), ProgrammingError)) is None
-    assert why_lost(ValueError("anything else")) is None
+    assert what_is_lost(full) is None
+    assert what_is_lost(wrapped(Exception("no such column"), ProgrammingError)) is None
+    assert what_is_lost(ValueError("anything else")) is None
 
 
 def test_a_search_stops_where_its_database_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,13 +165,17 @@ def test_a_search_stops_where_its_database_is_gone(tmp_path: Path, monkeypatch: 
     assert (again.trial(0).intermediate_values, "retries" in again.trial(0).user_attrs) == ({}, False)
 
 
-def test_a_search_stops_where_its_study_was_deleted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("next_is_new", [False, True])
+def test_a_search_stops_where_its_study_was_deleted(tmp_path: Path, next_is_new: bool) -> None:
+    """SQLite gives the rows of deleted trials to new ones: what is written next must not be taken for one of these."""
     space = parse_experiment(table()).space
     study = open_study(location.open_storage(tmp_path), SEARCH, SeededSampler("random", 0, space.searched))
     trials = Trials(Stage(CheckpointStore(tmp_path), study, space, seed=0, trials=9), Progress(quiet=True))
     assert trials.next_config("a")
     optuna.delete_study(study_name=SEARCH, storage=f"sqlite:///{tmp_path}/study.db")
-    trials.on_death("a", "its worker died")
-    assert trials.stopped == (
-        "the study's database no longer answers (trials of it were deleted from outside); see to it"
-    )
+    if next_is_new:
+        assert trials.next_config("b") is None
+    else:
+        result = {"epoch": 1, "val_accuracy": 0.5, "train_loss": 1.0, "val_loss": 1.0, "seconds": 1.0}
+        assert trials.on_result("a", {**result, "images_per_second": 1.0}, None) is False
+    assert trials.stopped == DELETED
