@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import Field
 
-from analysis import trial_rows
+from analysis.tables import trial_rows
 from model.augment import STRENGTHS
 from model.hyperparameters import RECIPE, Hyperparameters, Role, allowed, role
 from model.network import Net

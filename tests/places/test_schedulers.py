@@ -57,7 +57,7 @@ def test_the_time_limit_of_slurm_ends_the_search_tidily(tmp_path: Path, slurm: d
             assert script.poll() is None
         script.terminate()
         assert script.wait(30) == 130
-    assert (tmp_path / "said").read_text().endswith("ended tidily\n")
+    assert "ended tidily" in (tmp_path / "said").read_text().splitlines()  # srun may say its words later
 
 
 def test_the_manifest_of_kubernetes_starts_a_command_of_ours_where_all_pods_see_its_folder() -> None:
