@@ -6,7 +6,7 @@ Each side once, N times (1) in turn, with nothing beside it:
   stock    Ray Tune with OptunaSearch and ASHA (benchmarks/stock_search.py); accuracy on its validation images
   optuna   Optuna alone with n_jobs = 2 (benchmarks/optuna_search.py); likewise
 It prints the seconds of each command and the accuracies, and one JSON line. On two cores the article takes a quarter of
-an hour, and stock and optuna half an hour each.
+an hour, stock and optuna longer.
 """
 
 import json
