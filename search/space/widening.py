@@ -1,12 +1,11 @@
 """A space whose ranges were made wider while its search was interrupted: which they are, and what to try in them."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from optuna.distributions import BaseDistribution
 
 from search.space.messages import Range
-from search.space.points import Space, fits, nearest
+from search.space.points import Space, nearest
 
 
 def widened(old: Space, new: Space) -> list[str]:
@@ -21,21 +20,18 @@ def widened(old: Space, new: Space) -> list[str]:
     return found
 
 
-def new_ends(before: Mapping[str, BaseDistribution], space: Space, params: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the point `params`, drawn from `before`, moved to each end of a range of `space` that is wider than there.
-
-    Each point has one field moved, and its network fits the space.
-    """
-    points = []
+def new_ends(before: Mapping[str, BaseDistribution], space: Space) -> list[tuple[str, float]]:
+    """Return the ends, as (field, value), of those ranges of `space` that are wider than they were `before`."""
+    ends = []
     for name in widened(Space({}, dict(before)), Space({}, space.searched)):
         old, new = before[name], space.searched[name]
         assert isinstance(old, Range)
         assert isinstance(new, Range)
         if new.low != old.low:
-            points.append({**params, name: new.low})
+            ends.append((name, new.low))
         if new.high != old.high:
-            points.append({**params, name: new.high})
-    return [point for point in points if fits(space, point)]
+            ends.append((name, new.high))
+    return ends
 
 
 def _holds(outer: Range, inner: Range) -> bool:

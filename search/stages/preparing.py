@@ -6,7 +6,7 @@ from optuna.trial import TrialState
 
 from model.errors import ConfigError
 from model.files import expanded
-from search.space import new_ends
+from search.space import fits, new_ends
 from search.stages.refitting import GIVEN_UP
 from search.stages.running import Run
 from search.stages.searching import search_stage
@@ -69,13 +69,10 @@ def _points_at_new_ends(run: Run, study: StoredStudy) -> list[dict[str, Any]]:
     trial lies, or waits, has been tried: so the answer depends on the study alone, and each end comes once.
     """
     points: list[dict[str, Any]] = []
+    tried = [trial.system_attrs.get("fixed_params", trial.params) for trial in study.trials()]
     for best in study.best(1):
-        points = new_ends(best.distributions, run.experiment.space, best.params)
-        tried = [trial.system_attrs.get("fixed_params", trial.params) for trial in study.trials()]
-        points = [point for point in points if not any(_share_an_end(best.params, point, trial) for trial in tried)]
-    return points[: max(run.experiment.search.trials - len(study.trials()), 0)]
-
-
-def _share_an_end(params: dict[str, Any], point: dict[str, Any], trial: dict[str, Any]) -> bool:
-    """Return whether a trial lies at the end to which `params` was moved, one of its values, to become `point`."""
-    return all(trial.get(name) == value for name, value in point.items() if params[name] != value)
+        for name, value in new_ends(best.distributions, run.experiment.space):
+            if not any(params.get(name) == value for params in tried):
+                points.append({**best.params, name: value})
+    points = [point for point in points if fits(run.experiment.space, point)]
+    return points[: max(run.experiment.search.trials - len(tried), 0)]

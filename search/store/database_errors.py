@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from model.errors import causes, is_full
 
-DELETED = "the study was deleted from its database; restore it from a copy, or choose another --name"
+DELETED = "the study was deleted from its database; restore it from a copy"
 FOREIGN_KEY = ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY")  # what is written belongs to a row that is not there
 
 
