@@ -26,12 +26,20 @@ SETTINGS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # under `uv run` Ray would pack the working directory and ship it
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "GLOG_minloglevel": "3",
-    # Threads soon sleep while they wait for each other; spinning ones slow a busy machine down up to ten times.
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "PYTHONWARNINGS": "ignore",
     "RAY_AUTH_MODE": "token",
 }
-OF_WORKERS = ("OMP_WAIT_POLICY", "PYTHONWARNINGS")
+OF_WORKERS = {  # those that a training needs
+    # Threads that wait for each other spin for some microseconds, then sleep. If they spin longer, a busy machine slows
+    # down up to ten times; if they sleep at once, two are little faster than one (benchmarks/README.md).
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "1000",
+    # The C library keeps the memory of a batch for the next one, in one pool for all threads. Else it gives it back to
+    # the system and gets it again, page by page, for a fifth of a training's time.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # the most that older C libraries take
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+    "PYTHONWARNINGS": "ignore",
+}
 PRIVATE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # has Ray listen on 127.0.0.1 alone, on Linux too
     "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # how long the agents of a killed driver's Ray remain
@@ -48,7 +56,7 @@ def set_environment(private: bool) -> None:
     )
     if not _has_home():
         os.environ["HOME"] = os.devnull  # Ray can't be imported without; nothing is ever written there
-    for key, value in SETTINGS.items():
+    for key, value in {**SETTINGS, **OF_WORKERS}.items():
         os.environ.setdefault(key, value)
     if private:
         # Never the user's token: Ray's default one lies in a file, and a cluster's is known to others.

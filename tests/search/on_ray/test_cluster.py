@@ -1,5 +1,6 @@
 """A private Ray: it stays on this machine, or the search ends; and it ends when the driver does, not before."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from ipaddress import ip_address
 import pytest
 
 from model.errors import ConfigError
+from search.on_ray.environment import OF_WORKERS
 from search.on_ray.private import check_loopback
 from search.on_ray.processes import listeners
 from tests.harness import ROOT, environment
@@ -65,6 +67,20 @@ def test_a_sigterm_to_all_is_the_drivers_alone() -> None:
     line = [sys.executable, "-c", SUPERVISED]
     done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.splitlines()) == (0, ["SIGTERM True trained", "left: []"]), done.stderr
+
+
+OF_A_TRAINING = """
+import json
+from search.on_ray.environment import for_workers, set_environment
+set_environment(private=False)
+print(json.dumps(for_workers()))
+"""
+
+
+def test_workers_get_what_a_training_needs_but_for_what_the_user_has_set() -> None:
+    line = [sys.executable, "-c", OF_A_TRAINING]
+    done = subprocess.run(line, cwd=ROOT, env=environment(MALLOC_ARENA_MAX="4"), capture_output=True, timeout=60)
+    assert json.loads(done.stdout) == {**OF_WORKERS, "MALLOC_ARENA_MAX": "4"}
 
 
 def test_loopback_addresses_pass_and_others_are_named() -> None:
