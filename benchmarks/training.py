@@ -3,8 +3,9 @@
 Images per second of one epoch of IMAGES (5,000) training images of MNIST, N times each (5), in turn, after one epoch of
 each that is not counted: the article's network by its own loop (benchmarks/article.py) and by ours, with its batches of
 64 and all threads of this machine; and a network of `make search`, by ours in one thread and in all; both in bfloat16
-too, which only a processor that has it computes fast. It prints median, least and most, the ratios, the share of this
-machine's peak in float32 (a product of large matrices, measured in turn too), and one JSON line.
+too, which only a processor that has it computes fast. Ours runs in a process with the environment of a search's
+workers, the article's loop in this one. It prints median, least and most, the ratios, the share of this machine's peak
+in float32 (a product of large matrices, measured in turn too), and one JSON line.
 """
 
 import json
@@ -12,12 +13,15 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from benchmarks import article
+from benchmarks.trainings import workers
 from model.data import Dataset, load_dataset
 from model.hyperparameters import RECIPE, Hyperparameters
 from model.machine import usable_cpus
@@ -33,40 +37,44 @@ SIZE = 2048  # of the matrices
 
 
 def main(images: str = "5000", repeats: str = "5") -> None:
-    data, cpus = load_dataset("mnist", train_images=int(images)), usable_cpus()
-    sides: dict[str, Callable[[], float]] = {
-        "the article's network, its loop": lambda: article.images_per_second(int(images)),
-        "the article's network, ours": lambda: _ours(RECIPE, data, cpus),
-        "the article's network, ours, bfloat16": lambda: _ours(RECIPE, data, cpus, "bfloat16"),
-        "the network of make search, one thread": lambda: _ours(EARLY, data, 1),
-        "the network of make search, one thread, bfloat16": lambda: _ours(EARLY, data, 1, "bfloat16"),
-        "the network of make search, all threads": lambda: _ours(EARLY, data, cpus),
-        f"GFLOP/s of {cpus} threads": lambda: _peak(cpus),
-        "GFLOP/s of one thread": lambda: _peak(1),
+    cpus = usable_cpus()
+    ours: dict[str, tuple[Callable[..., float], Any]] = {
+        "the article's network, ours": (_ours, (RECIPE, int(images), cpus)),
+        "the article's network, ours, bfloat16": (_ours, (RECIPE, int(images), cpus, "bfloat16")),
+        "the network of make search, one thread": (_ours, (EARLY, int(images), 1)),
+        "the network of make search, one thread, bfloat16": (_ours, (EARLY, int(images), 1, "bfloat16")),
+        "the network of make search, all threads": (_ours, (EARLY, int(images), cpus)),
+        f"GFLOP/s of {cpus} threads": (_peak, (cpus,)),
+        "GFLOP/s of one thread": (_peak, (1,)),
     }
-    found: dict[str, list[float]] = {name: [] for name in sides}
-    for repeat in range(int(repeats) + 1):
-        for name, measure in sides.items():
-            torch.set_num_threads(cpus)
-            value = measure()
-            if repeat:
-                found[name].append(value)
+    loop_name = "the article's network, its loop"
+    found: dict[str, list[float]] = {name: [] for name in (loop_name, *ours)}
+    with workers(1) as pool:
+        for repeat in range(int(repeats) + 1):
+            speeds = [article.images_per_second(int(images)), *(pool.apply(*side) for side in ours.values())]
+            for name, speed in zip(found, speeds, strict=True):
+                found[name] += [speed] * (repeat > 0)
     for name, values in found.items():
         print(f"{name}: {statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f}), n = {repeats}")
     middle = {name: statistics.median(values) for name, values in found.items()}
-    loop, ours, reduced, one, reduced_one, _, peak, peak_of_one = middle.values()
-    print(f"ours against the article's loop: {ours / loop:.2f}, in bfloat16 {reduced / loop:.2f}")
+    loop, tensors, reduced, one, reduced_one, _, peak, peak_of_one = middle.values()
+    print(f"ours against the article's loop: {tensors / loop:.2f}, in bfloat16 {reduced / loop:.2f}")
     print(f"bfloat16 against float32, network of make search: {reduced_one / one:.2f}")
-    for name, speed, most, hyperparameters in (("article", ours, peak, RECIPE), ("quick", one, peak_of_one, EARLY)):
-        print(f"share of the peak, {name}: {speed * _flop(hyperparameters) / 1e9 / most:.0%}")
+    print(f"share of the peak, article: {tensors * _flop(RECIPE) / 1e9 / peak:.0%}")
+    print(f"share of the peak, quick: {one * _flop(EARLY) / 1e9 / peak_of_one:.0%}")
     print(json.dumps(found))
 
 
-def _ours(hyperparameters: Hyperparameters, data: Dataset, threads: int, precision: Precision = "float32") -> float:
+def _ours(hyperparameters: Hyperparameters, images: int, threads: int, precision: Precision = "float32") -> float:
     torch.set_num_threads(threads)
     one_epoch = hyperparameters.model_copy(update={"epochs": 1})
     training = start(one_epoch, seed=0, number=0, device=torch.device("cpu"))
-    return next(iter(fit(training, data, precision))).images_per_second
+    return next(iter(fit(training, _data(images), precision))).images_per_second
+
+
+@cache
+def _data(images: int) -> Dataset:
+    return load_dataset("mnist", train_images=images)
 
 
 def _peak(threads: int) -> float:

@@ -2,13 +2,16 @@
 
 import csv
 import multiprocessing
+import os
 from collections.abc import Callable, Iterable
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from model.machine import usable_cpus
+from search.on_ray.environment import OF_WORKERS
 
 Task = tuple[Any, ...]
 Rows = list[list[Any]]
@@ -25,8 +28,7 @@ def train_all(path: Path, columns: list[str], tasks: Iterable[Task], train: Call
         with path.open(newline="") as file:
             done = {tuple(row[name] for name in columns[:size]) for row in csv.DictReader(file)}
     left = [task for task in tasks if tuple(map(str, task)) not in done]
-    context, processes = multiprocessing.get_context("spawn"), max(1, min(usable_cpus(), len(left)))
-    with path.open("a", newline="") as file, context.Pool(processes, torch.set_num_threads, (1,)) as pool:
+    with path.open("a", newline="") as file, workers(max(1, min(usable_cpus(), len(left)))) as pool:
         writer = csv.writer(file)
         if not done:
             writer.writerow(columns)
@@ -34,3 +36,9 @@ def train_all(path: Path, columns: list[str], tasks: Iterable[Task], train: Call
             writer.writerows(rows)
             file.flush()
             print(f"{number} of {len(left)}: {rows[-1]}", flush=True)
+
+
+def workers(processes: int) -> Pool:
+    """Return processes of one thread each, with the environment that a search gives its workers."""
+    os.environ.update(OF_WORKERS)  # the C library and OpenMP read it as a process starts
+    return multiprocessing.get_context("spawn").Pool(processes, torch.set_num_threads, (1,))
