@@ -1,7 +1,7 @@
 """How many trials to train side by side: python -m benchmarks.packing [TRIALS [N]]
 
 Searches of TRIALS (8) trials of one network of `make search`, each with another number of CPUs per trial: all, half as
-many, ... one, and what "auto" chooses; N times each (3), in turn. It prints the trials per hour once all places are
+many, ... one, and what "auto" chooses; N times each (5), in turn. It prints the trials per hour once all places are
 taken (median, least and most), the share of the best that "auto" reaches, and one JSON line. Packing GPUs is not
 measured here.
 """
@@ -47,7 +47,7 @@ cpus_per_trial = {cpus}
 """
 
 
-def main(trials: str = "8", repeats: str = "3") -> None:
+def main(trials: str = "8", repeats: str = "5") -> None:
     cpus = [usable_cpus() // 2**halvings for halvings in range(usable_cpus().bit_length())]
     settings: dict[str, list[float]] = {**{str(count): [] for count in cpus}, '"auto"': []}
     with tempfile.TemporaryDirectory() as folder:
