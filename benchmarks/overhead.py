@@ -56,7 +56,7 @@ def main(trials: str = "100", repeats: str = "5") -> None:
 
 
 def _per_trial(words: list[str]) -> tuple[float, float]:
-    """Return the seconds per trial between the lines of the first and the last trial's end, and the driver's MB then."""
+    """Return the seconds per trial from the first trial's end to the last one's, and the driver's MB then."""
     ended, status = [], ""
     with subprocess.Popen([sys.executable, "-m", *words], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
