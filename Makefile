@@ -27,6 +27,8 @@ bench: $(INSTALLED)
 bench-full: bench
 	$(BIN)/python -m benchmarks.overhead 1000 5
 	$(BIN)/python -m benchmarks.scale 512
+	$(BIN)/python -m benchmarks.environment
+	$(BIN)/python -m benchmarks.packing
 	$(BIN)/python -m benchmarks.simulated
 	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m benchmarks.search

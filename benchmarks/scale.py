@@ -1,6 +1,6 @@
 """What the driver takes for each event when there are many trials: python -m benchmarks.scale [RUNNING [FINISHED ...]]
 
-RUNNING trials (64) train at once, after FINISHED ones (1000 10000), in the space of configs/mnist.toml, with promotion.
+RUNNING trials (64) train at once, after FINISHED ones (0 1000 10000), in the space of configs/mnist.toml, with promotion.
 The workers are imitated: what is measured is the driver with its study on the disk, and nothing of Ray. It prints, in
 seconds, and as one JSON line:
   load      opening the study of FINISHED trials of up to 10 epochs, as a resumed search does
@@ -43,7 +43,7 @@ Seconds = dict[str, float]
 
 def main(running: str = "64", *finished: str) -> None:
     found = {}
-    for count in finished or ("1000", "10000"):
+    for count in finished or ("0", "1000", "10000"):
         with tempfile.TemporaryDirectory() as folder, quiet_optuna():
             _fill(Path(folder), int(count))
             found[count] = _measured(Path(folder), int(running), int(count))

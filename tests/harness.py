@@ -21,6 +21,7 @@ from search.store.records import TrialRecord, read_trials
 from search.store.study import SEARCH
 
 ROOT = Path(__file__).parents[1]
+SET_BY_SEARCHES = ("RAY_", "TUNE_", "OMP_", "GOMP_", "MALLOC_")
 TINY = """
 [data]
 validation_images = 100
@@ -71,8 +72,8 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the variables for a new process: ours without the settings of Ray and OpenMP, without GPUs, and `more`."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "TUNE_", "OMP_"))}
+    """Return the variables for a new process: ours without what a search sets, without GPUs, and `more`."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(SET_BY_SEARCHES)}
     return {**kept, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", **more}
 
 

@@ -55,6 +55,7 @@ def _serve(model: Path | None, no_browser: bool) -> None:
         if not no_browser:  # some browsers keep who opens them waiting, and this page must answer meanwhile
             threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
         web_server(export).run(sockets=[listening])
+    raise KeyboardInterrupt  # nothing else ends it; uvicorn raises none where this process began with SIGINT ignored
 
 
 def main() -> None:

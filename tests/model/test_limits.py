@@ -24,7 +24,7 @@ def test_time_and_memory_are_limited_and_given_back() -> None:
     with pytest.raises(LimitError, match="takes more than 0.1 s to read"), bounded(seconds=0.1):
         spin()
     with pytest.raises(LimitError, match="takes more than 64 MiB of memory to read"), bounded(memory=2**26):
-        bytearray(2**27)
+        bytearray(2**30)  # more than the C library may have kept of what was freed (search/on_ray/environment.py)
     with bounded():
         assert len(bytearray(2**27)) == 2**27
     assert (resource.getrlimit(resource.RLIMIT_DATA), signal.getsignal(signal.SIGPROF)) == before
