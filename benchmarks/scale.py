@@ -1,8 +1,8 @@
 """What the driver takes for each event when there are many trials: python -m benchmarks.scale [RUNNING [FINISHED ...]]
 
-RUNNING trials (64) train at once, after FINISHED ones (0 1000 10000), in the space of configs/mnist.toml, with promotion.
-The workers are imitated: what is measured is the driver with its study on the disk, and nothing of Ray. It prints, in
-seconds, and as one JSON line:
+RUNNING trials (64) train at once, after FINISHED ones (0 1000 10000), in the space of configs/mnist.toml, with
+promotion. The workers are imitated: what is measured is the driver with its study on the disk, and nothing of Ray. It
+prints, in seconds, and as one JSON line:
   load      opening the study of FINISHED trials of up to 10 epochs, as a resumed search does
   wave      handing out a new trial to each of RUNNING workers, with TPE; "random" is as many more, without a model
   report    storing an epoch of a trial and deciding on it, a median

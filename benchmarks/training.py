@@ -33,7 +33,7 @@ from search.experiment import load_experiment
 QUICK = load_experiment(Path(__file__).parents[1] / "configs" / "quick.toml").space
 EARLY = Hyperparameters(**{**QUICK.fixed, "conv1_width": 16, "conv2_width": 48, "kernel_size": 5, "learning_rate": 0.01,
                            "dropout1": 0.1, "dropout2": 0.2, "shift": 1.0})  # fmt: skip
-SIZE = 2048  # of the matrices
+SIZE, PRODUCTS = 2048, 5  # of the matrices
 
 
 def main(images: str = "5000", repeats: str = "5") -> None:
@@ -78,12 +78,15 @@ def _data(images: int) -> Dataset:
 
 
 def _peak(threads: int) -> float:
-    """Return the GFLOP/s of a product of two large matrices."""
+    """Return the GFLOP/s of a product of two large matrices, of the fastest of PRODUCTS: a peak is what is possible."""
     torch.set_num_threads(threads)
     a, b = torch.rand(SIZE, SIZE), torch.rand(SIZE, SIZE)
-    began = time.perf_counter()
-    torch.mm(a, b)
-    return 2 * SIZE**3 / (time.perf_counter() - began) / 1e9
+    seconds = []
+    for _ in range(PRODUCTS):
+        began = time.perf_counter()
+        torch.mm(a, b)
+        seconds.append(time.perf_counter() - began)
+    return 2 * SIZE**3 / min(seconds) / 1e9
 
 
 def _flop(hyperparameters: Hyperparameters) -> float:
