@@ -9,6 +9,7 @@ from typing import Any
 from ray.exceptions import RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from model.errors import ConfigError
 from search.on_ray import ray_internals
@@ -18,6 +19,19 @@ from search.on_ray.work import Work
 from search.trials import Trials
 
 PERIOD = 3.0  # seconds between two looks at which machines are there
+
+
+class NoProgress(TrialProgressCallback):
+    """Takes the place of Tune's own callback for progress, which prints nothing here and holds every trial for good."""
+
+    def on_trial_result(self, *given: Any, **named: Any) -> None:
+        pass
+
+    def on_trial_complete(self, *given: Any, **named: Any) -> None:
+        pass
+
+    def on_trial_error(self, *given: Any, **named: Any) -> None:
+        pass
 
 
 class StudyCallback(Callback):

@@ -75,6 +75,20 @@ def keep_workers(controller: Any, trial: "Trial", count: int) -> None:
     controller._actor_cache.increase_max(trial.placement_group_factory, by=count)
 
 
+def forget_ended_trials(controller: Any) -> None:
+    """Have Tune forget the trials that have ended, which the study holds.
+
+    By itself it keeps each with all its figures, looks through them again and again, and writes them all into a
+    snapshot at its end, and each time that a trial has saved as many checkpoints as are kept
+    (`_ExperimentCheckpointManager` in ray/tune/execution/experiment_state.py).
+    """
+    ended = {trial for trial in controller._trials if trial.is_finished() and trial not in controller._trial_to_actor}
+    controller._trials[:] = [trial for trial in controller._trials if trial not in ended]
+    for known in (controller._stopped_trials, controller._failed_trials, controller._trials_to_cache):
+        known.difference_update(ended)
+    controller._checkpoint_manager._sync_every_n_trial_checkpoints = None
+
+
 def end_idle_workers(controller: Any) -> None:
     """Have Tune end the idle workers that it keeps. It notices a dead one only as it gives it a trial, which fails."""
     controller._cleanup_cached_actors(force_all=True)

@@ -7,7 +7,7 @@ from typing import Any
 from ray import tune
 
 from search.on_ray import ray_internals
-from search.on_ray.callback import StudyCallback
+from search.on_ray.callback import NoProgress, StudyCallback
 from search.on_ray.probe import Probes
 from search.on_ray.scheduler import StudyScheduler, StudyStopper
 from search.on_ray.searcher import StudySearcher
@@ -90,7 +90,7 @@ def _tuner(work: Work, store: CheckpointStore, images: dict[str, Any], callback:
             storage_path=path,
             storage_filesystem=system,
             stop=StudyStopper(work),
-            callbacks=[callback],
+            callbacks=[callback, NoProgress()],
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,

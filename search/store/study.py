@@ -123,8 +123,8 @@ class StoredStudy:
 
     def best(self, count: int | None = None) -> list[FrozenTrial]:
         """Return the `count` best complete trials, or all, best first; of equals the lower number comes first."""
-        complete = self.trials(TrialState.COMPLETE)
-        return sorted(complete, key=lambda trial: (-(trial.value or 0.0), trial.number))[:count]
+        complete = self.trials(TrialState.COMPLETE)  # by number, in which order sorting leaves equals
+        return sorted(complete, key=lambda trial: trial.value or 0.0, reverse=True)[:count]
 
     def furthest(self, count: int) -> list[FrozenTrial]:
         """Return the `count` trials that were trained longest, without failed and excluded ones, the best first."""

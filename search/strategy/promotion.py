@@ -44,7 +44,7 @@ class Promotion:
         by_pace: dict[tuple[Any, ...], list[FrozenTrial]] = defaultdict(list)
         for trial in within(trials):
             if trial.state != TrialState.FAIL:
-                by_pace[tuple(trial.params.get(name) for name in self.pace)].append(trial)
+                by_pace[tuple(map(trial.params.get, self.pace))].append(trial)
         total = sum(map(len, by_pace.values()))
         found = []
         for peers in by_pace.values():

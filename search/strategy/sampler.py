@@ -93,16 +93,15 @@ class SeededSampler(BaseSampler):
         """Return parameters that no earlier trial has, as long as the space holds any."""
         if not search_space:
             return {}
-        others = (other for other in study.get_trials(deepcopy=False) if other.number != trial.number)
-        earlier = {self._place(other.params) for other in others}
+        earlier = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         trials = learned(study, self.searched, self.pace) if self.name in MODELS else []
         params: dict[str, Any] = dict(trial.params)
         for attempt in range(ATTEMPTS):
             # A trial that was stored with some of its parameters keeps them.
             params = fitted(self.space, {**self._draw(trial.number, attempt, trials, study), **trial.params})
-            if self._place(params) not in earlier:
+            if not self._is_among(earlier, params):
                 break
-            if unused := [point for point in self._points if self._place(point) not in earlier]:
+            if unused := self._unused(earlier):
                 return self._most_alike(params, unused, trial.number)
         return params
 
@@ -118,12 +117,23 @@ class SeededSampler(BaseSampler):
         """Return all points of a small space; an empty list for a large one."""
         return [point for point in grid(self.searched) if fits(self.space, point)]
 
+    def _unused(self, earlier: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the points of a small space that are not among `earlier` ones; an empty list for a large one."""
+        places = {self._place(params) for params in earlier} if self._points else set()
+        return [point for point in self._points if self._place(point) not in places]
+
     def _most_alike(self, drawn: dict[str, Any], points: list[dict[str, Any]], number: int) -> dict[str, Any]:
         """Return the point that differs from `drawn` in the fewest fields; which of several, the trial's seed says."""
         distances = [sum(point[name] != drawn[name] for name in point) for point in points]
         fewest = min(distances)
         nearest = [point for point, distance in zip(points, distances, strict=True) if distance == fewest]
         return nearest[derive_seed(self.seed, number) % len(nearest)]
+
+    def _is_among(self, earlier: list[dict[str, Any]], params: dict[str, Any]) -> bool:
+        """Return whether a point is among `earlier` ones. Most differ in the first values, so it takes these first."""
+        for name in self.searched:
+            earlier = [other for other in earlier if other.get(name) == params.get(name)]
+        return bool(earlier)
 
     def _place(self, params: dict[str, Any]) -> tuple[Any, ...]:
         """Return the values of a point in the order of the space."""

@@ -16,6 +16,7 @@ from ray._private import ray_constants, worker
 from ray._private.node import Node
 from ray.runtime_env import RuntimeEnv
 from ray.tune.execution import class_cache
+from ray.tune.execution.experiment_state import _ExperimentCheckpointManager
 from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.trainable import wrap_function
@@ -130,3 +131,26 @@ def test_tune_still_keeps_as_many_idle_workers_as_it_is_told_to() -> None:
     assert [kept(told) for told in (0, 2)] == [1, 2], SAID
     assert "self._actor_cache = _ObjectCache(may_keep_one=True)" in inspect.getsource(TuneController.__init__), SAID
     assert "force_all" in inspect.signature(TuneController._cleanup_cached_actors).parameters, SAID
+
+
+def test_tune_still_forgets_the_trials_that_have_ended() -> None:
+    ended, stopping, failed, running = trials = [Trial("any", stub=True) for _ in range(4)]
+    for trial, status in zip(trials, (Trial.TERMINATED, Trial.TERMINATED, Trial.ERROR, Trial.RUNNING), strict=True):
+        trial.status = status
+    snapshots = _ExperimentCheckpointManager(storage=None, checkpoint_period=1e5, sync_every_n_trial_checkpoints=2)
+    controller = SimpleNamespace(
+        _trials=trials, _trial_to_actor={stopping: "its actor", running: "its actor"},
+        _stopped_trials={ended, stopping}, _failed_trials={failed}, _trials_to_cache={ended, running},
+        _checkpoint_manager=snapshots,
+    )  # fmt: skip
+    ray_internals.forget_ended_trials(controller)
+    assert trials == [stopping, running]
+    assert controller._stopped_trials == {stopping}
+    assert controller._failed_trials == set()
+    assert controller._trials_to_cache == {running}
+    for _ in range(2):
+        snapshots.on_trial_checkpoint(running)
+    assert not snapshots._should_force_sync_up, SAID
+    assert not snapshots._trial_num_checkpoints_since_last_sync, SAID
+    for name in vars(controller):
+        assert f"self.{name}" in inspect.getsource(TuneController.__init__), SAID

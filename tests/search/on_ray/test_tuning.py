@@ -1,12 +1,15 @@
 """One Tuner for all stages of a run: its workers go on from one to the next; another follows where it has ended."""
 
+import gc
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from search.on_ray.scheduler import StudyScheduler
 from search.on_ray.searcher import StudySearcher
 from search.on_ray.slots import Slots
 from search.on_ray.work import Work
@@ -29,6 +32,24 @@ def test_all_stages_have_the_same_workers(go: Go, tmp_path: Path, monkeypatch: p
     assert outcome.export
     assert [len(read_trials(outcome.run_dir, study)) for study in (SEARCH, CONFIRM, REFIT)] == [4, 4, 1]
     assert len(list(tmp_path.glob("worker-*"))) == 2
+
+
+def test_tune_holds_no_trial_that_has_ended(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would hold each with all its figures, for good; at each new one at most two run, and two have just ended."""
+    added: list[weakref.ref[Any]] = []
+    held: list[int] = []
+    add = StudyScheduler.on_trial_add
+
+    def counting(self: StudyScheduler, controller: Any, trial: Any) -> None:
+        add(self, controller, trial)
+        added.append(weakref.ref(trial))
+        gc.collect()
+        held.append(sum(reference() is not None for reference in added))
+
+    monkeypatch.setattr(StudyScheduler, "on_trial_add", counting)
+    go(experiment(**ONE_CPU_EACH))
+    assert len(held) == 4 + 4 + 1
+    assert max(held) <= 4
 
 
 def test_a_search_out_of_time_is_confirmed_in_new_workers(go: Go, monkeypatch: pytest.MonkeyPatch) -> None:
