@@ -1,9 +1,9 @@
 """How many trials to train side by side: python -m benchmarks.packing [TRIALS [N]]
 
-Searches of TRIALS (8) trials of one network of `make search`, each with another number of CPUs per trial: all, half as
-many, ... one, and what "auto" chooses; N times each (5), in turn. It prints the trials per hour once all places are
-taken (median, least and most), the share of the best that "auto" reaches, and one JSON line. Packing GPUs is not
-measured here.
+Searches of TRIALS (four for each CPU) trials of one network of `make search`, each with another number of CPUs per
+trial: all, half as many, ... one, and what "auto" chooses; N times each (5), in turn. It prints the trials per hour
+once all places are taken (median, least and most), the share of the best that "auto" reaches, and one JSON line. GPUs
+are not packed here.
 """
 
 import json
@@ -47,7 +47,7 @@ cpus_per_trial = {cpus}
 """
 
 
-def main(trials: str = "8", repeats: str = "5") -> None:
+def main(trials: str = str(4 * usable_cpus()), repeats: str = "5") -> None:
     cpus = [usable_cpus() // 2**halvings for halvings in range(usable_cpus().bit_length())]
     settings: dict[str, list[float]] = {**{str(count): [] for count in cpus}, '"auto"': []}
     with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +70,7 @@ def _per_hour(words: list[str], run_dir: Path) -> float:
     """Search, and return the trials per hour from the end of the first trial in each place to the end of the last."""
     subprocess.run([sys.executable, "-m", "search", *words], check=True, stdout=subprocess.DEVNULL)
     stretches = timeline(trial_table(run_dir), epoch_table(run_dir))
-    ends, places = sorted(stretches.end), stretches.lane.nunique()
+    ends, places = sorted(stretches.groupby("number").end.max()), stretches.lane.nunique()
     return float(3600 * (len(ends) - places) / (ends[-1] - ends[places - 1]))
 
 

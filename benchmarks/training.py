@@ -33,11 +33,13 @@ from search.experiment import load_experiment
 QUICK = load_experiment(Path(__file__).parents[1] / "configs" / "quick.toml").space
 EARLY = Hyperparameters(**{**QUICK.fixed, "conv1_width": 16, "conv2_width": 48, "kernel_size": 5, "learning_rate": 0.01,
                            "dropout1": 0.1, "dropout2": 0.2, "shift": 1.0})  # fmt: skip
-SIZE, PRODUCTS = 2048, 5  # of the matrices
+SIZE = 2048  # of the matrices
+PRODUCTS = 5
 
 
 def main(images: str = "5000", repeats: str = "5") -> None:
     cpus = usable_cpus()
+    torch.set_num_threads(cpus)  # for the article's loop
     ours: dict[str, tuple[Callable[..., float], Any]] = {
         "the article's network, ours": (_ours, (RECIPE, int(images), cpus)),
         "the article's network, ours, bfloat16": (_ours, (RECIPE, int(images), cpus, "bfloat16")),
@@ -53,7 +55,8 @@ def main(images: str = "5000", repeats: str = "5") -> None:
         for repeat in range(int(repeats) + 1):
             speeds = [article.images_per_second(int(images)), *(pool.apply(*side) for side in ours.values())]
             for name, speed in zip(found, speeds, strict=True):
-                found[name] += [speed] * (repeat > 0)
+                if repeat:
+                    found[name].append(speed)
     for name, values in found.items():
         print(f"{name}: {statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f}), n = {repeats}")
     middle = {name: statistics.median(values) for name, values in found.items()}

@@ -3,6 +3,7 @@
 Where none of them fits what is typed, a shell completes names of files by itself.
 """
 
+import gc
 import shlex
 import sys
 from collections.abc import Iterable
@@ -19,7 +20,10 @@ def start(app: typer.Typer, installed: str) -> None:
     Shells complete programs by their names, and `python -m search` is python to them: there too the completion that is
     asked for is that of the installed program.
     """
-    app(prog_name=installed if QUESTIONS & {*sys.argv[1:]} else None)
+    try:
+        app(prog_name=installed if QUESTIONS & {*sys.argv[1:]} else None)
+    finally:
+        gc.freeze()  # as it ends Python would look through all objects of Ray and PyTorch, for more than a second
 
 
 def runs(incomplete: str) -> list[str]:

@@ -21,7 +21,7 @@ from search.store.records import TrialRecord, read_trials
 from search.store.study import SEARCH
 
 ROOT = Path(__file__).parents[1]
-SET_BY_SEARCHES = ("RAY_", "TUNE_", "OMP_", "GOMP_", "MALLOC_")
+SET_BY_SEARCHES = ("RAY_", "TUNE_", "OMP_", "GOMP_", "MALLOC_", "PYTHONWARNINGS")
 TINY = """
 [data]
 validation_images = 100

@@ -1,4 +1,4 @@
-"""Ray's settings that exist only as environment variables, and are set before Ray is imported.
+"""Settings of Ray and its workers that exist only as environment variables, and are set before Ray is imported.
 
 Ray reads most of them on import, so this file must not import it.
 """
@@ -28,7 +28,7 @@ SETTINGS = {
     "GLOG_minloglevel": "3",
     "RAY_AUTH_MODE": "token",
 }
-OF_WORKERS = {  # those that a training needs
+OF_WORKERS = {  # what makes trainings fast, and their workers quiet
     # Threads that wait for each other spin for some microseconds, then sleep. If they spin longer, a busy machine slows
     # down up to ten times; if they sleep at once, two are little faster than one (benchmarks/README.md).
     "OMP_WAIT_POLICY": "PASSIVE",
@@ -47,7 +47,7 @@ PRIVATE = {
 
 
 def set_environment(private: bool) -> None:
-    """Set the environment variables that Ray needs, before its import; those that the user has set stay.
+    """Set the environment variables of Ray and its workers, before Ray's import; those that the user has set stay.
 
     `private` is for a Ray of our own, otherwise the user's cluster is joined.
     """
@@ -56,7 +56,10 @@ def set_environment(private: bool) -> None:
     )
     if not _has_home():
         os.environ["HOME"] = os.devnull  # Ray can't be imported without; nothing is ever written there
-    for key, value in {**SETTINGS, **OF_WORKERS}.items():
+    wanted = {**SETTINGS, **OF_WORKERS}
+    if "OMP_WAIT_POLICY" in os.environ:
+        del wanted["GOMP_SPINCOUNT"]  # it would take the place of the user's policy
+    for key, value in wanted.items():
         os.environ.setdefault(key, value)
     if private:
         # Never the user's token: Ray's default one lies in a file, and a cluster's is known to others.
@@ -65,7 +68,7 @@ def set_environment(private: bool) -> None:
 
 def for_workers() -> dict[str, str]:
     """Return the variables that the workers of a cluster need too; those of a private Ray inherit all."""
-    return {name: os.environ[name] for name in OF_WORKERS}
+    return {name: os.environ[name] for name in OF_WORKERS if name in os.environ}
 
 
 def _has_home() -> bool:

@@ -78,14 +78,21 @@ def keep_workers(controller: Any, trial: "Trial", count: int) -> None:
 def forget_ended_trials(controller: Any) -> None:
     """Have Tune forget the trials that have ended, which the study holds.
 
-    By itself it keeps each with all its figures, looks through them again and again, and writes them all into a
-    snapshot at its end, and each time that a trial has saved as many checkpoints as are kept
-    (`_ExperimentCheckpointManager` in ray/tune/execution/experiment_state.py).
+    By itself it keeps each with all its figures, looks through them again and again, and writes them all into
+    snapshots.
     """
-    ended = {trial for trial in controller._trials if trial.is_finished() and trial not in controller._trial_to_actor}
+    ended = {trial for trial in controller._trials if trial.is_finished()}
     controller._trials[:] = [trial for trial in controller._trials if trial not in ended]
-    for known in (controller._stopped_trials, controller._failed_trials, controller._trials_to_cache):
-        known.difference_update(ended)
+    known = [controller._stopped_trials, controller._failed_trials, controller._trials_to_cache]
+    for trials in (*known, controller._live_trials, controller._resetting_trials):  # live: those that failed
+        trials.difference_update(ended)
+
+
+def take_no_snapshots(controller: Any) -> None:
+    """Have Tune take no snapshot each time that a trial has saved as many checkpoints as are kept.
+
+    Only its period can be set (`_ExperimentCheckpointManager` in ray/tune/execution/experiment_state.py).
+    """
     controller._checkpoint_manager._sync_every_n_trial_checkpoints = None
 
 

@@ -32,6 +32,7 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         ray_internals.forget_ended_trials(tune_controller)
+        ray_internals.take_no_snapshots(tune_controller)
         more = self.work.slots.concurrent - self._kept
         if more > 0:
             ray_internals.keep_workers(tune_controller, trial, more)

@@ -14,8 +14,8 @@ from model.machine import usable_cpus, usable_gpus, usable_memory
 from search.experiment import Experiment
 from search.on_ray import ray_internals
 
-# What a worker holds with PyTorch, the images and a network of the recipe's size: 0.8 to 1 GB, measured.
-WORKER_BYTES = 2**30
+# What a worker holds with PyTorch, the images and a network of the recipe's size: up to 1.1 GB, measured.
+WORKER_BYTES = 1_200_000_000
 MOST_PER_GPU = 8  # more trials on one GPU would only wait for each other
 NO_LIMIT = 2**62
 

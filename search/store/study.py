@@ -123,7 +123,7 @@ class StoredStudy:
 
     def best(self, count: int | None = None) -> list[FrozenTrial]:
         """Return the `count` best complete trials, or all, best first; of equals the lower number comes first."""
-        complete = self.trials(TrialState.COMPLETE)  # by number, in which order sorting leaves equals
+        complete = self.trials(TrialState.COMPLETE)  # in the order of their numbers, which sorting keeps among equals
         return sorted(complete, key=lambda trial: trial.value or 0.0, reverse=True)[:count]
 
     def furthest(self, count: int) -> list[FrozenTrial]:

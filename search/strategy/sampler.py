@@ -130,7 +130,7 @@ class SeededSampler(BaseSampler):
         return nearest[derive_seed(self.seed, number) % len(nearest)]
 
     def _is_among(self, earlier: list[dict[str, Any]], params: dict[str, Any]) -> bool:
-        """Return whether a point is among `earlier` ones. Most differ in the first values, so it takes these first."""
+        """Return whether a point is among `earlier` ones, field by field: after the first few are left to compare."""
         for name in self.searched:
             earlier = [other for other in earlier if other.get(name) == params.get(name)]
         return bool(earlier)

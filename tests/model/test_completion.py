@@ -109,3 +109,12 @@ def test_a_completion_imports_nothing_heavy(here: Path, monkeypatch: pytest.Monk
     output, loaded = output_and_imports([str(here / "digit-search")], cwd=here)
     assert "own.toml" in output
     assert not loaded & (HEAVY - {"pydantic"})  # typer reads the words so far with it
+
+
+@pytest.mark.parametrize("words", [["--help"], ["no-such-word"]])
+def test_a_command_ends_without_a_look_through_all_objects(words: list[str]) -> None:
+    """That takes Python more than a second once Ray and PyTorch are imported."""
+    code = "import atexit, gc, search.cli; atexit.register(lambda: print('frozen', gc.get_freeze_count() > 10_000)); "
+    line = [sys.executable, "-c", f"{code}search.cli.main()", *words]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "frozen True"

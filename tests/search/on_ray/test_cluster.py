@@ -77,10 +77,18 @@ print(json.dumps(for_workers()))
 """
 
 
-def test_workers_get_what_a_training_needs_but_for_what_the_user_has_set() -> None:
+@pytest.mark.parametrize(
+    ("by_user", "left_out"), [({"MALLOC_ARENA_MAX": "4"}, set()), ({"OMP_WAIT_POLICY": "ACTIVE"}, {"GOMP_SPINCOUNT"})]
+)
+def test_workers_get_what_a_training_needs_but_for_what_the_user_has_set(
+    by_user: dict[str, str], left_out: set[str]
+) -> None:
     line = [sys.executable, "-c", OF_A_TRAINING]
-    done = subprocess.run(line, cwd=ROOT, env=environment(MALLOC_ARENA_MAX="4"), capture_output=True, timeout=60)
-    assert json.loads(done.stdout) == {**OF_WORKERS, "MALLOC_ARENA_MAX": "4"}
+    done = subprocess.run(line, cwd=ROOT, env=environment(**by_user), capture_output=True, timeout=60)
+    assert json.loads(done.stdout) == {
+        **{name: value for name, value in OF_WORKERS.items() if name not in left_out},
+        **by_user,
+    }
 
 
 def test_loopback_addresses_pass_and_others_are_named() -> None:

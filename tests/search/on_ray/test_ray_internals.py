@@ -134,23 +134,25 @@ def test_tune_still_keeps_as_many_idle_workers_as_it_is_told_to() -> None:
 
 
 def test_tune_still_forgets_the_trials_that_have_ended() -> None:
-    ended, stopping, failed, running = trials = [Trial("any", stub=True) for _ in range(4)]
-    for trial, status in zip(trials, (Trial.TERMINATED, Trial.TERMINATED, Trial.ERROR, Trial.RUNNING), strict=True):
+    stopped, failed, running = trials = [Trial("any", stub=True) for _ in range(3)]
+    for trial, status in zip(trials, (Trial.TERMINATED, Trial.ERROR, Trial.RUNNING), strict=True):
         trial.status = status
-    snapshots = _ExperimentCheckpointManager(storage=None, checkpoint_period=1e5, sync_every_n_trial_checkpoints=2)
     controller = SimpleNamespace(
-        _trials=trials, _trial_to_actor={stopping: "its actor", running: "its actor"},
-        _stopped_trials={ended, stopping}, _failed_trials={failed}, _trials_to_cache={ended, running},
-        _checkpoint_manager=snapshots,
+        _trials=trials, _stopped_trials={stopped}, _failed_trials={failed}, _trials_to_cache={stopped, running},
+        _live_trials={failed, running}, _resetting_trials={failed, running},
     )  # fmt: skip
     ray_internals.forget_ended_trials(controller)
-    assert trials == [stopping, running]
-    assert controller._stopped_trials == {stopping}
-    assert controller._failed_trials == set()
-    assert controller._trials_to_cache == {running}
-    for _ in range(2):
-        snapshots.on_trial_checkpoint(running)
-    assert not snapshots._should_force_sync_up, SAID
-    assert not snapshots._trial_num_checkpoints_since_last_sync, SAID
+    assert trials == [running]
+    assert not (controller._stopped_trials | controller._failed_trials)
+    assert controller._trials_to_cache == controller._live_trials == controller._resetting_trials == {running}
     for name in vars(controller):
-        assert f"self.{name}" in inspect.getsource(TuneController.__init__), SAID
+        assert re.search(rf"self\.{name}\b", inspect.getsource(TuneController.__init__)), SAID
+
+
+def test_tune_still_can_do_without_snapshots_of_its_own() -> None:
+    snapshots = _ExperimentCheckpointManager(storage=None, checkpoint_period=1e5, sync_every_n_trial_checkpoints=2)
+    ray_internals.take_no_snapshots(SimpleNamespace(_checkpoint_manager=snapshots))
+    for _ in range(2):
+        snapshots.on_trial_checkpoint(Trial("any", stub=True))
+    assert not snapshots._should_force_sync_up, SAID
+    assert "self._checkpoint_manager = " in inspect.getsource(TuneController.__init__), SAID

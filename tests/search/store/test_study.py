@@ -53,6 +53,15 @@ def test_a_repeated_epoch_replaces_the_earlier_one(study: StoredStudy, tmp_path:
     assert (record.value, len(record.epochs)) == (0.2, 1)
 
 
+def test_of_equally_good_trials_the_first_is_better(study: StoredStudy) -> None:
+    for accuracy in (0.8, 0.9, 0.7, 0.9):
+        number = begin(study)
+        study.record_epoch(number, metrics(1, accuracy))
+        study.finish(number, TrialState.COMPLETE)
+    assert [trial.number for trial in study.best()] == [1, 3, 0, 2]
+    assert [trial.number for trial in study.best(2)] == [1, 3]
+
+
 def test_interrupted_trials_come_back_with_numbers_and_values(study: StoredStudy, tmp_path: Path) -> None:
     first, second = begin(study), begin(study)
     study.record_epoch(first, metrics(1, 0.5))
