@@ -11,6 +11,7 @@ from pathlib import Path
 
 import typer
 
+NEW_OBJECTS = 50_000  # after so many Python looks for garbage, by itself after 700
 QUESTIONS = {"--install-completion", "--show-completion"}
 
 
@@ -20,6 +21,7 @@ def start(app: typer.Typer, installed: str) -> None:
     Shells complete programs by their names, and `python -m search` is python to them: there too the completion that is
     asked for is that of the installed program.
     """
+    gc.set_threshold(NEW_OBJECTS)  # an import of PyTorch or Ray makes a million objects and no garbage
     try:
         app(prog_name=installed if QUESTIONS & {*sys.argv[1:]} else None)
     finally:

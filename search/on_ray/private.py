@@ -64,7 +64,7 @@ def _start(temporary: str, concurrent: Callable[[], int]) -> None:
     os.environ["RAY_TMPDIR"] = temporary  # Ray opens its own folder to all of the machine; this one stays closed
     for_ray = {
         "TMPDIR": temporary,  # what a killed worker leaves is deleted with this folder
-        "RAY_preload_python_modules": "search.on_ray.trial,ray.tune,torch._dynamo",  # the last one for optimizers
+        "RAY_preload_python_modules": "search.on_ray.preloaded",
         "RAY_prestart_worker_first_driver": str(int(usable_cpus() <= 2 * concurrent())),
     }
     before = {name: os.environ.get(name) for name in for_ray}
