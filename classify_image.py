@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from model.completion import exports, start
+from model.command import start
+from model.completion import exports
 from model.errors import ConfigError, complain, one_line, one_line_errors
 from model.files import path_argument
 

@@ -10,7 +10,8 @@ if __name__ == "__main__" and not sys.flags.safe_path and Path(sys.path[0]) != P
 
 import typer
 
-from model.completion import runs, start
+from model.command import start
+from model.completion import runs
 from model.errors import one_line_errors
 from model.files import path_argument
 

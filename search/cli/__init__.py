@@ -1,6 +1,6 @@
 """The commands: python -m search run CONFIG (or short: python -m search CONFIG), confirm RUN_DIR, status RUN_DIR."""
 
-from model.completion import start
+from model.command import start
 from search.cli import confirm, run, status
 from search.cli.app import app
 

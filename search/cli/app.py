@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from model.completion import QUESTIONS
+from model.command import QUESTIONS
 from model.files import path_argument
 
 OF_ALL = {"--help", *QUESTIONS}

@@ -160,6 +160,7 @@ def test_help_does_not_wait_for_torch() -> None:
     imported = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
     assert "typer" in imported
     assert {name for name in imported if name.startswith("model.")} <= {
+        "model.command",
         "model.completion",
         "model.errors",
         "model.files",
