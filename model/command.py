@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-NEW_OBJECTS = 50_000  # after so many Python looks for garbage, by itself after 700
+COLLECT_AFTER = 50_000  # new objects; by itself Python looks for garbage after 700
 QUESTIONS = {"--install-completion", "--show-completion"}
 
 
@@ -15,7 +15,7 @@ def start(app: typer.Typer, installed: str) -> None:
     Shells complete programs by their names, and `python -m search` is python to them: there too the completion that is
     asked for is that of the installed program.
     """
-    gc.set_threshold(NEW_OBJECTS)  # an import of PyTorch or Ray makes a million objects and no garbage
+    gc.set_threshold(COLLECT_AFTER)  # an import of PyTorch or Ray makes a million objects and no garbage
     try:
         app(prog_name=installed if QUESTIONS & {*sys.argv[1:]} else None)
     finally:
