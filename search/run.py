@@ -20,6 +20,7 @@ from search.stages.automatic import as_it_begins, note_engine
 from search.store import location
 from search.store.database_errors import what_is_lost
 from search.store.export import exported
+from search.store.faults import stop_reason
 from search.store.folder import check_data, check_folder, owner_warning, write_resolved
 from search.store.lock import run_lock
 from search.store.provenance import data_digest, environment
@@ -77,6 +78,12 @@ def run_search(
                 stages.export(run, engine, pick)
             except StoppedError as stopped:
                 return _outcome(run, str(stopped))
+            except ConfigError:
+                raise
+            except Exception as error:
+                if reason := stop_reason(error, run_dir):
+                    return _outcome(run, reason)
+                raise
         return _outcome(run)
 
 

@@ -127,8 +127,9 @@ def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:
             raise  # else it is what the engine trips over on its way out, when a disk is full
     finally:
         run.progress.end()
-        with trials.tidily():  # if this can't be written, the resumption does it
-            stage.study.requeue_interrupted()
+        if not run.storage.broken:  # else the resumption does it
+            with trials.tidily():
+                stage.study.requeue_interrupted()
     if trials.failure is not None:
         raise trials.failure
     if engine.gone.is_set():

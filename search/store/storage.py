@@ -18,12 +18,16 @@ from search.store import optuna_tables
 Write = Callable[[Connection], None]
 
 
+class BrokenStorageError(Exception):
+    """Raised by every write to a storage after one of its transactions failed; the failure is its cause."""
+
+
 class RunStorage(InMemoryStorage):
     """The studies of one run, kept in memory, with every change written to the run's database.
 
     The driver is the only writer, so nothing is read back. All changes within one `transaction` reach the database
-    together, or not at all. If a write fails, the memory is ahead of the database: this storage must not be used again,
-    and a new one starts from what the database holds.
+    together, or not at all. If a transaction fails, the memory is ahead of the database: every later write raises
+    BrokenStorageError, and a new storage starts from what the database holds.
     """
 
     def __init__(self, database: RDBStorage, prefix: str = "") -> None:
@@ -36,18 +40,28 @@ class RunStorage(InMemoryStorage):
         self._pending: list[Write] | None = None
         self._one_thread = threading.RLock()
         self._follower: Callable[[], None] = lambda: None
-        self.broken = False  # a transaction has failed
+        self._failure: BaseException | None = None  # why a transaction failed
 
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError("a run's storage stays in the process that drives it")
+
+    @property
+    def broken(self) -> bool:
+        """Whether a transaction has failed, so that nothing can be written any more."""
+        return self._failure is not None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Write all changes that the body makes in one transaction; an inner one joins the outer one.
 
         Another thread waits: at a second Ctrl-C the driver's comes while the Tuner's may still be at work.
+
+        Raises:
+            BrokenStorageError: An earlier transaction failed.
         """
         with self._one_thread:
+            if self._failure is not None:
+                raise BrokenStorageError("nothing can be written after a transaction failed") from self._failure
             if self._pending is not None:
                 yield
             else:
@@ -61,12 +75,12 @@ class RunStorage(InMemoryStorage):
         pending = self._pending = []
         try:
             yield
-            if pending and not self.broken:
+            if pending:
                 with self.database.engine.begin() as connection:
                     for write in pending:
                         write(connection)
-        except BaseException:
-            self.broken = True
+        except BaseException as error:
+            self._failure = error
             raise
         finally:
             self._pending = None

@@ -12,11 +12,10 @@ from typing import Any
 
 from optuna.trial import TrialState
 
-from model.errors import is_full
 from search.decisions import GOES_ON, Decision, anything_to_hand_out, carry_out, missing_decision, next_number
 from search.progress import Progress
 from search.store import checkpoints, object_store
-from search.store.database_errors import what_is_lost
+from search.store.faults import stop_reason
 from search.store.stage import Stage
 from search.strategy.promotion import PAUSED, is_paused
 from search.trials.attempt import RETRIES, LiveTrial, begin, charge_of, config_of
@@ -139,30 +138,33 @@ class Trials:
         self.stopped = self.stopped or why
 
     def settle(self) -> None:
-        """End the trials that still wait for their promotion: others did better. A longer search may promote them."""
+        """End the trials that still wait for their promotion: others did better. A longer search may promote them.
+
+        The stage has ended, so nobody looks at `stopped` any more: what can't be stored is raised.
+        """
         study, unneeded = self.stage.study, []
         paused = [trial for trial in study.trials(TrialState.RUNNING) if is_paused(trial)]
         if not paused:
             return
-        with self.tidily():
-            with study.event():
-                for trial in paused:
-                    unneeded += checkpoints.forget(self.stage.checkpoints, study, trial.number)
-                    study.finish(trial.number, TrialState.PRUNED)
-            for folder in unneeded:
-                object_store.delete(folder)
-            self.progress.trials_settled([study.trial(trial.number) for trial in paused])
+        with study.event():
+            for trial in paused:
+                unneeded += checkpoints.forget(self.stage.checkpoints, study, trial.number)
+                study.finish(trial.number, TrialState.PRUNED)
+        for folder in unneeded:
+            object_store.delete(folder)
+        self.progress.trials_settled([study.trial(trial.number) for trial in paused])
 
     @contextmanager
     def tidily(self) -> Iterator[None]:
-        """Stop the search tidily on a full disk or a lost database; no trial is charged for it."""
+        """Stop the stage tidily on a full disk or a lost database; no trial is charged for it.
+
+        For the events of a stage at work, which ends then: `run_stage` reads `stopped`.
+        """
         try:
             yield
         except Exception as error:
-            if lost := what_is_lost(error):
-                self.stop(lost)
-            elif is_full(error):
-                self.stop(f"the disk of {self.stage.checkpoints.run_dir} is full; free some room")
+            if reason := stop_reason(error, self.stage.checkpoints.run_dir):
+                self.stop(reason)
             else:
                 self.failure = error
                 self.stop("an error of the search itself")

@@ -10,6 +10,7 @@ import sqlalchemy
 
 from model.errors import ConfigError
 from search.store.records import read_trials
+from search.store.storage import BrokenStorageError
 from search.store.study import StoredStudy
 from search.strategy.sampler import SeededSampler
 from tests.search.driven import checkpoint, new_trials, opened, result, resumed, run_to_the_end, states_of
@@ -162,7 +163,8 @@ def test_a_disk_that_is_full_when_a_trial_is_asked_for_stops_the_search_tidily(t
     assert trials.next_config("b") is None
     assert trials.stopped == f"the disk of {tmp_path} is full; free some room"
     sqlalchemy.event.remove(engine, "before_cursor_execute", refuse)
-    study.requeue_interrupted()  # as the stage does at its end
+    with pytest.raises(BrokenStorageError):
+        study.requeue_interrupted()
     assert read_trials(tmp_path) == before
     after = resumed(tmp_path)
     again = [after.next_config(worker) for worker in "ab"]
@@ -182,7 +184,8 @@ def test_an_interrupt_within_a_draw_leaves_a_study_that_goes_on(
         patched.setattr(SeededSampler, "sample_relative", interrupted)
         with pytest.raises(KeyboardInterrupt):
             trials.next_config("a")
-    study.requeue_interrupted()
+    with pytest.raises(BrokenStorageError):
+        study.requeue_interrupted()
     assert read_trials(tmp_path) == []
     config = resumed(tmp_path).next_config("a")
     assert config is not None
