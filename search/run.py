@@ -17,18 +17,19 @@ from search.progress import Progress
 from search.space import Space, recipe_differences
 from search.stages import Engine, Run, StoppedError
 from search.stages.automatic import as_it_begins, note_engine
-from search.store import location
+from search.store import location, object_store
 from search.store.database_errors import what_is_lost
 from search.store.export import exported
-from search.store.faults import stop_reason
 from search.store.folder import check_data, check_folder, owner_warning, write_resolved
 from search.store.lock import run_lock
+from search.store.lost import stop_reason
 from search.store.provenance import data_digest, environment
 from search.store.shared_database import open_shared
 from search.store.study import STUDIES, Audit
 from search.strategy.given import quiet_optuna
 from search.winner import Outcome, winner_so_far
 
+LAST_DELETIONS = 10.0  # seconds that a command waits at its end for deletions in an object store
 Connect = Callable[[Run, str | None], AbstractContextManager[Engine]]
 
 
@@ -69,22 +70,30 @@ def run_search(
         with (connect or over_ray())(run, address) as engine:
             note_engine(run, engine, max(found.to_do, 1) if searching else 1)
             _announce(run, found, engine)
-            try:
-                if searching:
-                    stages.search(run, engine)
-                stages.confirm(run, engine)
-                if pick is not None:
-                    stages.train_picked(run, engine, pick)
-                stages.export(run, engine, pick)
-            except StoppedError as stopped:
-                return _outcome(run, str(stopped))
-            except ConfigError:
-                raise
-            except Exception as error:
-                if reason := stop_reason(error, run_dir):
-                    return _outcome(run, reason)
-                raise
-        return _outcome(run)
+            stopped = _run_stages(run, engine, searching, pick)
+            for fault in engine.faults.left_out:
+                progress.result(f"{fault.name} is left out: it {fault.reason}")
+        return _outcome(run, stopped)
+
+
+def _run_stages(run: Run, engine: Engine, searching: bool, pick: int | None) -> str | None:
+    """Run the stages, the search only if `searching`; return why they stopped early, None if all is done."""
+    try:
+        if searching:
+            stages.search(run, engine)
+        stages.confirm(run, engine)
+        if pick is not None:
+            stages.train_picked(run, engine, pick)
+        stages.export(run, engine, pick)
+    except StoppedError as stopped:
+        return str(stopped)
+    except ConfigError:
+        raise
+    except Exception as error:
+        if reason := stop_reason(error, run.run_dir):
+            return reason
+        raise
+    return None
 
 
 @contextmanager
@@ -147,6 +156,7 @@ def _opened(
                 yield Run(run_dir, experiment, dataset, digest, storage, progress)
             finally:
                 storage.close()
+                object_store.DELETIONS.wait(LAST_DELETIONS)
 
 
 def _follow_for_tensorboard(run: Run) -> None:

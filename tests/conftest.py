@@ -63,11 +63,15 @@ def two_cpus() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def declared_gpus() -> Iterator[None]:
-    """Eight CPUs and four GPUs that Ray only believes in."""
+    """Eight CPUs and four GPUs that Ray only believes in; trials take the CPU for them."""
+    from tests.harness import patched
     from tests.searches import private_ray
 
-    with private_ray(num_cpus=8, num_gpus=4):
-        yield
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in patched("declared_gpus").items():
+            patch.setenv(name, value)
+        with private_ray(num_cpus=8, num_gpus=4):
+            yield
 
 
 @pytest.fixture(scope="module")

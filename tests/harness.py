@@ -77,6 +77,12 @@ def environment(**more: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", **more}
 
 
+def patched(*patches: str) -> dict[str, str]:
+    """Return the variables by which processes of a cluster get these patches (tests/patched/sitecustomize.py)."""
+    folders = [str(ROOT / "tests" / "patched"), str(ROOT)]
+    return {"PATCHED": ",".join(patches), "PYTHONPATH": os.pathsep.join(folders)}
+
+
 def command(here: Path, *words: str, module: str = "search", **more: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m module` with these words to its end, in the folder `here`."""
     line = [sys.executable, "-m", module, *words]

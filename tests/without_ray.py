@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
-from search.on_ray.trial import to_arrays, train_trial
+from search.on_ray.trial import Place, to_arrays, train_trial
 from search.run import Connect
-from search.trials import Trials
+from search.trials import MachineFaults, Trials
 
+ON_CPU = Place(torch.device("cpu"), [], "here")
 OnResult = Callable[[Trials, str, dict[str, Any], str | None], bool]
 
 
@@ -38,6 +39,7 @@ class OneByOne:
     per_gpu: int = 1
     most_cpus: int = 1
     gone: threading.Event = field(default_factory=threading.Event)
+    faults: MachineFaults = field(default_factory=MachineFaults)
 
     def concurrent(self, trials: int, cpus_per_trial: int) -> int:
         return 1
@@ -55,11 +57,7 @@ class OneByOne:
                     raise EndedError
 
             with suppress(EndedError):
-                train_trial({**config, "may_be_lost": 0.0}, self.images, report, on_cpu)
-
-
-def on_cpu() -> tuple[torch.device, list[str]]:
-    return torch.device("cpu"), []
+                train_trial({**config, "may_be_lost": 0.0}, self.images, report, ON_CPU)
 
 
 def flat(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from model.errors import ConfigError
 from search.on_ray import ray_internals
 from search.on_ray.probe import Probes
-from search.on_ray.slots import Node, cluster_nodes, lacking, room
+from search.on_ray.slots import Node, cluster_nodes, lacking, room, without
 from search.on_ray.work import Work
 from search.trials import Trials
 
@@ -71,8 +71,11 @@ class StudyCallback(Callback):
         self.looked = time.monotonic()
         with suppress(RayError):  # the cluster may be too busy to answer
             there, slots = self._sound(cluster_nodes(), trials), self.work.slots
+            if trials.faults.avoided and slots.spare:  # a trial must go elsewhere
+                self.free_spare()
+                self.work.slots = slots = replace(slots, spare=())
             known = {node.id for node in self.work.nodes}
-            if known == {node.id for node in there}:
+            if there == self.work.nodes:
                 return
             if known - {node.id for node in there}:
                 self.free_spare()
@@ -87,11 +90,11 @@ class StudyCallback(Callback):
 
     def _sound(self, nodes: list[Node], trials: Trials) -> list[Node]:
         """Return those of `nodes` that may be used; stop the search for one that may not. A new one takes seconds."""
-        if self.probes is None:
-            return nodes
-        try:
-            self.probes.take(nodes)
-        except ConfigError as error:
-            trials.stop(str(error))
-        new = self.probes.new(nodes)
-        return [node for node in nodes if node not in new]
+        new = []
+        if self.probes is not None:
+            try:
+                self.probes.take(nodes)
+            except ConfigError as error:
+                trials.stop(str(error))
+            new = self.probes.new(nodes)
+        return without([node for node in nodes if node not in new], trials.faults.left_out)

@@ -14,12 +14,12 @@ from search.on_ray.cluster import OnGone, connected
 from search.on_ray.measure import measured_per_gpu
 from search.on_ray.private import PrivateRay
 from search.on_ray.probe import Probes
-from search.on_ray.slots import Node, cluster_nodes, lacking, plan
+from search.on_ray.slots import Node, cluster_nodes, lacking, plan, without
 from search.on_ray.trial import to_arrays
 from search.on_ray.tuning import Tuning
 from search.space import largest
 from search.store.location import checkpoint_store
-from search.trials import Trials
+from search.trials import MachineFaults, Trials
 
 
 @dataclass
@@ -30,15 +30,16 @@ class RayEngine:
     per_gpu: int
     probes: Probes | None = None  # on a cluster
     gone: threading.Event = field(default_factory=threading.Event)  # set when Ray itself is gone
+    faults: MachineFaults = field(default_factory=MachineFaults)
     tuning: Tuning | None = None
 
     @property
     def nodes(self) -> list[Node]:
-        """The machines that are there now: one may be lost, or come, between two stages."""
+        """The sound machines that are there now: one may be lost, or come, between two stages."""
         nodes = cluster_nodes()
         if self.probes:
             self.probes.wait_for(nodes)
-        return nodes
+        return without(nodes, self.faults.left_out)
 
     @property
     def machines(self) -> int:
@@ -74,6 +75,7 @@ class RayEngine:
         slots = plan(nodes, cpus_per_trial=stage.cpus, per_gpu=self.per_gpu, trials=to_do)
         if self.tuning is None or not self.tuning.serves(slots):
             self.end()
+            self.faults.resting.clear()  # those workers have ended
             self.tuning = Tuning(stage.checkpoints, self.images, slots, nodes, self.probes)
         self.tuning.run(trials, slots, nodes)
 
@@ -100,8 +102,10 @@ def ray_engine(
     Raises ConfigError.
     """
     with connected(address, on_gone, begun, warn) as gone:
-        probes = Probes(checkpoint_store(run_dir.absolute())) if address else None
-        engine = RayEngine({**to_arrays(dataset), "token": digest}, 1, probes, gone)
+        faults, probes = MachineFaults(), None
+        if address or any(node.gpus for node in cluster_nodes()):
+            probes = Probes(checkpoint_store(run_dir.absolute()), faults, warn)
+        engine = RayEngine({**to_arrays(dataset), "token": digest}, 1, probes, gone, faults)
         if any(node.gpus for node in engine.nodes):
             wanted = experiment.resources.trials_per_gpu
             if wanted == "auto":

@@ -1,18 +1,22 @@
-"""The probe of a cluster's machines, before trials run there: whether they can save checkpoints, and their versions."""
+"""The probe of machines before trials run there: do they save checkpoints, have our versions, a torch that works?"""
 
+import os
 import platform
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from model.errors import ConfigError, summary
+from search.on_ray import gpus
 from search.on_ray.slots import Node
 from search.store.checkpoint_store import CheckpointStore
+from search.trials.machine_faults import MachineFault, MachineFaults
 
 PACKAGES = ("torch", "numpy")  # what the numbers of a training depend on
 WAIT = 120  # seconds; a first worker of this job on each machine fetches the code and starts
@@ -21,18 +25,33 @@ REMEDY = "(docs/cluster.md)"
 
 @dataclass
 class Probes:
-    """The probes of a cluster's machines: each that runs trials can save checkpoints, and has our versions."""
+    """The probes of machines: each that runs trials can save checkpoints, and has our versions.
+
+    A machine whose torch does not work, and a GPU that torch can't use, are left out by way of `faults`, and named by
+    `warn`.
+    """
 
     store: CheckpointStore
+    faults: MachineFaults
+    warn: Callable[[str], None]
     sound: set[str] = field(default_factory=set)  # the ids of machines that may be used
     asked: dict[str, Any] = field(default_factory=dict)  # id of a machine -> its answer to come
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return nothing: Ray pickles its callbacks into snapshots, which are never read back."""
+        return {}
+
     def new(self, nodes: list[Node]) -> list[Node]:
-        """Return those of `nodes` that are still to be found sound; a machine without CPUs runs no trials."""
-        return [node for node in nodes if node.cpus and node.id not in self.sound]
+        """Return those of `nodes` that are still to be found sound or not; a machine without CPUs runs no trials."""
+        known = self.sound | {fault.place for fault in self.faults.left_out}
+        return [node for node in nodes if node.cpus and node.id not in known]
 
     def wait_for(self, nodes: list[Node]) -> None:
-        """Probe those of `nodes` that are new. Raises ConfigError for one that can't be used."""
+        """Probe those of `nodes` that are new.
+
+        Raises:
+            ConfigError: A machine can't be used, by its set-up, or none of them can.
+        """
         new = self.new(nodes)
         self._ask(new)
         try:
@@ -41,8 +60,11 @@ class Probes:
                 self.take(new)
         except RayError as error:
             raise ConfigError(f"a machine of the cluster can't run trials ({summary(error, 300)}); {REMEDY}") from None
-        if self.new(nodes):
-            raise ConfigError(f"a machine of the cluster did not answer within {WAIT} s; see to it {REMEDY}")
+        for node in self.new(nodes):
+            self._leave_out(node, f"did not answer within {WAIT} s")
+        if new and not any(node.id in self.sound for node in nodes):
+            faults = ", ".join(map(str, self.faults.left_out))
+            raise ConfigError(f"no machine can run trials: {faults}; correct that {REMEDY}")
 
     def take(self, nodes: list[Node]) -> None:
         """Take the answers that are there, and ask machines that are new. Raises ConfigError as `wait_for` does."""
@@ -51,25 +73,64 @@ class Probes:
             answer = self.asked.get(node.id)
             if answer is not None and ray.wait([answer], timeout=0)[0]:
                 del self.asked[node.id]  # lost with its machine, it is asked again
-                if fault := _fault(ray.get(answer), self.store):
-                    raise ConfigError(fault)
-                self.sound.add(node.id)
+                self._judge(node, answer)
         self._ask(self.new(new))
 
+    def _judge(self, node: Node, answer: Any) -> None:
+        """Find a machine sound, leave it or its GPUs out, or raise ConfigError, by its answer."""
+        try:
+            found = ray.get(answer)
+        except WorkerCrashedError as error:
+            self._leave_out(node, f"can't run a worker ({summary(error, 300)})")
+            return
+        if fault := _fault(found, self.store):
+            raise ConfigError(fault)
+        if found["torch"]:
+            self._leave_out(node, found["torch"])
+            return
+        for gpu, reason in found["gpus"].items():
+            of_gpu = MachineFault(f"{node.id}/{gpu}", f"GPU {gpu} of host {found['host']}", reason)
+            self.warn(self.faults.leave_out(of_gpu))
+        self.sound.add(node.id)
+
+    def _leave_out(self, node: Node, reason: str) -> None:
+        self.warn(self.faults.leave_out(MachineFault(node.id, f"host {node.host}", reason)))
+
     def _ask(self, nodes: list[Node]) -> None:
-        look = ray.remote(num_cpus=0, max_retries=0)(_look)
         for node in nodes:
             if node.id not in self.asked:
+                # After one with GPUs the worker ends, as CUDA takes half a gigabyte of each GPU.
+                look = ray.remote(num_cpus=0, max_retries=0, max_calls=1 if node.gpus else 0)(_look)
                 there = NodeAffinitySchedulingStrategy(node.id, soft=False)
-                self.asked[node.id] = look.options(scheduling_strategy=there).remote(self.store, PACKAGES)
+                on_node = look.options(scheduling_strategy=there)
+                self.asked[node.id] = on_node.remote(self.store, PACKAGES, node.gpus)
 
 
-def _look(store: CheckpointStore, packages: tuple[str, ...]) -> dict[str, Any]:
-    """Return this machine's name, its versions, and whether it sees and may write where the checkpoints lie."""
+def _look(store: CheckpointStore, packages: tuple[str, ...], num_gpus: int) -> dict[str, Any]:
+    """Return what a machine says of itself.
+
+    Its name and versions, whether it sees and may write where the checkpoints lie, what is wrong with its torch, and
+    which of its GPUs torch can't use.
+    """
     found: dict[str, Any] = {"host": socket.gethostname(), "versions": _versions(packages)}
     found["sees"] = store.is_seen
     found["refusal"] = store.refusal() if found["sees"] else None
+    found["torch"] = _fault_of_torch()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    ids = visible.split(",") if visible else list(map(str, range(num_gpus)))
+    found["gpus"] = {} if found["torch"] else gpus.faults(ids[:num_gpus])
     return found
+
+
+def _fault_of_torch() -> str | None:
+    """Return why torch does not work on this machine; None if it does."""
+    try:
+        import torch
+
+        torch.ones(2).sum().item()
+    except Exception as error:  # whatever a broken installation raises
+        return f"can't use torch ({type(error).__name__}: {summary(error, 300)})"
+    return None
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str | None]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # its import takes two seconds, for which a Ray that starts n
     from ray.tune.experiment import Trial
 
 CLEAN_UP = 60  # seconds that a stopped trial has to come to its end
+# Words of the GCS (src/ray/gcs/actor/gcs_actor_manager.cc) and of ActorUnavailableError (ray/exceptions.py).
+LOST_MACHINE = ("its node has died", "The task may or may not have been executed on the actor")
 PACKAGES = Path(__file__).parents[2]
 # A program that connects to a cluster and ends; it fails if the cluster does not admit it.
 KNOCK = "import sys; from ray._raylet import GcsClient; GcsClient(sys.argv[1])"
@@ -88,14 +90,6 @@ def forget_ended_trials(controller: Any) -> None:
         trials.difference_update(ended)
 
 
-def take_no_snapshots(controller: Any) -> None:
-    """Have Tune take no snapshot each time that a trial has saved as many checkpoints as are kept.
-
-    Only its period can be set (`_ExperimentCheckpointManager` in ray/tune/execution/experiment_state.py).
-    """
-    controller._checkpoint_manager._sync_every_n_trial_checkpoints = None
-
-
 def end_idle_workers(controller: Any) -> None:
     """Have Tune end the idle workers that it keeps. It notices a dead one only as it gives it a trial, which fails."""
     controller._cleanup_cached_actors(force_all=True)
@@ -109,14 +103,25 @@ def kill_worker(trial: "Trial") -> None:
 
 
 def failure_of(trial: "Trial") -> str:
-    """Return the reason that Ray noted for a trial's death: the second line of its error file, after the date.
+    """Return the reason that Ray noted for a trial's death: the second line of its error file, after the date."""
+    return next(iter(_error_lines(trial)[1:]), "Ray gave no reason").strip()
 
-    `Trial.get_error` is still empty when a scheduler's `on_trial_error` is called.
+
+def died_with_its_machine(trial: "Trial") -> bool:
+    """Return whether a trial's worker was lost with its machine, by what Ray noted.
+
+    That its node has died (ActorDiedError) or, before Ray's health check has found that out, that the worker does not
+    answer (ActorUnavailableError): of one that died alone Ray learns within its second of patience.
     """
+    return any(words in line for line in _error_lines(trial) for words in LOST_MACHINE)
+
+
+def _error_lines(trial: "Trial") -> list[str]:
+    """Return what Ray noted of a trial's death. `Trial.get_error` is still empty when `on_trial_error` is called."""
     try:
-        return Path(trial.error_file).read_text(encoding="utf-8").splitlines()[1].strip()
-    except (OSError, TypeError, IndexError):
-        return "Ray gave no reason"
+        return Path(trial.error_file).read_text(encoding="utf-8").splitlines()
+    except (OSError, TypeError):
+        return []
 
 
 def reserve(node: str, gpu_share: float) -> Any:

@@ -32,7 +32,6 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         ray_internals.forget_ended_trials(tune_controller)
-        ray_internals.take_no_snapshots(tune_controller)
         more = self.work.slots.concurrent - self._kept
         if more > 0:
             ray_internals.keep_workers(tune_controller, trial, more)
@@ -50,13 +49,15 @@ class StudyScheduler(FIFOScheduler):
         self._on_death(trial, "it ended without a result")
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        self._on_death(trial, ray_internals.failure_of(trial))
+        reason, of_machine = ray_internals.failure_of(trial), ray_internals.died_with_its_machine(trial)
+        self._on_death(trial, reason, of_machine)
         ray_internals.end_idle_workers(tune_controller)  # they may have died with their machine too, unnoticed
 
-    def _on_death(self, trial: Trial, reason: str) -> None:
+    def _on_death(self, trial: Trial, reason: str, of_machine: bool = False) -> None:
         trials = self.work.trials
-        if trials is not None and trial.trial_id in trials.live:
-            trials.on_death(trial.trial_id, reason, of_ray=self.lines.missing() is not None)
+        if trials is not None:
+            gone = of_machine or (trial.trial_id in trials.live and self.lines.missing() is not None)
+            trials.on_death(trial.trial_id, reason, of_machine=gone)
 
 
 class StudyStopper(Stopper):

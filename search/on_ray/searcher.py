@@ -20,7 +20,7 @@ class StudySearcher(Searcher):
         Between two stages it waits: nothing runs then that Tune would have to attend to.
         """
         while trials := self.work.wait_for_stage():
-            if len(trials.live) >= self.work.slots.concurrent:
+            if len(trials.live) >= self.work.free_slots(trials):
                 return None
             if config := trials.next_config(trial_id):
                 return config

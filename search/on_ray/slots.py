@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -13,6 +13,7 @@ from model.errors import ConfigError
 from model.machine import usable_cpus, usable_gpus, usable_memory
 from search.experiment import Experiment
 from search.on_ray import ray_internals
+from search.trials.machine_faults import MachineFault
 
 # What a worker holds with PyTorch, the images and a network of the recipe's size: up to 1.1 GB, measured.
 WORKER_BYTES = 1_200_000_000
@@ -28,6 +29,7 @@ class Node:
     cpus: int
     gpus: int
     memory: int = NO_LIMIT
+    host: str = ""
 
     def trials(self, cpus_per_trial: int) -> int:
         """Return how many trials its CPUs and its memory allow at once; one is tried even where memory is short."""
@@ -68,8 +70,20 @@ def cluster_nodes() -> list[Node]:
         if node["Alive"]:
             declared = node["Resources"]
             memory = usable_memory() if node["NodeID"] == here else int(declared.get("memory", NO_LIMIT))
-            nodes.append(Node(node["NodeID"], int(declared.get("CPU", 0)), int(declared.get("GPU", 0)), memory))
+            cpus, gpus = int(declared.get("CPU", 0)), int(declared.get("GPU", 0))
+            nodes.append(Node(node["NodeID"], cpus, gpus, memory, node["NodeManagerHostname"]))
     return nodes
+
+
+def without(nodes: list[Node], left_out: list[MachineFault]) -> list[Node]:
+    """Return `nodes` without the machines, and the GPUs of machines, that are left out."""
+    places = {fault.place for fault in left_out}
+    kept = []
+    for node in nodes:
+        if node.id not in places:
+            faulty = sum(place.startswith(f"{node.id}/") for place in places)
+            kept.append(replace(node, gpus=max(node.gpus - faulty, 0)))
+    return kept
 
 
 def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -> Slots:

@@ -91,7 +91,6 @@ def _tuner(work: Work, store: CheckpointStore, images: dict[str, Any], callback:
             storage_filesystem=system,
             stop=StudyStopper(work),
             callbacks=[callback, NoProgress()],
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=2),
             failure_config=tune.FailureConfig(max_failures=0),
             verbose=0,
         ),

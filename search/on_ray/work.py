@@ -3,7 +3,7 @@
 import threading
 from typing import Any
 
-from search.on_ray.slots import Node, Slots
+from search.on_ray.slots import Node, Slots, room
 from search.trials import Trials
 
 
@@ -23,6 +23,12 @@ class Work:
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: Ray pickles its searcher into snapshots, which are never read back."""
         return {}
+
+    def free_slots(self, trials: Trials) -> int:
+        """Return how many trials may run at once now: fewer where workers rest on faulty machines."""
+        if not trials.faults.resting:
+            return self.slots.concurrent
+        return min(self.slots.concurrent, room(self.slots, self.nodes) - trials.faults.held())
 
     def hand_over(self, trials: Trials, slots: Slots, nodes: list[Node]) -> None:
         """Let the Tuner run `trials`, and wait until they are done or the Tuner has ended. For the driver's thread."""

@@ -24,7 +24,7 @@ from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, STUDIES, StoredSt
 from search.strategy.promotion import Promotion
 from search.strategy.pruner import PACE, make_pruner
 from search.strategy.sampler import SeededSampler, startup_of
-from search.trials import INTERRUPTED, Trials
+from search.trials import INTERRUPTED, MachineFaults, Trials
 
 SEEDS = {SEARCH: 0, CONFIRM: 1, REFIT: 2, PICKED: 1}  # a picked trial has the fresh seeds of the others
 
@@ -48,6 +48,8 @@ class Engine(Protocol):
     def most_cpus(self) -> int: ...  # of the largest machine
     @property
     def gone(self) -> threading.Event: ...
+    @property
+    def faults(self) -> MachineFaults: ...
 
     def concurrent(self, trials: int, cpus_per_trial: int) -> int:
         """Return how many of so many trials run at once. Raises ConfigError where none fits on any machine."""
@@ -112,7 +114,7 @@ class Run:
 
 def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:
     """Run `stage` until it is done or its time is up. Raises StoppedError; what is unfinished then waits."""
-    trials = Trials(stage, run.progress, engine.gone)
+    trials = Trials(stage, run.progress, engine.gone, engine.faults)
 
     def stop() -> None:
         trials.stop(INTERRUPTED)

@@ -17,13 +17,19 @@ from search.store.study import BEFORE, NEWEST, StoredStudy
 
 
 def remember(store: CheckpointStore, study: StoredStudy, number: int, path: str, epoch: int) -> list[str]:
-    """Store where a trial's newest checkpoint lies; return the folders that are not needed once it is stored."""
+    """Store where a trial's newest checkpoint lies; return the folders that are not needed once it is stored.
+
+    That is the checkpoint that was the last but one, with its whole attempt where none of that is kept.
+    """
     earlier = study.trial(number).user_attrs
-    newest = {"place": store.place_of(path), "epoch": epoch}
-    study.set_attributes(number, **{BEFORE: earlier.get(NEWEST), NEWEST: newest})
-    kept = {store.attempt(stored) for stored in (newest, earlier.get(NEWEST)) if stored}
-    before = [store.attempt(stored) for stored in (earlier.get(NEWEST), earlier.get(BEFORE)) if stored]
-    return [attempt for attempt in before if attempt not in kept]  # Ray itself deletes the older ones of one attempt
+    newest, before = {"place": store.place_of(path), "epoch": epoch}, earlier.get(NEWEST)
+    study.set_attributes(number, **{BEFORE: before, NEWEST: newest})
+    displaced = earlier.get(BEFORE)
+    if not displaced:
+        return []
+    kept = {store.attempt(stored) for stored in (newest, before) if stored}
+    attempt = store.attempt(displaced)
+    return [store.found(displaced["place"]) if attempt in kept else attempt]
 
 
 def places(store: CheckpointStore, attributes: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ from model.novelty import FITTED, fit_novelty
 from model.train import predict
 from model.write_export import write_export
 from search.store import checkpoints, location
-from search.store.object_store import fetched
+from search.store.object_store import StoreError, fetched
 
 
 def exported(run_dir: Path) -> Path | None:
@@ -55,6 +55,8 @@ def export_checkpoint(
     try:
         with fetched(checkpoints.places(location.checkpoint_store(run_dir), attributes)[0]) as folder:
             trained = load_trained(folder)
+    except StoreError:
+        raise  # the checkpoint is there all the same
     except (CheckpointError, OSError) as error:
         raise ConfigError(f"the winner's checkpoint is lost: {error}; search again under another --name") from None
     net = fold(trained, dataset.train.images, dataset.mean, dataset.std)

@@ -9,8 +9,15 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from model.errors import summary
+from search.store.deletions import Deletions
+
 if TYPE_CHECKING:  # it takes a while to import, and most runs have their checkpoints in their folder
     from pyarrow.fs import FileSystem
+
+
+class StoreError(OSError):
+    """Raised where an object store does not answer, or refuses."""
 
 
 def is_uri(place: str) -> bool:
@@ -54,9 +61,10 @@ def fetched(place: str) -> Iterator[Path]:
         return
     from pyarrow.fs import LocalFileSystem, copy_files
 
-    system, path = file_system(place)
     with tempfile.TemporaryDirectory() as copy:
-        copy_files(path, copy, source_filesystem=system, destination_filesystem=LocalFileSystem())
+        with _asking(place):
+            system, path = file_system(place)
+            copy_files(path, copy, source_filesystem=system, destination_filesystem=LocalFileSystem())
         yield Path(copy)
 
 
@@ -64,18 +72,25 @@ def names_at(place: str) -> list[str]:
     """Return the names of what lies directly at a place; none where nothing does. Raises OSError."""
     from pyarrow.fs import FileSelector
 
-    system, path = file_system(place)
-    return sorted(found.base_name for found in system.get_file_info(FileSelector(path, allow_not_found=True)))
+    with _asking(place):
+        system, path = file_system(place)
+        return sorted(found.base_name for found in system.get_file_info(FileSelector(path, allow_not_found=True)))
 
 
 def delete(place: str) -> None:
-    """Delete the folder at a place. What can't be deleted stays."""
-    if not is_uri(place):
+    """Delete the folder at a place, one in an object store in the background. What can't be deleted stays."""
+    if is_uri(place):
+        DELETIONS.add(place)
+    else:
         shutil.rmtree(place, ignore_errors=True)
-        return
-    with suppress(OSError, ValueError):
-        system, path = file_system(place)
-        system.delete_dir(path)
+
+
+def _delete_there(place: str) -> None:
+    system, path = file_system(place)
+    system.delete_dir(path)
+
+
+DELETIONS = Deletions(_delete_there)  # of this process, which waits for them before it ends
 
 
 def make(place: str) -> None:
@@ -115,6 +130,19 @@ def remove(place: str) -> None:
         return
     system, path = file_system(place)
     system.delete_file(path)
+
+
+@contextmanager
+def _asking(place: str) -> Iterator[None]:
+    """Raise StoreError where the object store that the body asks does not answer, or refuses."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        if not is_uri(place):
+            raise
+        raise StoreError(f"{urlsplit(place).netloc}: {summary(error, most=300)}") from error
 
 
 @cache

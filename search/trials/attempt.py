@@ -41,8 +41,8 @@ def begin(stage: Stage, trial: FrozenTrial) -> LiveTrial:
     return LiveTrial(trial.number, sum(epoch["seconds"] for epoch in epochs_of(trial) if epoch["epoch"] <= saved))
 
 
-def config_of(stage: Stage, trial: FrozenTrial) -> dict[str, Any]:
-    """Return what a worker needs to know to train a trial, from its newest checkpoint on."""
+def config_of(stage: Stage, trial: FrozenTrial, avoided: list[str]) -> dict[str, Any]:
+    """Return what a worker needs to know to train a trial, from its newest checkpoint on; not at an `avoided` place."""
     hyperparameters = stage.hyperparameters(trial)
     return {
         "number": trial.user_attrs.get(FRESH_SEED, trial.number),
@@ -54,6 +54,7 @@ def config_of(stage: Stage, trial: FrozenTrial) -> dict[str, Any]:
         "threads": stage.threads or stage.cpus,
         "refit": stage.refit,
         "precision": stage.precision,
+        "avoided": avoided,
     }
 
 

@@ -44,8 +44,6 @@ def _record_about(stage: Stage, progress: Progress, number: int, result: dict[st
     """Store where a trial runs, how fast its network is, and what was wrong with a checkpoint; warn of either."""
     about = {key.removeprefix("about/"): value for key, value in result.items() if key.startswith("about/")}
     known = stage.study.trial(number).user_attrs
-    if about.get("gpu") and known.get("gpu") != about["gpu"] and about["device"] == "cpu":
-        progress.warn(f"trial {number} has a GPU that torch can't use (no CUDA): training on the CPU")
     if LATENCY in known:
         about.pop(LATENCY, None)  # its first epoch was trained again; the decision on it stands
     elif reason := broken_by(about.get(LATENCY), stage.max_milliseconds_per_image):

@@ -15,11 +15,12 @@ from optuna.trial import TrialState
 from search.decisions import GOES_ON, Decision, anything_to_hand_out, carry_out, missing_decision, next_number
 from search.progress import Progress
 from search.store import checkpoints, object_store
-from search.store.faults import stop_reason
+from search.store.lost import stop_reason
 from search.store.stage import Stage
 from search.strategy.promotion import PAUSED, is_paused
 from search.trials.attempt import RETRIES, LiveTrial, begin, charge_of, config_of
 from search.trials.epoch import record
+from search.trials.machine_faults import OUTAGE, MachineFault, MachineFaults
 
 INTERRUPTED = "interrupted"
 
@@ -30,10 +31,17 @@ class Trials:
     Workers are known by the engine's own id of a trial, `ray_trial_id`: another one for each attempt.
     """
 
-    def __init__(self, stage: Stage, progress: Progress, gone: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        progress: Progress,
+        gone: threading.Event | None = None,
+        faults: MachineFaults | None = None,
+    ) -> None:
         self.stage = stage
         self.progress = progress
         self.gone = gone or threading.Event()  # set when Ray itself is gone
+        self.faults = faults or MachineFaults()
         self.live: dict[str, LiveTrial] = {}
         self.stopped: str | None = None
         self.failure: Exception | None = None  # an error of our own, which Ray may swallow
@@ -71,7 +79,7 @@ class Trials:
                     decision = missing_decision(self.stage, trial)
                     if decision == GOES_ON:
                         self.live[ray_trial_id] = begin(self.stage, trial)
-                        return config_of(self.stage, trial)
+                        return config_of(self.stage, trial, self.faults.avoided)
                     study.set_attributes(number, error=None)  # of an end that a kill cut short
                     carry_out(self.stage, decision, trial)
                 self._after(decision, number)
@@ -83,6 +91,8 @@ class Trials:
 
     def on_result(self, ray_trial_id: str, result: dict[str, Any], checkpoint: str | None) -> bool:
         """Record one epoch, and the trial's end if this was it. Return whether the trial goes on."""
+        if "machine" in result:
+            return self._on_machine_fault(ray_trial_id, result)
         live = self.live.get(ray_trial_id)
         if live is None:
             return False
@@ -91,22 +101,42 @@ class Trials:
                 self.stop(f"trial {live.number} found its disk full ({result['no_room']}); free some room")
             elif error := result.get("error"):
                 self._fail(ray_trial_id, error)
-            elif fault := result.get("machine"):
-                self.on_death(ray_trial_id, fault)
             else:
                 self._record(ray_trial_id, result, checkpoint)
         return ray_trial_id in self.live and not self.stopping
 
-    def on_death(self, ray_trial_id: str, reason: str, *, of_ray: bool = False) -> None:
+    def _on_machine_fault(self, ray_trial_id: str, result: dict[str, Any]) -> bool:
+        """Put a trial back in line that met a fault of its machine; return whether its worker is to rest.
+
+        The fault counts against the machine, not against the trial, unless it is "charged": then either may be its
+        cause. A worker that rests already, or was told to avoid its place, reports no new fault.
+        """
+        place, reason = result["place"], result["machine"]
+        if ray_trial_id in self.live:
+            if result.get("charged"):
+                self.on_death(ray_trial_id, f"{result['place_name']} {reason}")
+            else:
+                with self.tidily():
+                    self._requeue(ray_trial_id)
+        if reason:
+            fault = MachineFault(place, result["place_name"], reason)
+            if said := self.faults.note(fault):
+                self.progress.warn(said)
+            if self.faults.is_outage(live.began for live in self.live.values()):
+                minutes = f"{OUTAGE / 60:g} minutes"
+                self.stop(f"no machine has saved a checkpoint for {minutes}: {fault}; correct the cause")
+        return self.faults.rests(ray_trial_id, place) and not self.stopping
+
+    def on_death(self, ray_trial_id: str, reason: str, *, of_machine: bool = False) -> None:
         """Requeue the trial of a worker that died; fail it after a time-out or too many deaths.
 
-        What a trial itself does wrong is reported as a result, so any other death is not the trial's fault. `of_ray`
-        says that the worker died with Ray itself, which is not counted.
+        `of_machine` says that the worker died with its machine, or with Ray itself, which is not counted.
         """
+        self.faults.resting.pop(ray_trial_id, None)
         live = self.live.get(ray_trial_id)
         if live is None:
             return
-        charge = {} if self.stopping or of_ray else charge_of(self.stage.study.trial(live.number))
+        charge = {} if self.stopping or of_machine else charge_of(self.stage.study.trial(live.number))
         with self.tidily():
             if live.timed_out:
                 limit = self.stage.trial_timeout
@@ -114,12 +144,10 @@ class Trials:
             elif charge.get("deaths_in_a_row", 0) > RETRIES:
                 self._fail(ray_trial_id, f"its worker died {RETRIES + 1} times: {reason}", **charge)
             else:
-                del self.live[ray_trial_id]
-                with self.stage.study.event():
-                    self.stage.study.set_attributes(live.number, **charge)
-                    self.stage.study.requeue(live.number)
-                if charge:
-                    self.progress.say(f"trial {live.number}: its worker died; going on from its last checkpoint")
+                self._requeue(ray_trial_id, **charge)
+                if not self.stopping:
+                    whose = "machine" if of_machine else "worker"
+                    self.progress.say(f"trial {live.number}: its {whose} died; going on from its last checkpoint")
 
     def overdue(self) -> list[str]:
         """Return the ids of the trials that have just run out of time; each is named once."""
@@ -173,11 +201,20 @@ class Trials:
     def _record(self, ray_trial_id: str, result: dict[str, Any], checkpoint: str | None) -> None:
         """Store one epoch, and let go of the trial if it ends or pauses after it."""
         number = self.live[ray_trial_id].number
+        if checkpoint:
+            for name in self.faults.note_checkpoint(result.get("places", [])):
+                self.progress.say(f"{name} saves checkpoints again")
         decision = record(self.stage, self.progress, number, result, checkpoint, self.clock)
         if decision != GOES_ON:
             del self.live[ray_trial_id]
             self._failures = 0
             self._after(decision, number)
+
+    def _requeue(self, ray_trial_id: str, **attributes: Any) -> None:
+        live = self.live.pop(ray_trial_id)
+        with self.stage.study.event():
+            self.stage.study.set_attributes(live.number, **attributes)
+            self.stage.study.requeue(live.number)
 
     def _fail(self, ray_trial_id: str, error: str, **attributes: Any) -> None:
         live = self.live.pop(ray_trial_id)

@@ -4,7 +4,7 @@ The store is moto's, which answers as Amazon's S3 does, started here.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -21,7 +21,7 @@ from search.store.candidates import best_first
 from search.store.records import TrialRecord, read_trials
 from search.store.study import CONFIRM, SEARCH
 from tests.chaos.test_equal import assert_equal
-from tests.harness import command, descendants, driver, kill, log_of, records, tiny, until
+from tests.harness import command, descendants, driver, epochs_lasting, kill, log_of, records, tiny, until
 from tests.without_ray import without_ray
 
 pytestmark = pytest.mark.chaos
@@ -29,16 +29,27 @@ ONE = "cpus_per_trial = 2"  # one trial at a time
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-@pytest.fixture(scope="module")
-def place() -> Iterator[str]:
-    """Return a place in a bucket of a server."""
+def started(port: int = 0) -> ThreadedMotoServer:
+    """Start a server; what was put into its buckets stays in this process, if it is stopped."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     server.start()
+    return server
+
+
+def place_at(server: ThreadedMotoServer) -> str:
+    """Return a place in a new bucket of a server."""
     host, port = server.get_host_and_port()
     keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
     boto3.client("s3", endpoint_url=f"http://{host}:{port}", **keys).create_bucket(Bucket="digits")
-    yield f"s3://digits/runs?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
+    return f"s3://digits/runs?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[str]:
+    """Return a place in a bucket of a server."""
+    server = started()
+    yield place_at(server)
     server.stop()
 
 
@@ -85,6 +96,32 @@ def test_a_store_that_can_not_be_written_to_is_named_at_once(place: str, tmp_pat
     assert refused.stderr.startswith("error: search.checkpoints: s3://absent/runs/stored-")
     assert "can't be written to (" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_an_outage_of_the_store_is_waited_for_and_charged_to_no_trial(
+    tmp_path: Path, tiny_root: Path, note: Callable[[str], None]
+) -> None:
+    """Stop the server, so that connections are refused, until a trial has met that; then start it again."""
+    server = started()
+    _, port = server.get_host_and_port()
+    text = tiny(trials=3, epochs=2 * epochs_lasting(10, tiny_root, tmp_path)).replace("top = 0", "top = 1\nseeds = 1")
+    text = text.replace("[search]", f'[search]\ncheckpoints = "{place_at(server)}"')
+    (tmp_path / "stored.toml").write_text(text)
+    run_dir = tmp_path / "runs" / "stored"
+    with driver(tmp_path, "stored.toml", "--data", str(tiny_root), **KEYS) as process:
+        until(lambda: process.poll() is not None or waiting(run_dir))
+        server.stop()
+        until(lambda: process.poll() is not None or "; its trials go elsewhere or wait" in log_of(tmp_path))
+        assert process.poll() is None, log_of(tmp_path)
+        again = started(port)
+        assert process.wait(300) == 0, log_of(tmp_path)
+        again.stop()
+    trials = [*read_trials(run_dir, SEARCH), *read_trials(run_dir, CONFIRM)]
+    assert {trial.state for trial in trials} == {"complete"}, log_of(tmp_path)
+    assert not any(trial.attributes.get("retries") for trial in trials)
+    assert "saves checkpoints again" in log_of(tmp_path)
+    assert "left out" not in log_of(tmp_path)
+    note("an object store that refused connections for a while: waited for; no trial was charged")
 
 
 def waiting(run_dir: Path) -> list[TrialRecord]:

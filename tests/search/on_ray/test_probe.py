@@ -42,10 +42,10 @@ def test_a_fault_of_an_object_store_is_named_with_it(changed: dict[str, Any], sa
 
 
 def test_a_machine_looks_at_the_folder_and_leaves_nothing_there(tmp_path: Path) -> None:
-    found = _look(CheckpointStore(tmp_path), PACKAGES)
+    found = _look(CheckpointStore(tmp_path), PACKAGES, 0)
     assert (found["sees"], found["refusal"]) == (False, None)
     (tmp_path / "lock").touch()
-    assert _look(CheckpointStore(tmp_path), PACKAGES) == {**found, "sees": True}
+    assert _look(CheckpointStore(tmp_path), PACKAGES, 0) == {**found, "sees": True}
     assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
@@ -53,9 +53,9 @@ def test_a_machine_that_writes_elsewhere_need_not_see_the_run_but_what_was_claim
     run_dir = tmp_path / "run"
     run_dir.mkdir()
     store = CheckpointStore(run_dir, str(tmp_path / "there"))
-    assert not _look(store, PACKAGES)["sees"]
+    assert not _look(store, PACKAGES, 0)["sees"]
     assert not (tmp_path / "there").exists()  # a folder of this machine's own would look like the mounted one
     store.claim()
     hidden = CheckpointStore(HERE, store.elsewhere)
-    assert {key: _look(hidden, PACKAGES)[key] for key in ("sees", "refusal")} == {"sees": True, "refusal": None}
+    assert {key: _look(hidden, PACKAGES, 0)[key] for key in ("sees", "refusal")} == {"sees": True, "refusal": None}
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["owner.txt"]

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -11,21 +12,21 @@ import torch
 
 from model.data import load_dataset
 from search.on_ray import trial
-from search.on_ray.trial import _the_machines_fault, to_arrays, train_trial
+from search.on_ray.trial import Place, _the_machines_fault, to_arrays, train_trial
 from tests.search.driven import new_trials, opened
-from tests.without_ray import on_cpu
+from tests.without_ray import ON_CPU, EndedError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 TINY = {"conv1_width": 2, "conv2_width": 2, "hidden_width": 4, "pool": "early", "dropout1": 0.1}
 NO_FOLDER = "Unable to set up cluster storage with the following settings"
-CANT = f"host {socket.gethostname()} can't save or fetch its checkpoint"
+HERE = {"place": "here", "place_name": f"host {socket.gethostname()}"}
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (RuntimeError(NO_FOLDER), {"machine": f"{CANT}: {NO_FOLDER}"}),
+        (RuntimeError(NO_FOLDER), {"machine": f"can't save a checkpoint ({NO_FOLDER})", **HERE}),
         (FULL, {"no_room": "OSError: [Errno 28] No space left on device"}),
     ],
 )
@@ -42,9 +43,11 @@ def test_a_checkpoint_that_can_not_be_handed_over_is_no_failure_of_the_trial(
         if folder is not None:
             raise fault
         told_so_far.append(metrics)
+        raise EndedError
 
     images = {**to_arrays(load_dataset("mnist", tiny_root, validation_images=100)), "token": "tiny"}
-    train_trial(config, images, report, on_cpu)
+    with suppress(EndedError):
+        train_trial(config, images, report, ON_CPU)
     assert told_so_far == [told]
 
 
@@ -56,8 +59,17 @@ def test_a_store_that_does_not_answer_is_no_damage_to_a_checkpoint(
     monkeypatch.setattr(trial, "fetched", Mock(side_effect=OSError("no connection")))
     told: list[dict[str, Any]] = []
     images = {**to_arrays(load_dataset("mnist", tiny_root, validation_images=100)), "token": "tiny"}
-    train_trial({**config, "checkpoints": ["s3://bucket/run"]}, images, lambda metrics, _: told.append(metrics), on_cpu)
-    assert told == [{"machine": f"{CANT}: no connection"}]
+
+    def report(metrics: dict[str, Any], _: Path | None) -> None:
+        told.append(metrics)
+        if len(told) == 3:
+            raise EndedError
+
+    monkeypatch.setattr(trial, "LOOK", 0.0)
+    with pytest.raises(EndedError):
+        train_trial({**config, "checkpoints": ["s3://bucket/run"]}, images, report, ON_CPU)
+    # Then the worker holds its share of the machine until it is stopped.
+    assert [metrics["machine"] for metrics in told] == ["can't fetch a checkpoint (no connection)", "", ""]
 
 
 def test_a_broken_cuda_context_still_ends_the_worker() -> None:
@@ -65,11 +77,33 @@ def test_a_broken_cuda_context_still_ends_the_worker() -> None:
         raise torch.AcceleratorError
 
 
-def test_a_trial_is_tried_again_after_a_fault_of_its_machine(tmp_path: Path) -> None:
-    study = opened(tmp_path)
-    trials = new_trials(tmp_path, study, trials=1)
-    for attempt in "abc":
-        assert study.trials() == [] or study.trial(0).state.name == "WAITING"
-        assert trials.next_config(attempt)
-        assert not trials.on_result(attempt, {"machine": "host b can't save its checkpoint: no folder"}, None)
-    assert study.trial(0).user_attrs["error"] == "its worker died 3 times: host b can't save its checkpoint: no folder"
+@pytest.mark.parametrize("avoided", ["node", "node/1"])
+def test_a_worker_at_a_place_that_is_avoided_trains_nothing(tmp_path: Path, avoided: str) -> None:
+    config = new_trials(tmp_path, opened(tmp_path)).next_config("a")
+    assert config
+    told: list[dict[str, Any]] = []
+
+    def report(metrics: dict[str, Any], _: Path | None) -> None:
+        told.append(metrics)
+        raise EndedError
+
+    with pytest.raises(EndedError):
+        train_trial({**config, "avoided": [avoided]}, {}, report, Place(torch.device("cpu"), ["1"], "node"))
+    assert [(metrics["machine"], metrics["place"]) for metrics in told] == [("", avoided)]
+
+
+def test_a_gpu_that_torch_can_not_use_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+    """There is none here."""
+    config = new_trials(tmp_path, opened(tmp_path)).next_config("a")
+    assert config
+    told: list[dict[str, Any]] = []
+
+    def report(metrics: dict[str, Any], _: Path | None) -> None:
+        told.append(metrics)
+        raise EndedError
+
+    with pytest.raises(EndedError):
+        train_trial(config, {}, report, Place(torch.device("cuda", 0), ["3"], "node"))
+    [fault] = told
+    assert (fault["place"], fault["place_name"]) == ("node/3", f"GPU 3 of host {socket.gethostname()}")
+    assert fault["machine"].startswith(f"can't be used by torch {torch.__version__} (")

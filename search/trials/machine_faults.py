@@ -1,0 +1,130 @@
+"""Faults of machines: each counts against the machine, or one GPU of it, and not against the trial that met it.
+
+A faulty machine rests, longer after each further fault in a row. It is left out once others do what it can't. Where
+none can, that is an outage, which ends the search after a while.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+REST, LONGEST_REST = 5.0, 60.0  # seconds after the first fault, doubled after each further one in a row
+MOST_FAULTS = 3  # in a row, after another machine saved a checkpoint meanwhile, for which a machine is left out
+OUTAGE = 600.0  # seconds without a checkpoint from any machine, from the first fault on, that a search waits
+
+
+@dataclass(frozen=True)
+class MachineFault:
+    """A fault as a worker reports it.
+
+    Attributes:
+        place: The machine's id, or "MACHINE/GPU" for a fault of one of its GPUs.
+        name: What a person calls it: "host a", or "GPU 1 of host a".
+        reason: What is wrong there.
+    """
+
+    place: str
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.reason}"
+
+
+@dataclass
+class _Faulty:
+    """A machine, or a GPU, with `faults` in a row since the time `since`.
+
+    It is `alone` with that many of them: another machine had saved a checkpoint meanwhile.
+    """
+
+    fault: MachineFault
+    since: float
+    faults: int = 0
+    alone: int = 0
+    rests_until: float = 0.0
+    left_out: bool = False
+
+
+class MachineFaults:
+    """The machines and GPUs that are faulty at present.
+
+    It is kept in memory, for one session of a search: a resumed one tries all machines again.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.resting: dict[str, str] = {}  # ids of the workers that hold their share of a faulty machine -> its place
+        self._faulty: dict[str, _Faulty] = {}
+        self._saved = float("-inf")  # when a machine last saved a checkpoint
+
+    @property
+    def avoided(self) -> list[str]:
+        """Return the places that get no trial now: those that rest, and those that are left out."""
+        return [place for place in self._faulty if self.is_avoided(place)]
+
+    @property
+    def left_out(self) -> list[MachineFault]:
+        """Return the faults for which machines or GPUs are left out."""
+        return [faulty.fault for faulty in self._faulty.values() if faulty.left_out]
+
+    def is_avoided(self, place: str) -> bool:
+        """Return whether a place rests, or is left out."""
+        faulty = self._faulty.get(place)
+        return faulty is not None and (faulty.left_out or self.clock() < faulty.rests_until)
+
+    def note(self, fault: MachineFault) -> str | None:
+        """Count a fault, and have its place rest or leave it out.
+
+        Returns:
+            What a person should know that was not said before; None if there is nothing.
+        """
+        now = self.clock()
+        first = fault.place not in self._faulty
+        faulty = self._faulty.setdefault(fault.place, _Faulty(fault, since=now))
+        faulty.fault = fault
+        faulty.faults += 1
+        faulty.alone += self._saved > faulty.since
+        faulty.rests_until = now + min(REST * 2.0 ** (faulty.faults - 1), LONGEST_REST)
+        if faulty.alone == MOST_FAULTS:
+            return self.leave_out(fault)
+        if first:
+            return f"{fault}; its trials go elsewhere or wait, and are not charged"
+        return None
+
+    def leave_out(self, fault: MachineFault) -> str:
+        """Leave a place out for good; return what a person should know of it."""
+        faulty = self._faulty.setdefault(fault.place, _Faulty(fault, since=self.clock()))
+        faulty.left_out = True
+        return f"{fault.name} is left out: it {fault.reason}"
+
+    def note_checkpoint(self, places: list[str]) -> list[str]:
+        """Note that a checkpoint was saved at these places, a machine and its GPU; return which of them recovered."""
+        self._saved = self.clock()
+        recovered = [place for place in places if place in self._faulty and not self._faulty[place].left_out]
+        return [self._faulty.pop(place).fault.name for place in recovered]
+
+    def rests(self, worker: str, place: str) -> bool:
+        """Return whether a worker is to hold its share of a faulty machine, so that no trial is put there."""
+        if self.is_avoided(place):
+            self.resting[worker] = place
+        else:
+            self.resting.pop(worker, None)
+        return worker in self.resting
+
+    def held(self) -> int:
+        """Return the number of workers that rest on machines that are still counted on."""
+        out = {fault.place for fault in self.left_out}
+        return sum(place not in out for place in self.resting.values())
+
+    def is_outage(self, began: Iterable[float | None]) -> bool:
+        """Return whether no machine can go on: none has saved a checkpoint for too long since the first fault after it.
+
+        Args:
+            began: When each trial that is under way began. One that began before that fault may still go well.
+        """
+        since = [faulty.since for faulty in self._faulty.values() if not faulty.left_out]
+        first = min((time for time in since if time > self._saved), default=None)
+        if first is None or self.clock() - first < OUTAGE:
+            return False
+        return not any(time is not None and time < first for time in began)

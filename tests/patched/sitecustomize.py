@@ -1,0 +1,66 @@
+"""Patch modules of the search in the processes of a test's cluster, as the variable PATCHED says.
+
+Python imports this file first in every process whose PYTHONPATH names its folder.
+"""
+
+import errno
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+
+def declared_gpus(gpus: Any) -> None:
+    """Take the CPU for each GPU that Ray was told of."""
+    gpus.DEVICE = "cpu"
+
+
+def stale(trial: Any) -> None:
+    """Save no checkpoint, as on a machine whose mount is stale."""
+
+    def save(_state: Any, folder: Any) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(folder))
+
+    trial.save = save
+
+
+def without_torch(_probe: Any) -> None:
+    """Import no torch, as where a library that it needs is missing."""
+    sys.modules["torch"] = None  # type: ignore[assignment]
+
+
+PATCHES = {
+    "declared_gpus": ("search.on_ray.gpus", declared_gpus),
+    "stale": ("search.on_ray.trial", stale),
+    "without_torch": ("search.on_ray.probe", without_torch),
+}
+
+
+class Patcher(MetaPathFinder):
+    """Patches a module once it is imported."""
+
+    def __init__(self, patch: str) -> None:
+        self.module, self.patch = PATCHES[patch]
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name != self.module:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        assert spec
+        assert spec.loader
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            self.patch(module)
+
+        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+sys.meta_path[:0] = [Patcher(name) for name in os.environ.get("PATCHED", "").split(",") if name]
