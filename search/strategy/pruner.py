@@ -7,7 +7,7 @@ from typing import Literal
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from search.strategy.constraint import within
 from search.strategy.given import study_of
@@ -21,11 +21,17 @@ PACE = ("schedule", "epochs")
 class AsyncHalvingPruner(BasePruner):
     """Asynchronous successive halving (ASHA: Li et al. 2020, arXiv:1810.05934) as a pure function of the study.
 
-    At each rung, step `grace_epochs * reduction_factor**k`, a trial goes on if its value is among the best
-    1/reduction_factor of all values that its peers reported at that step, its own included; the best one and its ties
-    always go on. Its peers are the trials whose parameters named in `pace` are equal to its own. The same stored values
-    give the same answer, asked once or twice, before or after a restart. Optuna's own SuccessiveHalvingPruner notes its
-    decisions in the study and answers otherwise when it is asked again.
+    A trial is judged at its first step at or past each rung, `grace_epochs * reduction_factor**k`, so steps may be
+    1, 2, 3, ... or 100, 200, ...; a step that passes several rungs at once is judged at the highest of them. The trial
+    goes on if its value is among the best 1/reduction_factor of the values that its peers reported at their own first
+    step at or past that rung, its own included; the best one and its ties always go on. Its peers are the trials that
+    did not fail and whose parameters named in `pace` are equal to its own.
+
+    The same stored values give the same answer, asked once or twice, before or after a restart. Optuna's own
+    SuccessiveHalvingPruner notes its decisions in the study and answers otherwise when it is asked again. As nothing is
+    noted, `should_prune` is to be called after each `report`: a rung passed by a report that was not asked about is not
+    judged later. The study has one objective, as for every pruner of Optuna's, and one fixed space: all trials are
+    compared, whatever their parameters mean to each other.
     """
 
     def __init__(self, grace_epochs: int = 1, reduction_factor: int = 2, pace: Sequence[str] = ()) -> None:
@@ -42,19 +48,25 @@ class AsyncHalvingPruner(BasePruner):
         return rungs_before(epochs, self.grace_epochs, self.reduction_factor)
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Return whether `trial` is to stop after its last reported step. False between rungs."""
-        step = trial.last_step
-        if step is None or step not in self.rungs(step + 1):
+        """Return whether `trial` is to stop after its last reported step. False where that step passes no rung."""
+        rung = self._rung_passed(trial)
+        if rung is None:
             return False
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
-        value = sign * trial.intermediate_values[step]
+        value = sign * value_at(trial, rung)
         if math.isnan(value):
             return True
         peers = peers_of(trial, study.get_trials(deepcopy=False), self.pace)
-        reached = [other for other in peers if step in other.intermediate_values]
-        values = sorted((sign * other.intermediate_values[step] for other in reached), reverse=True, key=_nan_last)
+        values = [sign * value_at(other, rung) for other in peers if has_reached(other, rung)]
+        values.sort(reverse=True, key=_nan_last)
         kept = max(len(values) // self.reduction_factor, 1)
         return value < values[kept - 1]
+
+    def _rung_passed(self, trial: FrozenTrial) -> int | None:
+        """Return the highest rung that the last step of `trial`, and none before it, is at or past."""
+        *earlier, last = sorted(trial.intermediate_values) or [0]
+        rungs = self.rungs(last + 1)
+        return rungs[-1] if rungs and rungs[-1] > max(earlier, default=0) else None
 
 
 class AmongPeers(BasePruner):
@@ -80,9 +92,20 @@ def rungs_before(epochs: int, grace_epochs: int, reduction_factor: int) -> list[
     return found
 
 
+def has_reached(trial: FrozenTrial, rung: int) -> bool:
+    """Return whether a trial has a value at or past `rung`."""
+    return rung in trial.intermediate_values or (trial.last_step or 0) > rung
+
+
+def value_at(trial: FrozenTrial, rung: int) -> float:
+    """Return the value of a trial that has reached `rung`: the one at its first step at or past it."""
+    values = trial.intermediate_values
+    return values[rung if rung in values else min(step for step in values if step > rung)]
+
+
 def peers_of(trial: FrozenTrial, trials: list[FrozenTrial], pace: Sequence[str]) -> list[FrozenTrial]:
-    """Return those of `trials` that have the parameters of `trial` in `pace` and exceed no limit."""
-    allowed = within(trials)
+    """Return those of `trials` that have the parameters of `trial` in `pace`, did not fail and exceed no limit."""
+    allowed = [other for other in within(trials) if other.state != TrialState.FAIL]
     return [other for other in allowed if all(other.params.get(name) == trial.params.get(name) for name in pace)]
 
 

@@ -1,5 +1,7 @@
 """Asynchronous successive halving, against values worked out by hand, and as any user of Optuna may use it."""
 
+from collections.abc import Sequence
+
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
@@ -55,6 +57,64 @@ def test_nothing_is_decided_between_rungs_or_before_the_first_report() -> None:
     pruner = AsyncHalvingPruner(grace_epochs=1, reduction_factor=3)
     assert not pruner.prune(study, late)
     assert not pruner.prune(study, create_trial(state=TrialState.RUNNING))
+
+
+@pytest.mark.parametrize(
+    ("steps", "judged"),
+    [
+        (range(1, 9), [1, 2, 4, 8]),
+        (range(9), [1, 2, 4, 8]),
+        ((10, 20, 30, 40), [10, 20, 40]),  # past rungs 8, 16 and 32
+        ((0, 10, 20, 30, 40), [10, 20, 40]),
+        ((100, 200, 300), [100, 200, 300]),  # past rungs 64, 128 and 256
+        ((3, 5, 6, 7), [3, 5]),
+    ],
+)
+def test_a_trial_is_judged_at_its_first_step_at_or_past_each_rung(steps: Sequence[int], judged: list[int]) -> None:
+    """It lies behind each of its peers at each step, so that it would be stopped wherever it is judged."""
+    study, pruner = optuna.create_study(direction="maximize"), AsyncHalvingPruner()
+    for _ in range(4):
+        study.add_trial(create_trial(value=0.9, intermediate_values=dict.fromkeys(steps, 0.9)))
+    found = []
+    for number in range(1, len(steps) + 1):
+        values = dict.fromkeys(steps[:number], 0.1)
+        trial = create_trial(state=TrialState.RUNNING, intermediate_values=values)
+        if pruner.prune(study, trial):
+            found.append(steps[number - 1])
+    assert found == judged
+
+
+def test_peers_are_judged_by_their_own_first_step_at_or_past_a_rung() -> None:
+    study, pruner = optuna.create_study(direction="maximize"), AsyncHalvingPruner(grace_epochs=4)
+    for values in ({3: 0.9}, {3: 0.9, 5: 0.4, 6: 0.9}, {6: 0.3, 7: 0.9}, {7: 0.2}):
+        study.add_trial(create_trial(state=TrialState.RUNNING, intermediate_values=values))
+    for value, stops in ((0.29, True), (0.31, False)):  # the better half of 0.4, 0.3, 0.2 and its own goes on
+        study.add_trial(create_trial(state=TrialState.RUNNING, intermediate_values={4: value}))
+        assert pruner.prune(study, study.trials[-1]) == stops
+
+
+@pytest.mark.parametrize("steps", [range(10, 101, 10), range(100, 1001, 100), range(0, 71, 7)])
+def test_a_study_whose_steps_hit_no_rung_prunes_too_and_keeps_its_best(steps: Sequence[int]) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        for step in steps:
+            trial.report(x * step, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return x
+
+    sampler = optuna.samplers.RandomSampler(seed=1)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=AsyncHalvingPruner())
+    study.optimize(objective, n_trials=20)
+    assert [trial.state for trial in study.trials].count(TrialState.PRUNED) > 10
+    assert study.best_value == max(trial.params["x"] for trial in study.trials)
+
+
+def test_a_failed_trial_stops_no_other() -> None:
+    study, pruner = study_of([0.5, 0.4, 0.3]), AsyncHalvingPruner(1, 3)
+    assert not pruner.prune(study, study.trials[0])
+    study.add_trial(create_trial(state=TrialState.FAIL, intermediate_values={1: 0.9}))
+    assert not pruner.prune(study, study.trials[0])
 
 
 def of_schedule(schedule: str, *values: float, state: TrialState = TrialState.RUNNING) -> FrozenTrial:
