@@ -31,7 +31,7 @@ def largest(space: Space) -> Hyperparameters:
 def smallest(space: Space) -> dict[str, Any]:
     """Return the values, of the searched fields that the number of parameters depends on, which give the fewest."""
     values: dict[str, Any] = {}
-    for name, distribution in space.searched.items():
+    for name, distribution in sorted(space.searched.items()):  # so that the order of keys decides on no tie
         declared = role(FIELDS[name])
         if declared.in_network and declared.most_memory:
             choices: tuple[Any, ...] = getattr(distribution, "choices", ())

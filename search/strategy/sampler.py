@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +15,7 @@ from model.seeds import derive_seed
 from search.space import Space, fits, fitted, grid
 from search.strategy.given import study_of
 from search.strategy.outlook import learned
-from search.strategy.places import near, point_at
+from search.strategy.places import Key, Searched, check_choices, is_among, key_of, near, point_at
 
 SamplerName = Literal["tpe", "random", "qmc", "gp"]
 ATTEMPTS = 10  # draws to replace an exact repeat of an earlier point
@@ -56,9 +55,15 @@ class SeededSampler(BaseSampler):
     is known before a trial is trained, so none is spent on it. Nor is drawing again a way: a Gaussian process, which
     never sees a trial beyond the limit, draws beyond it time after time.
 
-    A resumed search therefore draws what an uninterrupted one would have drawn from the same stored trials. Where a
-    draw repeats an earlier point, the unused point of a small space that is most like it takes its place; in a large
-    one it is made again.
+    A resumed search therefore draws what an uninterrupted one would have drawn from the same stored trials, in whatever
+    order `searched` names its parameters. Where a draw repeats an earlier point, the unused point of a small space that
+    is most like it takes its place; in a large one it is made again.
+
+    A study has one objective, and all its trials share the one space `searched`; a parameter outside of it is drawn by
+    Optuna's own sampler, independently.
+
+    Raises:
+        ValueError: Optuna stores two choices of a parameter as the same one, as it does with 1, 1.0 and True.
     """
 
     def __init__(
@@ -74,83 +79,82 @@ class SeededSampler(BaseSampler):
     ) -> None:
         self.name = name
         self.seed = seed
-        self.searched = searched
+        self.searched = {name: searched[name] for name in sorted(searched)}
         self.startup = startup
         self.pace = pace
         self.guesses = guesses or {}
         self.near = near
-        self.space = space or Space({}, searched)
+        self.space = space or Space({}, self.searched)
+        self._points_by_names: dict[tuple[str, ...], dict[Key, dict[str, Any]]] = {}
+        check_choices(self.searched)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Return the whole space; nothing for a trial that has its parameters already (listed, or handed out again)."""
         if set(trial.params) == set(self.searched) or "fixed_params" in trial.system_attrs:
             return {}
-        return self.searched
+        return dict(self.searched)  # from which Optuna's PartialFixedSampler deletes what it fixes
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return parameters that no earlier trial has, as long as the space holds any."""
+        _check_objectives(study)
         if not search_space:
             return {}
+        searched = {name: distribution for name, distribution in self.searched.items() if name in search_space}
         earlier = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        trials = learned(study, self.searched, self.pace) if self.name in MODELS else []
+        trials = learned(study, searched, self.pace) if self.name in MODELS else []
         params: dict[str, Any] = dict(trial.params)
         for attempt in range(ATTEMPTS):
             # A trial that was stored with some of its parameters keeps them.
-            params = fitted(self.space, {**self._draw(trial.number, attempt, trials, study), **trial.params})
-            if not self._is_among(earlier, params):
+            drawn = self._draw(searched, trial.number, attempt, trials, study)
+            params = fitted(self.space, {**drawn, **trial.params})
+            if not is_among(searched, earlier, params):
                 break
-            if unused := self._unused(earlier):
-                return self._most_alike(params, unused, trial.number)
-        return params
+            if unused := self._unused(searched, earlier):
+                params = self._most_alike(key_of(searched, params), unused, trial.number)
+                break
+        return {name: params[name] for name in searched}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """Return a value for a parameter outside the space, by Optuna's own sampler."""
-        sampler = self._sampler(derive_seed(self.seed, trial.number, 0) % 2**32)
+        _check_objectives(study)
+        sampler = self._sampler(derive_seed(self.seed, trial.number, 0) % 2**32, self.searched)
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
-    @cached_property
-    def _points(self) -> list[dict[str, Any]]:
-        """Return all points of a small space; an empty list for a large one."""
-        return [point for point in grid(self.searched) if fits(self.space, point)]
+    def _unused(self, searched: Searched, earlier: list[dict[str, Any]]) -> dict[Key, dict[str, Any]]:
+        """Return the points of a small space that are not among `earlier` ones; none for a large one."""
+        names = tuple(searched)
+        if names not in self._points_by_names:
+            points = [point for point in grid(searched) if fits(self.space, point)]
+            self._points_by_names[names] = {key_of(searched, point): point for point in points}
+        points_by_key = self._points_by_names[names]
+        used = {key_of(searched, params) for params in earlier} if points_by_key else set()
+        return {key: point for key, point in points_by_key.items() if key not in used}
 
-    def _unused(self, earlier: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the points of a small space that are not among `earlier` ones; an empty list for a large one."""
-        places = {self._place(params) for params in earlier} if self._points else set()
-        return [point for point in self._points if self._place(point) not in places]
-
-    def _most_alike(self, drawn: dict[str, Any], points: list[dict[str, Any]], number: int) -> dict[str, Any]:
-        """Return the point that differs from `drawn` in the fewest fields; which of several, the trial's seed says."""
-        distances = [sum(point[name] != drawn[name] for name in point) for point in points]
-        fewest = min(distances)
-        nearest = [point for point, distance in zip(points, distances, strict=True) if distance == fewest]
+    def _most_alike(self, drawn: Key, points: dict[Key, dict[str, Any]], number: int) -> dict[str, Any]:
+        """Return the point that differs from the drawn one in the fewest fields; of several, by the trial's seed."""
+        distances = {key: sum(ours != theirs for ours, theirs in zip(key, drawn, strict=True)) for key in points}
+        fewest = min(distances.values())
+        nearest = [points[key] for key, distance in distances.items() if distance == fewest]
         return nearest[derive_seed(self.seed, number) % len(nearest)]
 
-    def _is_among(self, earlier: list[dict[str, Any]], params: dict[str, Any]) -> bool:
-        """Return whether a point is among `earlier` ones, field by field: after the first few are left to compare."""
-        for name in self.searched:
-            earlier = [other for other in earlier if other.get(name) == params.get(name)]
-        return bool(earlier)
-
-    def _place(self, params: dict[str, Any]) -> tuple[Any, ...]:
-        """Return the values of a point in the order of the space."""
-        return tuple(map(params.get, self.searched))
-
-    def _draw(self, number: int, attempt: int, trials: list[FrozenTrial], study: optuna.Study) -> dict[str, Any]:
+    def _draw(
+        self, searched: Searched, number: int, attempt: int, trials: list[FrozenTrial], study: optuna.Study
+    ) -> dict[str, Any]:
         """Return one draw for trial `number`, after `trials`."""
         seed = derive_seed(self.seed, number, attempt) % 2**32
         modelled = self.name in MODELS and number >= self.startup and len(trials) >= FEWEST
         if centre := self._centre(number, trials, study.direction):
-            return near(centre, self.searched, np.random.default_rng(seed))
+            return near(centre, searched, np.random.default_rng(seed))
         if self.name != "random" and not modelled and attempt == 0:
-            return point_at(self.searched, self._sobol(number))
-        sampler = self._sampler(seed) if modelled else RandomSampler(seed=seed)
+            return point_at(searched, self._sobol(number, len(searched)))
+        sampler = self._sampler(seed, searched) if modelled else RandomSampler(seed=seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return study_of(trials, study.direction, sampler).ask(fixed_distributions=self.searched).params
+            return study_of(trials, study.direction, sampler).ask(fixed_distributions=searched).params
 
     def _centre(self, number: int, trials: list[FrozenTrial], direction: StudyDirection) -> dict[str, Any]:
         """Return the values near which trial `number` lies; none where it lies near no point."""
@@ -162,19 +166,25 @@ class SeededSampler(BaseSampler):
         sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
         return max(ended, key=lambda trial: sign * (trial.value or 0.0)).params if ended else {}
 
-    def _sobol(self, number: int) -> list[float]:
+    def _sobol(self, number: int, dimensions: int) -> list[float]:
         """Return the place `number` of the one sequence that the whole study has."""
         from scipy.stats import qmc  # not at the top: it takes a second, which a mistake in a file need not wait for
 
-        sequence = qmc.Sobol(len(self.searched), rng=self.seed)
+        sequence = qmc.Sobol(dimensions, rng=self.seed)
         if number:
             sequence.fast_forward(number)
         return [float(share) for share in sequence.random()[0]]
 
-    def _sampler(self, seed: int) -> BaseSampler:
+    def _sampler(self, seed: int, searched: Searched) -> BaseSampler:
         """Return a new sampler of Optuna's; it has no start-up of its own."""
         if self.name == "tpe":
-            return _KnowingTPE(self.searched, seed)
+            return _KnowingTPE(searched, seed)
         if self.name == "gp":
             return GPSampler(seed=seed, n_startup_trials=FEWEST)
         return RandomSampler(seed=seed)
+
+
+def _check_objectives(study: optuna.Study) -> None:
+    """Raise ValueError for a study of several objectives."""
+    if (number := len(study.directions)) > 1:
+        raise ValueError(f"this study has {number} objectives, SeededSampler draws for one; use a sampler of Optuna's")

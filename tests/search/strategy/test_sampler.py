@@ -67,6 +67,31 @@ def test_draws_are_a_function_of_seed_number_and_stored_trials(tmp_path: Path, s
     assert drawn[0] == drawn[1]
 
 
+@pytest.mark.parametrize("sampler", get_args(SamplerName))
+@pytest.mark.parametrize("limit", [None, 20_000])
+def test_the_order_of_keys_changes_no_draw(sampler: SamplerName, limit: int | None) -> None:
+    """Those of the start-up, near the guesses or not, of the model, and near the best; and what fits a limit."""
+    table = {
+        "learning_rate": {"low": 0.1, "high": 3.0, "log": True},
+        "conv2_width": {"low": 8, "high": 64, "step": 8},
+        "pool": ["late", "early"],
+        "kernel_size": [3, 5, 7],
+        "dropout1": {"low": 0.0, "high": 0.5},
+    }
+    drawn = []
+    for keys in (list(table), list(reversed(table))):
+        space = parse_space({key: table[key] for key in keys}, limit)
+        guesses = {"learning_rate": 1.0, "dropout1": 0.25}
+        guesses = {key: guesses[key] for key in keys if key in guesses}
+        drawing = SeededSampler(sampler, 0, space.searched, 8, guesses=guesses, near=0.5, space=space)
+        study = optuna.create_study(direction="maximize", sampler=drawing)
+        for _ in range(16):
+            trial = study.ask(fixed_distributions=space.searched)
+            study.tell(trial, trial.params["learning_rate"] - trial.params["dropout1"])
+        drawn.append([trial.params for trial in study.trials])
+    assert drawn[0] == drawn[1]
+
+
 def test_other_seeds_draw_other_points(tmp_path: Path) -> None:
     drawn = [opened(tmp_path / str(seed), seed=seed).study.ask(fixed_distributions=SEARCHED).params for seed in (0, 1)]
     assert drawn[0] != drawn[1]
