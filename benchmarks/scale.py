@@ -31,12 +31,13 @@ from search.store.checkpoint_store import CheckpointStore
 from search.store.stage import Stage
 from search.store.study import EPOCH, SEARCH, StoredStudy, open_study
 from search.strategy.given import quiet_optuna
+from search.strategy.pace import training_pace
 from search.strategy.promotion import Promotion
-from search.strategy.pruner import PACE
 from search.strategy.sampler import SamplerName, SeededSampler, startup_of
 from search.trials import Trials
 
 SPACE = load_experiment(Path(__file__).parents[1] / "configs" / "mnist.toml").space
+PACE = training_pace(SPACE.fixed)
 EPOCHS, EVENTS = 10, 30
 Seconds = dict[str, float]
 

@@ -1,12 +1,14 @@
 """Everything that a trial may vary: one flat, frozen, validated record whose defaults are the article's recipe."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 Schedule = Literal["step", "one-cycle", "constant"]
+# The schedules whose learning rate at an epoch depends on how many epochs are planned.
+PLANNED_SCHEDULES: Final[tuple[Schedule, ...]] = ("one-cycle",)
 Pool = Literal["late", "early"]
 Optimizer = Literal["adadelta", "adamw", "sgd"]
 

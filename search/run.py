@@ -10,6 +10,7 @@ from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from model.errors import ConfigError, causes, is_full, of_file, summary
 from model.files import write_atomically
+from model.hyperparameters import PLANNED_SCHEDULES
 from search import stages
 from search.experiment import Experiment
 from search.on_ray.door import over_ray
@@ -196,6 +197,8 @@ def _announce(run: Run, found: Audit, engine: Engine) -> None:
     say(
         f"data: {data.name}, {len(data.train):,} training, {len(data.val):,} validation, {len(data.test):,} test images"
     )
+    if line := _grouping(run.experiment):
+        say(line)
     if found.kept or found.continued or found.restarted:
         say(
             f"resumed: {found.kept} trials kept, {found.continued} continued from a checkpoint, "
@@ -203,6 +206,19 @@ def _announce(run: Run, found: Audit, engine: Engine) -> None:
         )
     elif run.experiment.search.recipe_first and run.experiment.space.searched:
         say(_first_trial(run.experiment.space))
+
+
+def _grouping(experiment: Experiment) -> str | None:
+    """Return a line where trials of different lengths are not compared before their ends; None where they are."""
+    searched, fixed = experiment.space.searched, experiment.space.fixed
+    schedules = getattr(searched.get("schedule"), "choices", (fixed.get("schedule"),))
+    planned = [schedule for schedule in schedules if schedule in PLANNED_SCHEDULES]
+    if experiment.search.pruner == "none" or "epochs" not in searched or not planned:
+        return None
+    return (
+        f"trials of different epochs are not compared before their ends with schedule {' or '.join(planned)}, so that "
+        "few are stopped early: fix epochs, or use another schedule, to stop more"
+    )
 
 
 def _s(number: int) -> str:

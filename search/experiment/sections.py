@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from model.catalogue import DatasetName
 from model.precision import Precision
 from search.space import Space, fixed_values, parse_space, recipe_point
-from search.strategy.pruner import PACE, PrunerName
+from search.strategy.pace import training_pace
+from search.strategy.pruner import PrunerName
 from search.strategy.sampler import SamplerName, startup_of
 from search.strategy.stop import StopName, Stopping
 
@@ -124,4 +125,6 @@ class Experiment(_Table):
     def stopping(self, images: int) -> Stopping | None:
         """Return the rule that may end the search early, of accuracies over so many images; None without one."""
         search = self.search
-        return Stopping(search.trials, startup_of(search.trials), images, PACE) if search.stop else None
+        if search.stop is None:
+            return None
+        return Stopping(search.trials, startup_of(search.trials), images, training_pace(self.space.fixed))

@@ -21,8 +21,9 @@ from search.store.resolved import load_resolved
 from search.store.stage import Stage
 from search.store.storage import RunStorage
 from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, STUDIES, StoredStudy, open_study
+from search.strategy.pace import training_pace
 from search.strategy.promotion import Promotion
-from search.strategy.pruner import PACE, make_pruner
+from search.strategy.pruner import make_pruner
 from search.strategy.sampler import SeededSampler, startup_of
 from search.trials import INTERRUPTED, MachineFaults, Trials
 
@@ -75,8 +76,9 @@ class Run:
             return open_study(self.storage, name)
         search = self.experiment.search
         space, startup = self.experiment.space, startup_of(search.trials)
-        sampler = SeededSampler(search.sampler, search.seed, space.searched, startup, PACE, guesses(space), space=space)
-        pruner = make_pruner(search.pruner, search.grace_epochs, search.reduction_factor)
+        pace = training_pace(space.fixed)
+        sampler = SeededSampler(search.sampler, search.seed, space.searched, startup, pace, guesses(space), space=space)
+        pruner = make_pruner(search.pruner, search.grace_epochs, search.reduction_factor, pace)
         return open_study(self.storage, SEARCH, sampler, pruner)
 
     @cached_property
@@ -102,7 +104,8 @@ class Run:
         search, finalists = self.experiment.search, max(self.experiment.confirm.top, 1)
         if search.pruner != "promote":
             return None
-        return Promotion(search.grace_epochs, search.reduction_factor, finalists, PACE)
+        pace = training_pace(self.experiment.space.fixed)
+        return Promotion(search.grace_epochs, search.reduction_factor, finalists, pace)
 
     def stage(self, name: str, **limits: Any) -> Stage:
         resources = self.experiment.resources

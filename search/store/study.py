@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from search.store.storage import RunStorage
-from search.strategy.constraint import within
+from search.strategy.constraint import valid
 from search.strategy.given import quiet_optuna
 from search.strategy.promotion import PAUSED, is_paused, is_under_way
 
@@ -128,7 +128,7 @@ class StoredStudy:
 
     def furthest(self, count: int) -> list[FrozenTrial]:
         """Return the `count` trials that were trained longest, without failed and excluded ones, the best first."""
-        begun = [trial for trial in within(self.trials()) if trial.state != TrialState.FAIL]
+        begun = valid(self.trials())
         reached = [(trial.last_step, trial) for trial in begun if trial.last_step is not None]
         reached.sort(key=lambda pair: (-pair[0], -pair[1].intermediate_values[pair[0]], pair[1].number))
         return [trial for _, trial in reached[:count]]

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 LATENCY: Final = "milliseconds_per_image"  # user attribute of a trial, measured after its first epoch
 BROKEN: Final = "broken_constraint"  # user attribute of a trial: what it exceeded, and by how much, in words
@@ -20,6 +20,6 @@ def is_broken(attributes: dict[str, Any]) -> bool:
     return attributes.get(BROKEN) is not None
 
 
-def within(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Return those of `trials` that exceed no limit."""
-    return [trial for trial in trials if not is_broken(trial.user_attrs)]
+def valid(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Return those of `trials` whose values count: they did not fail and exceed no limit."""
+    return [trial for trial in trials if trial.state != TrialState.FAIL and not is_broken(trial.user_attrs)]

@@ -2,7 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable
+from functools import cache
 from statistics import fmean
 from typing import Any
 
@@ -11,63 +12,64 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.strategy.constraint import is_broken
+from search.strategy.constraint import BROKEN, valid
+from search.strategy.pace import Pace, PaceOf, same_pace
 
-Pace = tuple[object, ...]  # what trials must have in common for their gains to be alike
 BEGUN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING, TrialState.FAIL)
 
 
-def learned(study: optuna.Study, searched: dict[str, BaseDistribution], pace: Sequence[str] = ()) -> list[FrozenTrial]:
+def learned(study: optuna.Study, searched: dict[str, BaseDistribution], pace: PaceOf = same_pace) -> list[FrozenTrial]:
     """Return what a sampler may learn from: each begun trial as a complete one, whose value is its outlook.
 
     The trials have the distributions `searched`: those that they were drawn from may have been narrower.
-    A running trial without a value stays a running one. Samplers of Optuna's that know early stopping at all rank
-    trials by how far they came, so that the first one at each step, which nothing was compared with, ranks high for
-    good; others see complete trials alone, of which a search that stops most trials early has few.
+    A running trial without a value stays a running one. One that failed or exceeds a limit is still marked as such, for
+    `valid` of strategy/constraint.py. Samplers of Optuna's that know early stopping at all rank trials by how far they
+    came, so that the first one at each step, which nothing was compared with, ranks high for good; others see complete
+    trials alone, of which a search that stops most trials early has few.
     """
     begun = study.get_trials(deepcopy=False, states=BEGUN)
     found = outlook(begun, study.direction, pace)
-    trials = []
+    trials, counting = [], {trial.number for trial in valid(begun)}
     for trial in begun:
         value = found.get(trial.number)
         if value is not None or trial.state == TrialState.RUNNING:
             state = TrialState.RUNNING if value is None else TrialState.COMPLETE
             params = {name: chosen for name, chosen in trial.params.items() if name in searched}
             distributions = {name: searched[name] for name in params}
-            trials.append(_as_if_ended(trial, state, value, params, distributions))
+            attributes = {} if trial.number in counting else {BROKEN: trial.state.name}
+            trials.append(_as_if_ended(trial, state, value, params, distributions, attributes))
     return trials
 
 
-def outlook(trials: list[FrozenTrial], direction: StudyDirection, pace: Sequence[str] = ()) -> dict[int, float]:
+def outlook(trials: list[FrozenTrial], direction: StudyDirection, pace: PaceOf = same_pace) -> dict[int, float]:
     """Return the value to expect of each trial at its end, by its number; trials without any value are left out.
 
-    A complete trial has its value. Any other has its last value and the mean gain, from that step to the end, of the
-    complete trials of its pace: of equal parameters in `pace`. Where none is complete yet, those of another pace must
-    do; where no trial is complete at all, every trial has its first value, since all have one there. None is expected
-    to end better than the best complete trial: those that gain most begin low, and what begins high can't gain as much.
-    A failed trial counts as the worst of all, and so does one that exceeds a limit: a sampler is to keep away from
-    where they are.
+    A complete trial has its value. Any other has its last value and the mean gain, from that step to its end, of the
+    complete trials of its group that are as long or longer (strategy/pace.py). Where none is complete yet, those of
+    any group and length must do; where no trial is complete at all, every trial has its first value, since all have one
+    there. None is expected to end better than the best complete trial: those that gain most begin low, and what begins
+    high can't gain as much. A failed trial counts as the worst of all, and so does one that exceeds a limit: a sampler
+    is to keep away from where they are.
     """
-    gains = _gains(trials, pace)
+    counting = valid(trials)
+    complete = [trial for trial in counting if trial.state == TrialState.COMPLETE]
     sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
-    complete = (sign * float(trial.value or 0.0) for trial in trials if trial.state == TrialState.COMPLETE)
-    best = max(complete, default=-math.inf)
-    found, bad = {}, []
-    for trial in trials:
-        if trial.state == TrialState.FAIL or is_broken(trial.user_attrs):
-            bad.append(trial.number)
-            continue
+    best = max((sign * float(trial.value or 0.0) for trial in complete), default=-math.inf)
+    gain = _mean_gain(complete, pace)
+    choose = max if any(trial.intermediate_values for trial in complete) else min
+    found = {}
+    for trial in counting:
         values = {step: value for step, value in trial.intermediate_values.items() if math.isfinite(value)}
         if trial.state == TrialState.COMPLETE:
             found[trial.number] = float(trial.value or 0.0)
         elif values:
-            step = max(values) if gains else min(values)
-            of_pace = gains.get((_pace(trial, pace), step)) or gains.get((None, step)) or [0.0]
-            expected = sign * (values[step] + fmean(of_pace))
+            step = choose(values)
+            expected = sign * (values[step] + gain(pace(trial.params), step))
             found[trial.number] = sign * min(expected, max(best, sign * values[step]))
     if found:
         worst = sign * min(sign * value for value in found.values())
-        found |= dict.fromkeys(bad, worst)
+        counted = {trial.number for trial in counting}
+        found |= {trial.number: worst for trial in trials if trial.number not in counted}
     return found
 
 
@@ -77,22 +79,35 @@ def _as_if_ended(
     value: float | None,
     params: dict[str, Any],
     distributions: dict[str, BaseDistribution],
+    attributes: dict[str, Any],
 ) -> FrozenTrial:
-    """Return `trial` with another state and value. `create_trial` checks each parameter again, ten times as slowly."""
+    """Return `trial` with another state, value and user attributes.
+
+    `create_trial` would check each parameter again, which takes ten times as long.
+    """
     began, ended = trial.datetime_start, trial.datetime_complete
-    return FrozenTrial(trial.number, state, value, began, ended, params, distributions, {}, {}, {}, trial_id=-1)
+    return FrozenTrial(trial.number, state, value, began, ended, params, distributions, attributes, {}, {}, trial_id=-1)
 
 
-def _gains(trials: list[FrozenTrial], pace: Sequence[str]) -> dict[tuple[Pace | None, int], list[float]]:
-    """Return what complete trials gained from each step to their end, by pace and step; None is any pace."""
-    gains = defaultdict(list)
-    for trial in trials:
-        if trial.state == TrialState.COMPLETE:
-            for step, value in trial.intermediate_values.items():
-                for key in (_pace(trial, pace), None):
-                    gains[key, step].append(float(trial.value or 0.0) - value)
-    return gains
+def _mean_gain(complete: list[FrozenTrial], pace: PaceOf) -> Callable[[Pace, int], float]:
+    """Return the mean gain of complete trials as a function of a pace and of the step from which it counts."""
+    groups: dict[Hashable, list[tuple[FrozenTrial, int | None]]] = defaultdict(list)
+    for trial in complete:
+        group, length = pace(trial.params)
+        groups[group].append((trial, length))
 
+    @cache
+    def mean_gain(wanted: Pace, step: int) -> float:
+        gains = []
+        for trial, length in groups[wanted.group]:
+            values = trial.intermediate_values
+            if step in values and length == wanted.length:
+                gains.append(float(trial.value or 0.0) - values[step])
+            elif step in values and wanted.length in values:
+                gains.append(values[wanted.length] - values[step])
+        if not gains:
+            reached = [trial for trial in complete if step in trial.intermediate_values]
+            gains = [float(trial.value or 0.0) - trial.intermediate_values[step] for trial in reached]
+        return fmean(gains) if gains else 0.0
 
-def _pace(trial: FrozenTrial, pace: Sequence[str]) -> Pace:
-    return tuple(trial.params.get(name) for name in pace)
+    return mean_gain

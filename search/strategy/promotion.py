@@ -2,13 +2,14 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.strategy.constraint import within
+from search.strategy.constraint import valid
+from search.strategy.pace import PaceOf, same_pace
 from search.strategy.pruner import rungs_before
 
 # User attribute of a trial that waits for its promotion: the rung that it reached. It is None once the trial goes on.
@@ -21,16 +22,17 @@ class Promotion:
 
     At each rung, step `grace_epochs * reduction_factor**k`, a trial pauses. It is promoted once it is among the best
     1/reduction_factor of its peers at that rung; and once no more peers can come to the rung, at least as many of them
-    go on as is their share of `finalists`, so that some train to their end. Peers are trials of equal parameters in
-    `pace`; the share of a few among many is one. Unlike halving that stops trials, nobody is judged against two others
-    for good, and the first to arrive is not kept for that alone.
+    go on as is their share of `finalists`, so that some train to their end. Peers are the trials of one group (`pace`
+    tells it by the parameters); the share of a few among many is one. They may be of different lengths: one that ends
+    at a rung has its rank among those that reached it, and one that ends before never comes to it. Unlike halving that
+    stops trials, nobody is judged against two others for good, and the first to arrive is not kept for that alone.
     All answers are functions of stored values, the same before and after a restart.
     """
 
     grace_epochs: int = 1
     reduction_factor: int = 2
     finalists: int = 1
-    pace: Sequence[str] = ()
+    pace: PaceOf = same_pace
 
     def rungs(self, epochs: int) -> list[int]:
         """Return the epochs after which a trial of `epochs` epochs pauses, all before its last."""
@@ -41,33 +43,36 @@ class Promotion:
 
         `more` says whether new trials are still to come. Of several the one at the highest rung goes first.
         """
-        by_pace: dict[tuple[Any, ...], list[FrozenTrial]] = defaultdict(list)
-        for trial in within(trials):
-            if trial.state != TrialState.FAIL:
-                by_pace[tuple(map(trial.params.get, self.pace))].append(trial)
-        total = sum(map(len, by_pace.values()))
+        groups: dict[Hashable, list[FrozenTrial]] = defaultdict(list)
+        for trial in valid(trials):
+            groups[self.pace(trial.params).group].append(trial)
+        total = sum(map(len, groups.values()))
         found = []
-        for peers in by_pace.values():
+        for peers in groups.values():
             found += self._candidates(peers, more, math.ceil(self.finalists * len(peers) / total))
         return max(found, key=lambda candidate: (candidate[0], -candidate[1]))[1] if found else None
 
     def _candidates(self, peers: list[FrozenTrial], more: bool, finalists: int) -> list[tuple[int, int]]:
         """Return (rung, number) of the best trial to promote at each rung that has one."""
         found = []
-        may_come = more  # whether a peer may still come to the rung in hand
+        coming = [trial for trial in peers if is_under_way(trial)]
         paused_at = [trial.user_attrs.get(PAUSED) or 0 for trial in peers]
         for rung in self.rungs(max(paused_at, default=0) + 1):
             reached = [trial for trial in peers if rung in trial.intermediate_values]
-            may_come = may_come or any(is_under_way(trial) and rung not in trial.intermediate_values for trial in peers)
             promoted = len(reached) // self.reduction_factor
-            if not may_come:
+            if not (more or any(self._may_come(trial, rung) for trial in coming)):
                 promoted = max(promoted, finalists)
             ranking = sorted(reached, key=lambda trial: (-trial.intermediate_values[rung], trial.number))
             candidates = [trial for trial in ranking[:promoted] if trial.user_attrs.get(PAUSED) == rung]
             if candidates:
                 found.append((rung, candidates[0].number))
-                may_come = True  # this one, to the next rung
+            coming += candidates  # to the next rungs
         return found
+
+    def _may_come(self, trial: FrozenTrial, rung: int) -> bool:
+        """Return whether a trial that goes on has yet to come to `rung`, and is to train for so long."""
+        length = self.pace(trial.params).length
+        return rung not in trial.intermediate_values and (length is None or length >= rung)
 
 
 def is_paused(trial: FrozenTrial) -> bool:

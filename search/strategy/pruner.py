@@ -1,21 +1,18 @@
 """Who is stopped early: asynchronous successive halving, decided on stored values alone."""
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from search.strategy.constraint import within
+from search.strategy.constraint import valid
 from search.strategy.given import study_of
+from search.strategy.pace import PaceOf, same_pace
 
 PrunerName = Literal["halving", "promote", "median", "none"]
-# The parameters that set the pace of a training: one-cycle, or more epochs, lies behind at an early epoch and may be
-# ahead at the end. Trials that differ in them are not compared before their ends.
-PACE = ("schedule", "epochs")
 
 
 class AsyncHalvingPruner(BasePruner):
@@ -24,8 +21,8 @@ class AsyncHalvingPruner(BasePruner):
     A trial is judged at its first step at or past each rung, `grace_epochs * reduction_factor**k`, so steps may be
     1, 2, 3, ... or 100, 200, ...; a step that passes several rungs at once is judged at the highest of them. The trial
     goes on if its value is among the best 1/reduction_factor of the values that its peers reported at their own first
-    step at or past that rung, its own included; the best one and its ties always go on. Its peers are the trials that
-    did not fail and whose parameters named in `pace` are equal to its own.
+    step at or past that rung, its own included; the best one and its ties always go on. Its peers are the trials of
+    its group (`pace` tells the group by the parameters) that did not fail, of whatever length.
 
     The same stored values give the same answer, asked once or twice, before or after a restart. Optuna's own
     SuccessiveHalvingPruner notes its decisions in the study and answers otherwise when it is asked again. As nothing is
@@ -34,7 +31,7 @@ class AsyncHalvingPruner(BasePruner):
     compared, whatever their parameters mean to each other.
     """
 
-    def __init__(self, grace_epochs: int = 1, reduction_factor: int = 2, pace: Sequence[str] = ()) -> None:
+    def __init__(self, grace_epochs: int = 1, reduction_factor: int = 2, pace: PaceOf = same_pace) -> None:
         if grace_epochs < 1 or reduction_factor < 2:
             raise ValueError(
                 f"grace_epochs = {grace_epochs}, reduction_factor = {reduction_factor}: must be >= 1 and >= 2"
@@ -70,9 +67,9 @@ class AsyncHalvingPruner(BasePruner):
 
 
 class AmongPeers(BasePruner):
-    """Let another pruner decide with only the trial's peers in sight: those of equal parameters in `pace`."""
+    """Let another pruner decide with only the trial's peers in sight: those of its group."""
 
-    def __init__(self, pruner: BasePruner, pace: Sequence[str]) -> None:
+    def __init__(self, pruner: BasePruner, pace: PaceOf) -> None:
         self.pruner = pruner
         self.pace = pace
 
@@ -103,18 +100,18 @@ def value_at(trial: FrozenTrial, rung: int) -> float:
     return values[rung if rung in values else min(step for step in values if step > rung)]
 
 
-def peers_of(trial: FrozenTrial, trials: list[FrozenTrial], pace: Sequence[str]) -> list[FrozenTrial]:
-    """Return those of `trials` that have the parameters of `trial` in `pace`, did not fail and exceed no limit."""
-    allowed = [other for other in within(trials) if other.state != TrialState.FAIL]
-    return [other for other in allowed if all(other.params.get(name) == trial.params.get(name) for name in pace)]
+def peers_of(trial: FrozenTrial, trials: list[FrozenTrial], pace: PaceOf) -> list[FrozenTrial]:
+    """Return those of `trials` whose values can be compared with those of `trial`, which did not fail."""
+    group = pace(trial.params).group
+    return [other for other in valid(trials) if pace(other.params).group == group]
 
 
-def make_pruner(name: PrunerName, grace_epochs: int, reduction_factor: int) -> BasePruner:
+def make_pruner(name: PrunerName, grace_epochs: int, reduction_factor: int, pace: PaceOf = same_pace) -> BasePruner:
     """Return the pruner that a configuration names; none for "promote", which pauses trials and stops none."""
     if name == "halving":
-        return AsyncHalvingPruner(grace_epochs, reduction_factor, PACE)
+        return AsyncHalvingPruner(grace_epochs, reduction_factor, pace)
     if name == "median":
-        return AmongPeers(MedianPruner(n_startup_trials=5, n_warmup_steps=grace_epochs), PACE)
+        return AmongPeers(MedianPruner(n_startup_trials=5, n_warmup_steps=grace_epochs), pace)
     assert name in ("none", "promote")
     return NopPruner()
 

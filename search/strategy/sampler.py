@@ -1,7 +1,6 @@
 """What to try next: a Sobol sequence, then Optuna's samplers, seeded by (seed, trial number); no point comes twice."""
 
 import warnings
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,8 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from model.seeds import derive_seed
 from search.space import Space, fits, fitted, grid
+from search.strategy.constraint import valid
 from search.strategy.given import study_of
 from search.strategy.outlook import learned
+from search.strategy.pace import PaceOf, same_pace
 from search.strategy.places import Key, Searched, check_choices, is_among, key_of, near, point_at
 
 SamplerName = Literal["tpe", "random", "qmc", "gp"]
@@ -45,7 +46,7 @@ class SeededSampler(BaseSampler):
 
     The first `startup` trials, and all with "qmc", are points of a scrambled Sobol sequence (Owen 1998), which fill the
     space evenly. After them "tpe" and "gp" learn from all trials, those too that were stopped early: from the outlook
-    of each (strategy/outlook.py; `pace` names the parameters that set the pace of a training). A share of their
+    of each (strategy/outlook.py; `pace` tells which trials gain alike, strategy/pace.py). A share of their
     trials, `near`, lies near a known point instead: one of the first near `guesses`, good values that are known before,
     one after them near the best trial so far. Such a mixture gains by good guesses and survives bad ones (PriorBand:
     Mallik et al. 2023, arXiv:2306.12370).
@@ -72,7 +73,7 @@ class SeededSampler(BaseSampler):
         seed: int,
         searched: dict[str, BaseDistribution],
         startup: int = 10,
-        pace: Sequence[str] = (),
+        pace: PaceOf = same_pace,
         guesses: dict[str, Any] | None = None,
         near: float = NEAR,
         space: Space | None = None,
@@ -104,6 +105,8 @@ class SeededSampler(BaseSampler):
         searched = {name: distribution for name, distribution in self.searched.items() if name in search_space}
         earlier = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         trials = learned(study, searched, self.pace) if self.name in MODELS else []
+        if len(_ended(trials)) < FEWEST:
+            trials = valid(trials)  # failed ones would have the value of the only other, so that a model learns nothing
         params: dict[str, Any] = dict(trial.params)
         for attempt in range(ATTEMPTS):
             # A trial that was stored with some of its parameters keeps them.
@@ -162,7 +165,7 @@ class SeededSampler(BaseSampler):
             return {}
         if number < self.startup:
             return self.guesses
-        ended = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        ended = _ended(trials)
         sign = 1.0 if direction == StudyDirection.MAXIMIZE else -1.0
         return max(ended, key=lambda trial: sign * (trial.value or 0.0)).params if ended else {}
 
@@ -182,6 +185,11 @@ class SeededSampler(BaseSampler):
         if self.name == "gp":
             return GPSampler(seed=seed, n_startup_trials=FEWEST)
         return RandomSampler(seed=seed)
+
+
+def _ended(trials: list[FrozenTrial]) -> list[FrozenTrial]:
+    """Return those of `trials` that have a value of their own."""
+    return [trial for trial in valid(trials) if trial.state == TrialState.COMPLETE]
 
 
 def _check_objectives(study: optuna.Study) -> None:

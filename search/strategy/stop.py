@@ -1,14 +1,15 @@
 """When to end a search before its last trial: once the best has stopped gaining more than the noise of an accuracy."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from search.strategy.constraint import valid
 from search.strategy.outlook import outlook
+from search.strategy.pace import PaceOf, same_pace
 
 StopName = Literal["auto"]
 PATIENCE = 1 / 3  # share of the trials that a search may have that must gain nothing (benchmarks/samplers.py)
@@ -20,14 +21,15 @@ class Stopping:
     """The rule of `stop = "auto"`, maximising an accuracy over `images` images.
 
     A search of at most `trials` trials ends once the last third of so many trials, and at least 10, after the first
-    `startup` improved the best outlook (strategy/outlook.py) by no more than the standard error of one accuracy. It is
-    a function of stored values alone, the same before and after a restart.
+    `startup` improved the best outlook (strategy/outlook.py) by no more than the standard error of one accuracy. Only
+    trials with a value of their own count: one that failed or exceeds a limit says nothing about what more can gain.
+    It is a function of stored values alone, the same before and after a restart.
     """
 
     trials: int
     startup: int
     images: int
-    pace: Sequence[str] = ()
+    pace: PaceOf = same_pace
 
     @property
     def patience(self) -> int:
@@ -41,21 +43,26 @@ class Stopping:
     def reason(self, trials: list[FrozenTrial]) -> str:
         """Return, in a line, why a search of these trials ended, and what that saved at the epochs they took."""
         spent = sum(len(trial.intermediate_values) for trial in trials)
-        best = max(outlook(trials, StudyDirection.MAXIMIZE, self.pace).values())
+        best = max(self._values(trials))
         unneeded = self.trials - len(trials)
         return (
-            f"the search ends after {len(trials)} of {self.trials} trials, as its last {self.patience} gained no more "
-            f"than the noise of one accuracy, {100 * self.noise(best):.2f} points: {unneeded} trials, about "
-            f"{unneeded * spent / len(trials):.0f} epochs, are saved (raise --trials or drop search.stop to go on)"
+            f"the search ends after {len(trials)} of {self.trials} trials, as its last {self.patience} with a value "
+            f"gained no more than the noise of one accuracy, {100 * self.noise(best):.2f} points: {unneeded} trials, "
+            f"about {unneeded * spent / len(trials):.0f} epochs, are saved "
+            "(raise --trials or drop search.stop to go on)"
         )
 
     def has_enough(self, trials: list[FrozenTrial]) -> bool:
         """Return whether more trials than these can't pay."""
-        if len(trials) < self.startup + self.patience:
+        if len(trials) < self.startup + self.patience:  # without reading their values
             return False
-        found = outlook(trials, StudyDirection.MAXIMIZE, self.pace)
-        values = [found[number] for number in sorted(found)]
+        values = self._values(trials)
         earlier = values[: -self.patience]
         if len(earlier) < self.startup:
             return False
         return max(values) - max(earlier) <= self.noise(max(earlier))
+
+    def _values(self, trials: list[FrozenTrial]) -> list[float]:
+        """Return the outlook of each trial that has a value of its own, by number."""
+        found = outlook(valid(trials), StudyDirection.MAXIMIZE, self.pace)
+        return [found[number] for number in sorted(found)]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from model import train
 from model.checkpoint import load, save
 from model.data import Dataset, Split, load_dataset
-from model.hyperparameters import Hyperparameters
+from model.hyperparameters import PLANNED_SCHEDULES, Hyperparameters, Schedule
 from model.seeds import derive_seed
 from model.train import TrainingState, evaluate, fit, learning_rate_at, predict, start
 from tests.model.article import ArticleNet
@@ -203,3 +204,12 @@ def test_derived_seeds_differ() -> None:
 def test_fit_prints_nothing(data: Dataset, capfd: pytest.CaptureFixture[str]) -> None:
     list(fit(begin(), data))
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("schedule", get_args(Schedule))
+def test_a_schedule_depends_on_the_planned_epochs_only_where_it_says_so(schedule: Schedule) -> None:
+    def rates(epochs: int) -> list[float]:
+        hyperparameters = Hyperparameters(schedule=schedule, epochs=epochs)
+        return [learning_rate_at(hyperparameters, epoch, epoch / epochs) for epoch in range(3)]
+
+    assert (rates(3) != rates(14)) == (schedule in PLANNED_SCHEDULES)

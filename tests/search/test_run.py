@@ -12,6 +12,7 @@ from search.store.records import read_trials
 from search.store.study import CONFIRM
 from search.winner import winner_of
 from tests.searches import Go, experiment
+from tests.without_ray import without_ray
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -74,6 +75,20 @@ def test_halving_prunes_with_its_curve(go_without: Go) -> None:
     assert {len(record.epochs) for record in pruned} <= {1, 2}
     assert all(record.value == record.epochs[-1]["val_accuracy"] for record in pruned)
     assert all(len(record.epochs) == 3 for record in records if record.state == "complete")
+
+
+@pytest.mark.parametrize(("schedule", "told"), [("one-cycle", True), ("step", False)])
+def test_a_search_says_where_trials_of_different_lengths_are_not_compared(
+    tmp_path: Path, tiny_root: Path, capsys: pytest.CaptureFixture[str], schedule: str, told: bool
+) -> None:
+    wanted = experiment(
+        search={"trials": 2, "pruner": "promote", "recipe_first": False},
+        hyperparameters={"epochs": {"low": 1, "high": 2}, "schedule": schedule},
+        confirm={"top": 0},
+    )
+    run_search(wanted, tmp_path / "run", Progress(), data=tiny_root, connect=without_ray())
+    line = "trials of different epochs are not compared before their ends with schedule one-cycle, so that few are"
+    assert (line in capsys.readouterr().out) == told
 
 
 def test_nothing_searched_is_one_trial(go_without: Go) -> None:

@@ -186,7 +186,7 @@ def test_a_search_that_ends_itself_says_so_confirms_and_exports_and_is_settled(
     assert outcome.export is not None
     assert len(read_trials(outcome.run_dir, SEARCH)) == 15  # 5 at the start, then 10 without a gain
     said = capsys.readouterr().out
-    assert said.startswith("the search ends after 15 of 20 trials, as its last 10 gained no more than the noise")
+    assert said.startswith("the search ends after 15 of 20 trials, as its last 10 with a value gained no more than")
     assert "5 trials, about 5 epochs, are saved" in said
     go(wanted(20, stop="auto"), connect=unused)
     said = capsys.readouterr().out

@@ -69,8 +69,9 @@ def test_a_search_that_ended_itself_says_what_that_saved_and_is_not_called_stopp
     told = verdict(read_run(new.run_dir))
     assert "17 of 17 planned trials begun: 17 complete." in told
     assert (
-        "The search ends after 17 of 30 trials, as its last 10 gained no more than the noise of one accuracy, "
-        "0.10 points: 13 trials, about 26 epochs, are saved (raise --trials or drop search.stop to go on)."
+        "The search ends after 17 of 30 trials, as its last 10 with a value gained no more than the noise of "
+        "one accuracy, 0.10 points: 13 trials, about 26 epochs, "
+        "are saved (raise --trials or drop search.stop to go on)."
     ) in told
     assert not any("search stopped before its end" in sentence for sentence in told)
     new.trial([0.9, 0.995])

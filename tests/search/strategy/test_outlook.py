@@ -2,12 +2,13 @@
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.strategy.constraint import BROKEN
+from search.strategy.constraint import BROKEN, valid
 from search.strategy.outlook import learned, outlook
+from search.strategy.pace import training_pace
 
 UP = StudyDirection.MAXIMIZE
 SCHEDULES = {"schedule": CategoricalDistribution(["step", "one-cycle"])}
@@ -43,9 +44,9 @@ def test_gains_are_those_of_the_same_pace() -> None:
         trial(2, 0.7),
         trial(3, 0.4, schedule="one-cycle"),
     ]
-    assert outlook(trials, UP, ["schedule"]) == pytest.approx({0: 0.9, 1: 0.95, 2: 0.8, 3: 0.85})
+    assert outlook(trials, UP, training_pace({})) == pytest.approx({0: 0.9, 1: 0.95, 2: 0.8, 3: 0.85})
     del trials[1]  # no one-cycle is complete: the gain of the others must do
-    assert outlook(trials, UP, ["schedule"])[3] == pytest.approx(0.5)
+    assert outlook(trials, UP, training_pace({}))[3] == pytest.approx(0.5)
 
 
 def test_before_any_trial_is_complete_all_are_compared_at_their_first_epoch() -> None:
@@ -64,6 +65,27 @@ def test_no_stopped_trial_is_expected_to_beat_the_best_complete_one(direction: s
 def test_a_failed_trial_counts_as_the_worst(direction: str, worst: float) -> None:
     trials = [trial(0, 0.5), trial(1, 0.6), trial(2, 0.9, float("nan"), state="FAIL")]
     assert outlook(trials, StudyDirection[direction])[2] == worst
+
+
+def test_a_trial_gains_what_longer_ones_of_its_group_gained_up_to_its_own_end() -> None:
+    lengths = {"epochs": IntDistribution(2, 4), "schedule": CategoricalDistribution(["step", "one-cycle"])}
+
+    def of(number: int, length: int, *values: float, schedule: str = "step") -> FrozenTrial:
+        found = trial(number, *values, state="COMPLETE" if len(values) == length else "PRUNED")
+        found.params, found.distributions = {"epochs": length, "schedule": schedule}, lengths
+        return found
+
+    trials = [of(0, 4, 0.5, 0.6, 0.65, 0.7), of(1, 2, 0.2, 0.6), of(2, 2, 0.1), of(3, 3, 0.1), of(4, 4, 0.1)]
+    trials.append(of(5, 3, 0.1, schedule="one-cycle"))  # whose gains are those of all, to their own ends
+    found = outlook(trials, UP, training_pace({}))
+    assert found == pytest.approx({0: 0.7, 1: 0.6, 2: 0.1 + 0.25, 3: 0.1 + 0.15, 4: 0.1 + 0.2, 5: 0.1 + 0.3})
+
+
+def test_a_trial_that_counts_as_the_worst_is_marked_as_such() -> None:
+    study = optuna.create_study(direction="maximize")
+    study.add_trials([trial(0, state="FAIL"), trial(1, 0.5, state="COMPLETE"), trial(2, 0.9)])
+    study.add_trial(create_trial(state=TrialState.PRUNED, intermediate_values={1: 0.9}, user_attrs={BROKEN: "slow"}))
+    assert [one.number for one in valid(learned(study, dict(SCHEDULES)))] == [1, 2]
 
 
 def test_only_begun_trials_teach_anything() -> None:

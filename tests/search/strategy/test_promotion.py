@@ -1,12 +1,16 @@
 """Promotion as a pure function of stored values, against rankings worked out by hand."""
 
-from optuna.distributions import CategoricalDistribution
+import random
+
+import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.strategy.constraint import BROKEN
+from search.strategy.pace import training_pace
 from search.strategy.promotion import PAUSED, Promotion
 
-SCHEDULES = {"schedule": CategoricalDistribution(["step", "one-cycle"])}
+SCHEDULES = {"schedule": CategoricalDistribution(["step", "one-cycle", "constant"])}
 RULE = Promotion(grace_epochs=1, reduction_factor=3)
 
 
@@ -57,14 +61,14 @@ def test_once_nobody_else_can_come_as_many_go_on_as_there_are_finalists() -> Non
 
 
 def test_only_peers_are_compared() -> None:
-    rule = Promotion(grace_epochs=1, reduction_factor=3, pace=["schedule"])
+    rule = Promotion(grace_epochs=1, reduction_factor=3, pace=training_pace({}))
     found = trials_of(*(({1: 0.9 + number / 100}, 1) for number in range(2)))
     found += trials_of(*(({1: 0.5 + number / 100}, 1) for number in range(3)), schedule="one-cycle", first=2)
     assert rule.next_of(found, more=True) == 4
 
 
 def test_groups_of_peers_share_the_finalists() -> None:
-    rule = Promotion(grace_epochs=1, reduction_factor=30, finalists=3, pace=["schedule"])
+    rule = Promotion(grace_epochs=1, reduction_factor=30, finalists=3, pace=training_pace({}))
     many = trials_of(({1: 0.5, 2: 0.9}, None), ({1: 0.4, 2: 0.9}, None), ({1: 0.3}, 1), ({1: 0.2}, 1))
     few = trials_of(({1: 0.9, 2: 0.95}, None), ({1: 0.8}, 1), schedule="one-cycle", first=4)
     assert rule.next_of([*many, *few], more=False) is None  # two of four and one of two go on already
@@ -84,3 +88,59 @@ def test_a_trial_that_exceeds_a_limit_takes_no_place() -> None:
     assert RULE.next_of(found, more=True) is None
     found[0].set_user_attr(BROKEN, "too slow")
     assert RULE.next_of(found, more=True) == 1
+
+
+def searched(schedule: str, trials: int) -> tuple[int, int]:
+    """Return how many of so many trials of 3 to 14 epochs had begun when the first one completed, and how many did.
+
+    One trial trains at a time. It is simulated: a trial that is better is so at each epoch, but for some noise.
+    """
+    rule = Promotion(finalists=3, pace=training_pace({"schedule": schedule}))
+    draw = random.Random(0)
+    found: list[FrozenTrial] = []
+    begun_at_first = 0
+    while True:
+        number = rule.next_of(found, more=len(found) < trials)
+        if number is None:
+            if len(found) == trials:
+                return begun_at_first, sum(trial.state == TrialState.COMPLETE for trial in found)
+            number = len(found)
+            lengths = {"epochs": IntDistribution(3, 14)}
+            params = {"epochs": draw.randint(3, 14)}
+            found.append(create_trial(state=TrialState.RUNNING, params=params, distributions=lengths))
+            found[number].number = number
+            found[number].set_user_attr("quality", draw.random())
+        trial = found[number]
+        trial.set_user_attr(PAUSED, None)
+        while trial.state == TrialState.RUNNING and trial.user_attrs[PAUSED] is None:
+            epoch = (trial.last_step or 0) + 1
+            trial.intermediate_values[epoch] = trial.user_attrs["quality"] + draw.gauss(epoch / 10, 0.02)
+            if epoch == trial.params["epochs"]:
+                trial.state, trial.value = TrialState.COMPLETE, trial.intermediate_values[epoch]
+                begun_at_first = begun_at_first or len(found)
+            elif epoch in rule.rungs(trial.params["epochs"]):
+                trial.set_user_attr(PAUSED, epoch)
+
+
+def test_trials_of_many_lengths_complete_long_before_all_have_begun() -> None:
+    begun, completed = searched("step", 40)
+    assert begun <= 20
+    assert 3 <= completed <= 8
+    begun, completed = searched("one-cycle", 40)  # whose trials of other lengths can't be compared
+    assert begun == 40
+    assert completed > 8
+
+
+@pytest.mark.parametrize("schedule", ["step", "constant"])
+def test_a_trial_that_ends_before_a_rung_is_not_waited_for_there(schedule: str) -> None:
+    def of(number: int, length: int, values: dict[int, float], paused: int | None) -> FrozenTrial:
+        (trial,) = trials_of((values, paused), schedule=schedule, first=number)
+        trial.params["epochs"] = length
+        return trial
+
+    rule = Promotion(reduction_factor=2, finalists=1, pace=training_pace({}))
+    paused = of(0, 9, {1: 0.9, 2: 0.9, 4: 0.9}, 4)
+    assert rule.next_of([paused, of(1, 3, {1: 0.1}, None)], more=False) == 0
+    assert rule.next_of([paused, of(1, 4, {1: 0.1}, None)], more=False) is None  # it ends there, and may be better
+    assert rule.next_of([paused, of(1, 4, {1: 0.1, 2: 0.2, 4: 0.95}, None)], more=False) is None  # it is better
+    assert rule.next_of([paused, of(1, 4, {1: 0.1, 2: 0.2, 4: 0.8}, None)], more=True) == 0

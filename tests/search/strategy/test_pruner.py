@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.pruners import MedianPruner
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.strategy.constraint import BROKEN
+from search.strategy.pace import training_pace
 from search.strategy.pruner import AsyncHalvingPruner, PrunerName, make_pruner
 
 
@@ -139,8 +140,8 @@ def test_a_schedule_that_pays_off_late_is_compared_with_its_like_alone() -> None
         return [trial.intermediate_values[1] for trial in study.trials if not pruner.prune(study, trial)]
 
     assert surviving(AsyncHalvingPruner(1, 4)) == [0.951, 0.953]
-    assert surviving(AsyncHalvingPruner(1, 4, pace=["schedule"])) == [0.953, 0.887]
-    configured = make_pruner("halving", grace_epochs=1, reduction_factor=4)
+    assert surviving(AsyncHalvingPruner(1, 4, pace=training_pace({}))) == [0.953, 0.887]
+    configured = make_pruner("halving", grace_epochs=1, reduction_factor=4, pace=training_pace({}))
     assert isinstance(configured, AsyncHalvingPruner)
     assert surviving(configured) == [0.953, 0.887]
 
@@ -152,7 +153,7 @@ def test_the_median_is_that_of_the_same_pace() -> None:
         study.add_trial(of_schedule("one-cycle", 0.5, 0.5 + value / 100, state=TrialState.COMPLETE))
     late = of_schedule("one-cycle", 0.5, 0.54)
     assert MedianPruner(n_warmup_steps=1).prune(study, late)
-    configured = make_pruner("median", grace_epochs=1, reduction_factor=3)
+    configured = make_pruner("median", grace_epochs=1, reduction_factor=3, pace=training_pace({}))
     assert not configured.prune(study, late)
     assert configured.prune(study, of_schedule("one-cycle", 0.4, 0.41))
 
@@ -190,7 +191,10 @@ def test_a_plain_optuna_study_prunes_with_it_and_gets_the_same_answer_twice() ->
 
 @pytest.mark.parametrize("name", ["halving", "median"])
 def test_a_trial_that_exceeds_a_limit_stops_no_other(name: PrunerName) -> None:
-    study, pruner = optuna.create_study(direction="maximize"), make_pruner(name, grace_epochs=1, reduction_factor=3)
+    study, pruner = (
+        optuna.create_study(direction="maximize"),
+        make_pruner(name, grace_epochs=1, reduction_factor=3, pace=training_pace({})),
+    )
 
     def of(value: float, **attributes: str) -> FrozenTrial:
         values = {1: value, 2: value}
@@ -207,3 +211,27 @@ def test_a_trial_that_exceeds_a_limit_stops_no_other(name: PrunerName) -> None:
     for _ in range(9):
         study.add_trial(of(0.9))
     assert pruner.prune(study, good)
+
+
+@pytest.mark.parametrize(("schedule", "stops"), [("step", True), ("constant", True), ("one-cycle", False)])
+@pytest.mark.parametrize("name", ["halving", "median"])
+def test_trials_of_other_lengths_are_peers_where_early_values_mean_the_same(
+    name: PrunerName, schedule: str, stops: bool
+) -> None:
+    study = optuna.create_study(direction="maximize")
+    pruner = make_pruner(name, grace_epochs=1, reduction_factor=2, pace=training_pace({"schedule": schedule}))
+
+    def of(length: int, values: list[float], state: TrialState) -> FrozenTrial:
+        return create_trial(
+            state=state,
+            value=values[-1] if state == TrialState.COMPLETE else None,
+            params={"epochs": length},
+            distributions={"epochs": IntDistribution(3, 14)},
+            intermediate_values=dict(enumerate(values, 1)),
+        )
+
+    for length in range(4, 10):
+        study.add_trial(of(length, [0.9] * length, TrialState.COMPLETE))
+    late = of(14, [0.1, 0.1], TrialState.RUNNING)
+    study.add_trial(late)
+    assert pruner.prune(study, late) == stops

@@ -187,6 +187,36 @@ def test_later_ones_lie_near_the_best_so_far_wherever_the_guesses_were() -> None
     assert sum(later) / len(later) == pytest.approx(0.4, abs=0.05)
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_no_trial_lies_near_a_failed_one_for_want_of_others(sampler: SamplerName) -> None:
+    """The only value of a search is the best, though a failed trial, which counts as the worst, came before it."""
+    searched = parse_space({"dropout1": {"low": 0.0, "high": 0.5}}).searched
+    study = optuna.create_study(direction="maximize", sampler=SeededSampler(sampler, 1, searched, 2, near=1.0))
+    for rate, value in ((0.05, None), (0.4, 0.9)):
+        study.enqueue_trial({"dropout1": rate})
+        state = TrialState.FAIL if value is None else TrialState.COMPLETE
+        study.tell(study.ask(fixed_distributions=searched), value, state)
+    rates = [study.ask(fixed_distributions=searched).params["dropout1"] for _ in range(20)]
+    assert sum(rates) / len(rates) == pytest.approx(0.4, abs=0.05)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_failures_teach_a_model_nothing_as_long_as_there_is_a_single_value(sampler: SamplerName) -> None:
+    """They draw as trials do that are still without a value."""
+    drawn = []
+    for state in (TrialState.FAIL, TrialState.RUNNING):
+        drawing = SeededSampler(sampler, 1, SEARCHED, startup=2, near=0.0)
+        study = optuna.create_study(direction="maximize", sampler=drawing)
+        for value in (None, 0.9, None):
+            trial = study.ask(SEARCHED)
+            if value is not None:
+                study.tell(trial, value)
+            elif state == TrialState.FAIL:
+                study.tell(trial, state=state)
+        drawn.append(study.ask(SEARCHED).params)
+    assert drawn[0] == drawn[1]
+
+
 def test_samplers_that_learn_nothing_stay_as_they_are() -> None:
     for name in ("random", "qmc"):
         drawn = []

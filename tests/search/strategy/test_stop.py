@@ -1,7 +1,9 @@
 """When a search has enough trials, against values worked out by hand."""
 
+import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from search.strategy.constraint import BROKEN
 from search.strategy.stop import Stopping
 
 RULE = Stopping(trials=30, startup=4, images=900)  # of accuracies of 0.9 the noise is 0.01
@@ -54,8 +56,29 @@ def test_trials_without_a_value_count_for_nothing() -> None:
     assert not RULE.has_enough([])
 
 
+@pytest.mark.parametrize("cause", ["failed", "exceeds a limit"])
+def test_trials_whose_values_do_not_count_are_no_sign_of_convergence(cause: str) -> None:
+    """Fifteen that improve, and then twenty that say nothing."""
+    improving = [0.5 + 0.02 * step for step in range(15)]
+    trials = trials_of(*improving, *[0.3] * 20)
+    for trial in trials[15:]:
+        if cause == "failed":
+            trial.state = TrialState.FAIL
+        else:
+            trial.set_user_attr(BROKEN, "too slow")
+    assert not RULE.has_enough(trials)
+    trials += trials_of(*[0.78] * 9)
+    for number, trial in enumerate(trials):
+        trial.number = number
+    assert not RULE.has_enough(trials)
+    trials += trials_of(0.78)
+    trials[-1].number = len(trials) - 1
+    assert RULE.has_enough(trials)
+    assert "its last 10 with a value gained no more" in RULE.reason(trials)
+
+
 def test_what_was_saved_is_said_in_one_line() -> None:
     assert RULE.reason(trials_of(*[0.9] * 20)) == (
-        "the search ends after 20 of 30 trials, as its last 10 gained no more than the noise of one accuracy, "
-        "1.00 points: 10 trials, about 10 epochs, are saved (raise --trials or drop search.stop to go on)"
+        "the search ends after 20 of 30 trials, as its last 10 with a value gained no more than the noise of "
+        "one accuracy, 1.00 points: 10 trials, about 10 epochs, are saved (raise --trials or drop search.stop to go on)"
     )
