@@ -15,6 +15,7 @@ from model.errors import ConfigError
 from search.on_ray import ray_internals
 from search.on_ray.probe import Probes
 from search.on_ray.slots import Node, cluster_nodes, lacking, room, without
+from search.on_ray.waiting import Waiting
 from search.on_ray.work import Work
 from search.trials import Trials
 
@@ -45,6 +46,7 @@ class StudyCallback(Callback):
         self.probes = probes
         self.free_spare = free_spare
         self.looked = time.monotonic()
+        self.waiting = Waiting()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         if self.work.trials:
@@ -59,6 +61,8 @@ class StudyCallback(Callback):
                     # Only killing the worker frees its slot; one that is merely stopped would keep it for ten minutes.
                     ray_internals.kill_worker(trial)
         self._look_for_machines(self.work.trials)
+        with suppress(RayError):
+            self.waiting.look(self.work)
         self.work.trials.tick()
 
     def _look_for_machines(self, trials: Trials) -> None:

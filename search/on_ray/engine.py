@@ -109,7 +109,7 @@ def ray_engine(
         if any(node.gpus for node in engine.nodes):
             wanted = experiment.resources.trials_per_gpu
             if wanted == "auto":
-                wanted = measured_per_gpu(largest(experiment.space), engine.images, engine.nodes)
+                wanted = measured_per_gpu(largest(experiment.space), engine.images, engine.nodes, warn)
             engine.per_gpu = wanted
         try:
             yield engine

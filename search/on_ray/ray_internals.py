@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 from ray.job_config import JobConfig
-from ray.util import placement_group
+from ray.util import placement_group, placement_group_table
 
 if TYPE_CHECKING:  # its import takes two seconds, for which a Ray that starts need not wait
     from ray.tune.experiment import Trial
@@ -124,9 +124,22 @@ def _error_lines(trial: "Trial") -> list[str]:
         return []
 
 
-def reserve(node: str, gpu_share: float) -> Any:
-    """Return a placement group that reserves a share of one GPU on the node with the id `node`."""
-    return placement_group([{"GPU": round(gpu_share, 4)}], strategy="STRICT_PACK", _soft_target_node_id=node)
+def reserve(node: str, gpu_share: float, cpus: int = 0) -> Any:
+    """Return a placement group that reserves a share of one GPU, and CPUs, on the node with the id `node`."""
+    bundle = {"GPU": round(gpu_share, 4)} | ({"CPU": cpus} if cpus else {})
+    return placement_group([bundle], strategy="STRICT_PACK", _soft_target_node_id=node)
+
+
+def waits_for_room() -> bool:
+    """Return whether Ray has not found the CPUs, nor the GPU, of any of this driver's trials.
+
+    Tune asks for them by a placement group each. The id of a placement group ends with that of its job
+    (src/ray/common/id.h); the shares of GPUs that we hold empty (`reserve`) have no CPUs.
+    """
+    job = ray.get_runtime_context().get_job_id()
+    groups = [group for key, group in placement_group_table().items() if key.endswith(job)]
+    states = {group["state"] for group in groups if any("CPU" in bundle for bundle in group["bundles"].values())}
+    return bool(states & {"PENDING", "RESCHEDULING"}) and not states & {"PREPARED", "CREATED"}
 
 
 def ending_stuck_workers(trainable: Callable[..., None]) -> Callable[..., None]:

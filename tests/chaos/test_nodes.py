@@ -1,4 +1,4 @@
-"""The machines of a cluster: one is lost in mid-search, one comes, one does not see the run's folder."""
+"""The machines of a cluster: one is lost in mid-search, one comes, one is taken, one does not see the run's folder."""
 
 import os
 import secrets
@@ -130,6 +130,31 @@ def test_machines_that_come_are_waited_for_and_used(tmp_path: Path, tiny_root: P
         until(lambda: [bool(record.epochs) for record in records(run_dir)] == [True, True])
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130, log_of(tmp_path)
+
+
+def test_a_second_search_on_what_the_first_has_taken_says_that_it_waits(
+    head: tuple[str, dict[str, str]], tmp_path: Path, tiny_root: Path
+) -> None:
+    """Run two searches on one CPU: the second one says so, and begins once the first one has ended."""
+    address, env = head
+    with ExitStack() as stack:
+        searches = []
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "tiny.toml").write_text(tiny(trials=1, epochs=9_999))
+            words = ["tiny.toml", "--address", address, "--data", str(tiny_root)]
+            searches.append(stack.enter_context(driver(tmp_path / name, *words, **env)))
+            if name == "first":
+                until(lambda: recorded(tmp_path / "first" / "runs" / "tiny"))
+        until(lambda: "waiting: no machine has 1 CPU free, as a trial needs; " in log_of(tmp_path / "second"))
+        assert recorded(tmp_path / "second" / "runs" / "tiny") == 0
+        searches[0].send_signal(signal.SIGINT)
+        assert searches[0].wait(60) == 130, log_of(tmp_path / "first")
+        until(lambda: recorded(tmp_path / "second" / "runs" / "tiny"))
+        until(lambda: "the wait is over: trials run again" in log_of(tmp_path / "second"))
+        searches[1].send_signal(signal.SIGINT)
+        assert searches[1].wait(60) == 130, log_of(tmp_path / "second")
+    assert "waiting" not in log_of(tmp_path / "first")
 
 
 # What a worker imports, and the first folder that it could be found in.

@@ -105,7 +105,7 @@ def test_a_search_whose_trials_fit_on_no_machine_that_is_left_stops(
 ) -> None:
     stops: list[str] = []
     work = Work(slots, [*left, Node("lost", 8, 1)])
-    work.trials = SimpleNamespace(overdue=list, tick=lambda: None, stop=stops.append, faults=MachineFaults())  # type: ignore[assignment]
+    work.trials = SimpleNamespace(live={}, overdue=list, tick=lambda: None, stop=stops.append, faults=MachineFaults())  # type: ignore[assignment]
     monkeypatch.setattr(callback, "cluster_nodes", lambda: left)
     monkeypatch.setattr(callback, "PERIOD", 0.0)
     let_go: list[None] = []
@@ -133,7 +133,7 @@ def test_a_machine_that_comes_is_used(monkeypatch: pytest.MonkeyPatch, gpus: int
     warnings: list[str] = []
     work = Work(Slots(2, 1), [Node("a", 2, 0)])
     progress = SimpleNamespace(warn=warnings.append)
-    work.trials = SimpleNamespace(overdue=list, tick=lambda: None, progress=progress, faults=MachineFaults())  # type: ignore[assignment]
+    work.trials = SimpleNamespace(live={}, overdue=list, tick=lambda: None, progress=progress, faults=MachineFaults())  # type: ignore[assignment]
     monkeypatch.setattr(callback, "cluster_nodes", lambda: [Node("a", 2, 0), Node("b", 3, gpus)])
     monkeypatch.setattr(callback, "PERIOD", 0.0)
     watching = callback.StudyCallback(work, None, lambda: pytest.fail("no machine is lost"))
