@@ -73,7 +73,7 @@ def running_slurm(nodes: int) -> Iterator[Slurm]:
         pytest.skip(f"{missing[0]} is not installed; on Debian or Ubuntu: apt install slurm-wlm munge")
     folder = Path(tempfile.mkdtemp(prefix="sl-", dir="/tmp"))  # short: the paths of sockets are limited
     folder.chmod(0o755)  # munge asks for it
-    variables = {"SLURM_CONF": f"{folder}/slurm.conf", "PATH": path, "RAY_TMPDIR": str(folder)}
+    variables = {"SLURM_CONF": f"{folder}/slurm.conf", "PATH": path}
     names = [f"n{index}" for index in range(1, nodes + 1)]
     _configure(folder, names)
     try:

@@ -85,6 +85,21 @@ def taken(declared_gpus: None) -> Iterator[Any]:
     ray.kill(actor)
 
 
+def test_ray_says_whether_it_has_found_room(taken: Any) -> None:
+    """Ask for a GPU and a CPU, as a trial does, while another job holds all GPUs, then once they are free."""
+    import ray
+    from ray.util import remove_placement_group
+
+    assert not ray_internals.waits_for_room()  # nothing is asked for
+    group = ray_internals.reserve(cluster_nodes()[0].id, 1, cpus=1)
+    assert not group.wait(0.5)
+    assert ray_internals.waits_for_room(), "see waits_for_room in search/on_ray/ray_internals.py: Ray has changed"
+    ray.kill(taken)
+    assert group.wait(30)
+    assert not ray_internals.waits_for_room()
+    remove_placement_group(group)
+
+
 def test_a_measurement_that_waits_for_a_gpu_says_so_and_goes_on_once_it_is_free(
     taken: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
