@@ -76,6 +76,7 @@ def test_the_manifest_of_kubernetes_starts_a_command_of_ours_where_all_pods_see_
     cluster = job["spec"]["rayClusterSpec"]
     assert (job["apiVersion"], job["kind"], cluster["authOptions"]) == ("ray.io/v1", "RayJob", {"mode": "token"})
     assert f"ray=={cluster['rayVersion']}" in (ROOT / "constraints.txt").read_text().splitlines()
+    assert "runtimeEnvYAML" not in job["spec"]  # Ray refuses a second working_dir
     python, *words = shlex.split(job["spec"]["entrypoint"])
     assert python == "python"
     assert words[:3] == ["-m", "search", "run"]
