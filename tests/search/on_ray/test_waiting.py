@@ -12,6 +12,7 @@ from search.on_ray import measure, ray_internals, waiting
 from search.on_ray.slots import Slots, cluster_nodes
 from search.on_ray.waiting import Waiting
 from search.on_ray.work import Work
+from search.trials import MachineFaults
 from search.trials.attempt import LiveTrial
 
 
@@ -24,7 +25,7 @@ class Watched:
         self.live = {name: LiveTrial(number, 0.0) for number, name in enumerate("ab")}
         self.work = Work(slots, [])
         progress = SimpleNamespace(warn=self.said.append, say=self.said.append)
-        self.work.trials = SimpleNamespace(live=self.live, progress=progress)  # type: ignore[assignment]
+        self.work.trials = SimpleNamespace(faults=MachineFaults(), live=self.live, progress=progress)  # type: ignore[assignment]
         self.waiting = Waiting()
         monkeypatch.setattr(ray_internals, "waits_for_room", lambda: self.waits)
         monkeypatch.setattr(waiting.time, "monotonic", lambda: self.now)
