@@ -15,7 +15,7 @@ test: $(INSTALLED)
 
 # The long form of the fault and bad-input tests; its figures are printed at the end.
 chaos: $(INSTALLED)
-	CHAOS_KILLS=120 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m '' tests/chaos tests/fuzz tests/test_security.py -rs --durations=30
+	CHAOS_KILLS=120 CHAOS_SIGNALS=500 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m '' tests/chaos tests/fuzz tests/test_security.py -rs --durations=30
 
 # Ours beside the article's loop and stock Ray Tune, about ten minutes on two cores.
 bench: $(INSTALLED)

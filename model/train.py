@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from model.augment import augment, augments
 from model.data import Dataset, Split, normalise
 from model.hyperparameters import Hyperparameters
+from model.interruptions import check
 from model.network import Net
 from model.precision import Precision
 from model.seeds import derive_seed
@@ -108,8 +109,11 @@ def evaluate(net: Net, split: Split, mean: float, std: float) -> tuple[float, fl
 def predict(net: Net, images: Tensor, mean: float, std: float) -> Tensor:
     """Return the network's log-probabilities (N, 10) of uint8 images (N, 28, 28), with dropout off."""
     net.eval()
-    batches = torch.split(images, EVALUATION_BATCH[images.device.type])
-    return torch.cat([net(normalise(batch, mean, std)) for batch in batches])
+    log_probabilities = []
+    for batch in torch.split(images, EVALUATION_BATCH[images.device.type]):
+        check()  # an export scores tens of thousands of images
+        log_probabilities.append(net(normalise(batch, mean, std)))
+    return torch.cat(log_probabilities)
 
 
 def learning_rate_at(hyperparameters: Hyperparameters, epoch: int, progress: float) -> float:

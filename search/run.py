@@ -11,6 +11,7 @@ from model.data import Dataset, data_root, load_dataset
 from model.errors import ConfigError, causes, is_full, of_file, summary
 from model.files import write_atomically
 from model.hyperparameters import PLANNED_SCHEDULES
+from model.interruptions import check
 from search import stages
 from search.experiment import Experiment
 from search.on_ray.door import over_ray
@@ -83,6 +84,7 @@ def _run_stages(run: Run, engine: Engine, searching: bool, pick: int | None) -> 
         if searching:
             stages.search(run, engine)
         stages.confirm(run, engine)
+        check()
         if pick is not None:
             stages.train_picked(run, engine, pick)
         stages.export(run, engine, pick)
@@ -144,6 +146,7 @@ def _opened(
             location.discard(run_dir)
         replace_by_newer(run_dir / "export")
         dataset = _load(experiment, data)
+        check()
         digest = data_digest(dataset)
         check_data(run_dir, dataset, digest)
         write_atomically(run_dir / "environment.json", json.dumps(environment(experiment), indent=2).encode())

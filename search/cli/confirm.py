@@ -7,9 +7,9 @@ import typer
 
 from model.completion import runs
 from model.errors import one_line_errors
-from model.interruptions import ending_as_at_ctrl_c
+from model.interruptions import check, farewell, listening
 from search.cli.app import PATH, Address, AsJson, Data, Quiet, app
-from search.cli.ending import conclude, last_words, reported, this_command
+from search.cli.ending import conclude, ended_at_once, last_words, reported, this_command
 
 EXAMPLES = """\b
 Examples:
@@ -34,7 +34,7 @@ def confirm(
     as_json: AsJson = False,
 ) -> None:
     """Train the best trials of RUN_DIR again on fresh seeds, export the winner or --pick, write a report."""
-    with one_line_errors(), ending_as_at_ctrl_c():
+    with one_line_errors(), listening():
         from search.store.location import check_run
         from search.store.resolved import load_resolved
 
@@ -48,6 +48,7 @@ def confirm(
         progress, again = events_on_stdout(quiet) if as_json else Progress(quiet), this_command([])
         ray = over_ray(last_words(run_dir, progress, again))
         options: dict[str, Any] = {"resume": True, "searching": False, "pick": pick, "retry_failed": retry_failed}
-        with correctable(), reported(run_dir, progress, again):
+        check()
+        with farewell(ended_at_once(progress, again)), reported(run_dir, progress, again), correctable():
             outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
         raise typer.Exit(conclude(outcome, progress, again))

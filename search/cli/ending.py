@@ -74,6 +74,16 @@ def last_words(run_dir: Path, progress: "Progress", again: str) -> Callable[[str
     return on_gone
 
 
+def ended_at_once(progress: "Progress", again: str) -> Callable[[], None]:
+    """Return what is said where the command is ended before it could end by itself."""
+
+    def say() -> None:
+        progress.warn("stopped at once, without a report")
+        progress.result(f"interrupted; go on with: {again}")
+
+    return say
+
+
 def this_command(more: list[str]) -> str:
     """Return this very command, and `more`."""
     return shlex.join(["python", "-m", "search", *sys.argv[1:], *more])

@@ -10,9 +10,9 @@ import typer
 
 from model.completion import configurations
 from model.errors import one_line_errors
-from model.interruptions import ending_as_at_ctrl_c
+from model.interruptions import check, farewell, listening
 from search.cli.app import FOLDER, PATH, Address, AsJson, Data, Quiet, app
-from search.cli.ending import conclude, last_words, reported, this_command
+from search.cli.ending import conclude, ended_at_once, last_words, reported, this_command
 
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -50,7 +50,7 @@ def run(
     """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
     if parent is not None:
         _end_with(parent)
-    with one_line_errors(), ending_as_at_ctrl_c():
+    with one_line_errors(), listening():
         from analysis.numbers.wording import count
         from search.experiment import check_cpus, load_experiment, with_trials
         from search.on_ray.door import over_ray, ray_begun
@@ -68,11 +68,17 @@ def run(
         again = this_command([] if resume else ["--resume"]) if parent is None else "the same call with resume=True"
         searched = count(len(experiment.space.searched), "hyperparameter")
         progress.say(f"{count(experiment.search.trials, 'trial')}, {searched} searched")
-        with ray_begun(run_dir, experiment, address) as begun:
+        check()
+        with (
+            farewell(ended_at_once(progress, again)),
+            reported(run_dir, progress, again),
+            ray_begun(run_dir, experiment, address) as begun,
+        ):
             from search.run import correctable, run_search  # torch comes with it
 
+            check()
             ray = over_ray(last_words(run_dir, progress, again), begun)
-            with correctable(), reported(run_dir, progress, again):
+            with correctable():
                 options = {"resume": resume, "retry_failed": retry_failed}
                 outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
         raise typer.Exit(conclude(outcome, progress, again))

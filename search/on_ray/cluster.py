@@ -16,11 +16,11 @@ from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
 
 from model.errors import ConfigError, complain, summary
+from model.interruptions import PERIOD, check
 from search.on_ray import ray_internals
 from search.on_ray.address import START, check_token
 from search.on_ray.environment import for_workers
 from search.on_ray.private import PrivateRay, private_ray
-from search.on_ray.processes import descendants, end
 from search.on_ray.slots import cluster_nodes
 from search.on_ray.watchdog import watching
 
@@ -46,7 +46,7 @@ def connected(
         if private is None:
             _join(str(address))
         else:
-            private.started.result()
+            private.wait_for_start()
             ray_internals.use_started_workers()
         logging.getLogger("ray").setLevel(logging.CRITICAL)
         try:
@@ -89,7 +89,8 @@ def _wait_for_machines(warn: Callable[[str], None]) -> None:
             if time.monotonic() > until:
                 none = f"no machine with CPUs came within {SCALE_UP // 60} minutes"
                 raise ConfigError(f"--address: {none}; start one (docs/cluster.md)")
-            time.sleep(1)
+            check()
+            time.sleep(PERIOD)
     finally:
         request_resources(num_cpus=0)  # or the machine would stay for good
 
@@ -101,6 +102,5 @@ def _leave(missing: str, on_gone: OnGone, private: PrivateRay | None) -> None:
         on_gone(missing)
     finally:
         if private:
-            end(descendants())
-            shutil.rmtree(private.temporary, ignore_errors=True)
+            private.abandon()
         os._exit(1)

@@ -4,9 +4,10 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,16 @@ from pathlib import Path
 import ray
 
 from model.errors import ConfigError, is_full, summary
+from model.interruptions import INTERRUPTED, ends_at_once, farewell, leave, result_of
 from model.machine import usable_cpus, usable_gpus
 from search.on_ray import ray_internals
-from search.on_ray.processes import Listener, descendants, end, listeners
+from search.on_ray.processes import Listener, descendants, end, end_descendants, listeners
 from search.store.lock import is_live, run_lock
 
 PREFIX = "ds-"
+BUSY = "the machine may be too busy: type the same command again, with --resume"
 OBJECT_STORE_BYTES = 400 * 2**20  # holds the images of two data sets with room to spare
+START_LIMIT = 180.0  # seconds; eight are usual
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,18 @@ class PrivateRay:
 
     started: "Future[None]"
     temporary: str
+
+    def wait_for_start(self) -> None:
+        """Wait until Ray has started. Raises ConfigError."""
+        try:
+            result_of(self.started, START_LIMIT)
+        except TimeoutError:
+            raise ConfigError(f"Ray did not start within {START_LIMIT:.0f} s; {BUSY}") from None
+
+    def abandon(self) -> None:
+        """End Ray's processes and delete its files, whatever it is at. It can't be used, or ended tidily, any more."""
+        end_descendants()
+        shutil.rmtree(self.temporary, ignore_errors=True)
 
 
 @contextmanager
@@ -40,17 +56,39 @@ def private_ray(concurrent: Callable[[], int] = lambda: 0) -> Iterator[PrivateRa
     _remove_leftovers()
     temporary = _temporary_folder()
     tempfile.gettempdir()  # once for the whole process, before TMPDIR changes for a while
-    # The thread stays as long as Ray: the kernel kills Ray's processes when the thread that started them ends.
-    with run_lock(Path(temporary)), ThreadPoolExecutor(1) as background:
-        started = background.submit(_start, temporary, concurrent)
+    private, over = PrivateRay(Future(), temporary), threading.Event()
+
+    def start() -> None:
         try:
-            yield PrivateRay(started, temporary)
+            _start(temporary, concurrent)
+            private.started.set_result(None)
+        except BaseException as error:
+            private.started.set_exception(error)
+        over.wait()  # the kernel kills Ray's processes when the thread that started them ends
+
+    with run_lock(Path(temporary)), farewell(private.abandon):
+        threading.Thread(target=start, daemon=True).start()  # a start that never ends keeps nobody waiting
+        try:
+            yield private
         finally:
-            wait([started])
-            family = descendants()
-            ray.shutdown()
-            end(family)
-            shutil.rmtree(temporary, ignore_errors=True)
+            _end(private)
+            over.set()
+
+
+def _end(private: PrivateRay) -> None:
+    """End Ray; one that has not yet started is waited for, unless the whole process ends at once."""
+    with suppress(Exception, KeyboardInterrupt):
+        if not ends_at_once():
+            result_of(private.started, START_LIMIT)
+    if private.started.done():
+        family = descendants()
+        ray.shutdown()
+        end(family)
+        shutil.rmtree(private.temporary, ignore_errors=True)
+    elif ends_at_once():
+        leave(INTERRUPTED)  # `ray.init` can't be broken off
+    else:
+        private.abandon()
 
 
 def _start(temporary: str, concurrent: Callable[[], int]) -> None:
@@ -117,7 +155,7 @@ def _remedy(error: Exception) -> str:
         return "see to the permissions of /tmp, where Ray keeps its files, then go on with --resume"
     if isinstance(error, ValueError | ImportError):  # a setting (RAY_...) or an installation that Ray refuses
         return "correct that, then go on with --resume"
-    return "the machine may be too busy: type the same command again, with --resume"
+    return BUSY
 
 
 def _temporary_folder() -> str:

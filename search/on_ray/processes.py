@@ -27,9 +27,22 @@ def descendants() -> set[int]:
 
 def end(pids: set[int]) -> None:
     """Kill these processes, those of a private Ray, where they are still there."""
+    _signal(pids, signal.SIGKILL)
+
+
+def _signal(pids: set[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
+
+
+def end_descendants() -> None:
+    """Kill all processes that descend from this one; they are stopped first, so that none starts another meanwhile."""
+    stopped: set[int] = set()
+    while found := descendants() - stopped:
+        _signal(found, signal.SIGSTOP)
+        stopped |= found
+    end(stopped)
 
 
 def listeners() -> set[Listener]:

@@ -3,6 +3,7 @@
 import threading
 from typing import Any
 
+from model.interruptions import PERIOD, check
 from search.on_ray.slots import Node, Slots, room
 from search.trials import Trials
 
@@ -31,11 +32,15 @@ class Work:
         return min(self.slots.concurrent, room(self.slots, self.nodes) - trials.faults.held())
 
     def hand_over(self, trials: Trials, slots: Slots, nodes: list[Node]) -> None:
-        """Let the Tuner run `trials`, and wait until they are done or the Tuner has ended. For the driver's thread."""
+        """Let the Tuner run `trials`, and wait until they are done or the Tuner has ended. For the driver's thread.
+
+        Raises KeyboardInterrupt at a second Ctrl-C.
+        """
         with self._changed:
             self.slots, self.nodes, self.trials = slots, nodes, trials
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self.trials is None or self._closed)
+            while not self._changed.wait_for(lambda: self.trials is None or self._closed, PERIOD):
+                check()
 
     def close(self) -> None:
         """End the Tuner, or say that it has ended: nothing more will be done."""

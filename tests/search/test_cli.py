@@ -163,13 +163,15 @@ def test_offline_fallback_is_told_everywhere(here: Path) -> None:
 
 # A supervisor's SIGTERM as the network is exported, say, when no stage runs that would end tidily.
 BETWEEN_STAGES = """
-import contextlib, os, signal, sys, time
+import contextlib, os, signal, sys
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may be under nohup
 import search.on_ray.door, search.run
+from model import interruptions
 from search.cli import app
 def searched(*_, **__):
     os.kill(os.getpid(), getattr(signal, sys.argv[1]))
-    time.sleep(30)
+    while True:
+        interruptions.check()
 search.run.run_search = searched
 search.on_ray.door.ray_begun = lambda *_: contextlib.nullcontext()
 app(["run", "quick.toml"])
