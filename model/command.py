@@ -1,7 +1,10 @@
 """How each command begins and ends."""
 
+import atexit
 import gc
+import os
 import sys
+from contextlib import suppress
 
 import typer
 
@@ -16,7 +19,24 @@ def start(app: typer.Typer, installed: str) -> None:
     asked for is that of the installed program.
     """
     gc.set_threshold(COLLECT_AFTER)  # an import of PyTorch or Ray makes a million objects and no garbage
+    codes: list[int] = []
+    atexit.register(_leave, codes)  # the first to be registered is the last to be called
     try:
         app(prog_name=installed if QUESTIONS & {*sys.argv[1:]} else None)
-    finally:
-        gc.freeze()  # as it ends Python would look through all objects of Ray and PyTorch, for more than a second
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            codes.append(end.code or 0)
+        raise
+
+
+def _leave(codes: list[int]) -> None:
+    """End this process here, with the exit code that the command chose.
+
+    Python would look through all objects of Ray and PyTorch, for more than a second; and Triton's, were they frozen
+    against that, would complain in thirty lines that they leak.
+    """
+    for code in codes:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            with suppress(OSError):  # nobody reads it any more
+                stream.flush()
+        os._exit(code)

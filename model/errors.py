@@ -92,8 +92,13 @@ def _nobody_reads() -> bool:
 
 def leave_stdout() -> None:
     """Let what is still to be written to standard output go nowhere, or Python would complain of it as it ends."""
+    leave_output(1)
+
+
+def leave_output(descriptor: int) -> None:
+    """Let what is still to be written to `descriptor` go nowhere."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
+    os.dup2(null, descriptor)
     os.close(null)
 
 

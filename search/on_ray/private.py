@@ -14,7 +14,7 @@ from pathlib import Path
 
 import ray
 
-from model.errors import ConfigError, is_full, summary
+from model.errors import ConfigError, is_full, leave_output, summary
 from model.interruptions import INTERRUPTED, ends_at_once, farewell, leave, result_of
 from model.machine import usable_cpus, usable_gpus
 from search.on_ray import ray_internals
@@ -41,10 +41,15 @@ class PrivateRay:
         except TimeoutError:
             raise ConfigError(f"Ray did not start within {START_LIMIT:.0f} s; {BUSY}") from None
 
-    def abandon(self) -> None:
-        """End Ray's processes and delete its files, whatever it is at. It can't be used, or ended tidily, any more."""
+    def kill(self) -> None:
+        """Kill Ray's processes and delete its files, whatever it is at. It can't be used, or ended tidily, any more."""
         end_descendants()
         shutil.rmtree(self.temporary, ignore_errors=True)
+
+    def abandon(self) -> None:
+        """Kill Ray as this process ends. Its threads here would print tracebacks about that."""
+        leave_output(2)
+        self.kill()
 
 
 @contextmanager
@@ -88,7 +93,7 @@ def _end(private: PrivateRay) -> None:
     elif ends_at_once():
         leave(INTERRUPTED)  # `ray.init` can't be broken off
     else:
-        private.abandon()
+        private.kill()
 
 
 def _start(temporary: str, concurrent: Callable[[], int]) -> None:

@@ -148,7 +148,7 @@ def test_offline_fallback_is_told_everywhere(here: Path) -> None:
     (here / "offline.toml").write_text(text)
     unreachable = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     done = command(here, "offline.toml", "--data", str(here / "empty"), "--quiet", **unreachable)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 6  # the note, and what it was worth and where everything is
     run_dir = here / "runs" / "offline"
     card = json.loads((run_dir / "export" / "model.json").read_text())
@@ -157,6 +157,7 @@ def test_offline_fallback_is_told_everywhere(here: Path) -> None:
     assert 'dataset = "uci-digits"' in (run_dir / "experiment.toml").read_text()
     refused = command(here, "tiny.toml", "--data", str(here / "empty"), **unreachable)
     assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
     assert str(here / "empty") in refused.stderr
     assert "--data DIR or DIGIT_SEARCH_DATA" in refused.stderr
 
