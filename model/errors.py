@@ -4,7 +4,7 @@ import errno
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -32,8 +32,10 @@ class RayGoneError(Exception):
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
+def one_line_errors(tell: Callable[[str], None] = lambda _: None) -> Iterator[None]:
     """Turn errors that a person can correct into one line on stderr and exit code 2, and Ctrl-C into 130.
+
+    `tell` is called with the line too, for a program that follows.
 
     A reader that has closed the output (`| head`) is no error: the command ends in silence, as others do.
     """
@@ -63,6 +65,7 @@ def one_line_errors() -> Iterator[None]:
             raise
     else:
         return
+    tell(one_line(text))
     complain(f"error: {one_line(text)}")
     raise SystemExit(2)
 

@@ -1,13 +1,14 @@
 """What Ctrl-C, SIGTERM and the end of the terminal do: during a stage it ends tidily, at any other time at once.
 
 A handler runs between any two instructions of the main thread, within libraries too. One that raises there may leave a
-lock held for good, such as that of `logging`, and the next thread that logs waits for ever. So the handlers here do
-nothing. The signal's number wakes a thread, which decides what follows, and the main thread raises KeyboardInterrupt in
-`check` alone, which is called where it is safe. Should it get there too late, the thread ends the process.
+lock held for good, such as that of `logging`, and the next thread that logs waits for ever. And Ray puts a handler of
+its own in the place of ours, which aborts at SIGTERM. So the signals are blocked, and a thread waits for them, which
+decides what follows. The main thread raises KeyboardInterrupt in `check` alone, which is called where it is safe.
+Should it get there too late, the thread ends the process.
 """
 
 import os
-import select
+import queue
 import signal
 import threading
 import time
@@ -29,8 +30,9 @@ class _Interruptions:
 
     def __init__(self) -> None:
         self.changing = threading.Lock()
-        self.pipe: int | None = None  # its end for writing, while signals are taken
-        self.caught_up = threading.Event()
+        self.listening = False
+        self.notes: queue.SimpleQueue[int] = queue.SimpleQueue()  # signals that reached a thread of somebody else's
+        self.behind = threading.Event()  # set while the main thread waits until all signals are acted on
         self.stop: Callable[[], None] | None = None  # ends the stage in hand tidily
         self.farewells: list[Callable[[], None]] = []
         self.leaving = threading.Lock()
@@ -65,27 +67,26 @@ def listening() -> Iterator[None]:
 
     Under nohup the end of the terminal does not matter.
     """
-    if _ours.pipe is not None or threading.current_thread() is not threading.main_thread():
+    if _ours.listening or threading.current_thread() is not threading.main_thread():
         yield
         return
     _ours.reset()
     taken = [number for number in ENDING if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN)]
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    attendant = threading.Thread(target=_attend, args=(reading,), daemon=True)
-    wakeup = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    before = {number: signal.signal(number, _do_nothing) for number in taken}
+    over = threading.Event()
+    attendant = threading.Thread(target=_attend, args=(taken, over), daemon=True)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, taken)  # threads that are started from here on have it too
+    before = {number: signal.signal(number, _note) for number in taken}
     attendant.start()
-    _ours.pipe = writing
+    _ours.listening = True
     try:
         yield
     finally:
-        _ours.pipe = None
+        _ours.listening = False
+        over.set()
+        attendant.join(FAREWELL)  # it acts on what has come before
         for number, handler in before.items():
             signal.signal(number, handler)
-        signal.set_wakeup_fd(wakeup)
-        os.close(writing)
-        attendant.join(FAREWELL)  # it acts on what has come before
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @contextmanager
@@ -158,30 +159,34 @@ def _within_limit(act: Callable[[], None]) -> None:
 
 def _catch_up() -> None:
     """Wait until all signals that have come are acted on."""
-    if _ours.pipe is not None:
-        _ours.caught_up.clear()
-        os.write(_ours.pipe, b"\0")
-        _ours.caught_up.wait(FAREWELL)
+    until = time.monotonic() + FAREWELL
+    if _ours.listening:
+        _ours.behind.set()
+        while _ours.behind.is_set() and time.monotonic() < until:
+            time.sleep(PERIOD / 10)
 
 
-def _do_nothing(number: int, _frame: Any) -> None:
-    """Handle a signal: Python notes it for the attending thread if it has a handler."""
+def _note(number: int, _frame: Any) -> None:
+    """Handle a signal that reached a thread from before, which does not block it."""
+    _ours.notes.put(number)  # which may be interrupted by itself
 
 
-def _attend(reading: int) -> None:
-    """Act on the signals whose numbers can be read from the pipe, until it is closed."""
+def _attend(taken: list[signal.Signals], over: threading.Event) -> None:
+    """Act on signals as they come, until it is over."""
     until: float | None = None
-    notes = select.poll()
-    notes.register(reading, select.POLLIN)
     while True:
-        left = None if until is None else max(0.0, until - time.monotonic()) * 1000
-        if not notes.poll(left):
-            leave(INTERRUPTED)
-        if not (numbers := os.read(reading, 64)):
-            os.close(reading)
-            return
+        behind, last = _ours.behind.is_set(), over.is_set()
+        numbers = []
+        if received := signal.sigtimedwait(taken, 0 if last or behind else PERIOD):
+            numbers.append(received.si_signo)
+        while not _ours.notes.empty():
+            numbers.append(_ours.notes.get())
         for number in numbers:
-            if number == 0:
-                _ours.caught_up.set()
-            elif number in ENDING and _ours.take(number):
+            if _ours.take(number):
                 until = time.monotonic() + LIMIT
+        if until is not None and time.monotonic() > until:
+            leave(INTERRUPTED)
+        if not numbers and behind:
+            _ours.behind.clear()
+        if not numbers and last:
+            return

@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -48,13 +49,12 @@ def run_search(
     with tempfile.TemporaryDirectory() as folder:
         path = _as_file(config, Path(folder))
         run_dir = folder_of(expanded(out), name or path.stem)
-        options = {"--out": out, "--name": run_dir.name, "--trials": trials, "--data": data}
+        options = {"--out": out, "--name": run_dir.name, "--trials": trials}
+        options |= {"--data": data and expanded(data)}
         options["--address"] = address or _address_of_own_ray()
-        # -P: a model.py or search.py in the working directory is not ours.
-        line = [sys.executable, "-P", "-m", "search", "run", f"--parent={os.getpid()}"]
-        line += [f"{option}={value}" for option, value in options.items() if value is not None]
-        line += ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--quiet"] * quiet
-        ended = _search_in_child([*line, "--", str(path)], on_trial_end)
+        words = [f"{option}={value}" for option, value in options.items() if value is not None]
+        words += ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--quiet"] * quiet
+        ended = _search_in_child([*words, "--", str(path)], on_trial_end)
     return Outcome(run_dir, ended["stopped"], winner_so_far(run_dir), ended["export"] and Path(ended["export"]))
 
 
@@ -79,16 +79,17 @@ def _address_of_own_ray() -> str | None:
     return str(ray.get_runtime_context().gcs_address) if ray is not None and ray.is_initialized() else None
 
 
-def _search_in_child(line: list[str], on_trial_end: "Callable[[TrialRecord], None] | None") -> dict[str, Any]:
-    """Return how the search that the command `line` starts ended. Raises ConfigError or RayGoneError."""
+def _search_in_child(words: list[str], on_trial_end: "Callable[[TrialRecord], None] | None") -> dict[str, Any]:
+    """Return how the search that `search run` with these words starts ended. Raises ConfigError or RayGoneError."""
     from model.errors import ConfigError, RayGoneError
     from search.progress.notebook import shown_in_notebook
     from search.store.records import TrialRecord
 
-    end: dict[str, Any] = {}
+    began, told = False, dict[str, Any]()  # what the search itself said of its end
     show = shown_in_notebook()
-    with tempfile.TemporaryFile("w+", errors="replace") as errors, _started(line, errors) as child:
-        for event in _events(child):
+    with tempfile.TemporaryFile("w+", errors="replace") as printed, _started(words, printed) as (child, events):
+        for event in events:
+            began = True
             match event:
                 case {"line": text}:
                     print(text)
@@ -98,40 +99,54 @@ def _search_in_child(line: list[str], on_trial_end: "Callable[[TrialRecord], Non
                     show(status)
                 case {"trial": trial} if on_trial_end:
                     on_trial_end(TrialRecord(**trial))
-                case {"outcome": _} | {"gone": _}:
-                    end = event  # its last lines follow
+                case {"outcome": _} | {"gone": _} | {"error": _} | {"crash": _}:
+                    told |= event  # its last lines follow
         code = child.wait(PATIENCE)
-        errors.seek(0)
-        lines = errors.read().splitlines() or ["it said nothing"]
-    if "outcome" in end:
-        return dict(end["outcome"])
-    if "gone" in end:
-        raise RayGoneError(end["gone"])
+        printed.seek(0)
+        lines = printed.read().splitlines()
+    if "error" in told:
+        raise ConfigError(told["error"])
+    if "crash" in told:
+        raise RuntimeError("\n".join([f"the search failed: {told['crash']}", *lines]))
+    if "outcome" in told:
+        return dict(told["outcome"])
+    if "gone" in told:
+        raise RayGoneError(told["gone"])
     if code in (130, -signal.SIGINT):
         raise KeyboardInterrupt
-    if code == 2:
-        raise ConfigError(lines[-1].removeprefix("error: "))
-    # Ray may end a process before anything of ours notices that it is gone; a traceback is another matter.
-    died = RuntimeError if any(line.startswith("Traceback") for line in lines) else RayGoneError
-    raise died(f"the process of the search ended with exit code {code}: {lines[-1]}")
+    refused = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")]  # by Click
+    if code == 2 and refused:
+        raise ConfigError(refused[-1])
+    died = f"the process of the search ended with exit code {code}"
+    if not began:
+        raise RuntimeError("\n".join([died, *lines]))
+    # Ray may end a process before anything of ours notices that it is gone.
+    raise RayGoneError(f"{died}: {lines[-1] if lines else 'it said nothing'}")
 
 
 @contextmanager
-def _started(line: list[str], errors: IO[str]) -> Iterator["subprocess.Popen[str]"]:
-    """Start a search, and have it end tidily if it still runs at the end."""
+def _started(words: list[str], printed: IO[str]) -> Iterator["tuple[subprocess.Popen[str], Iterator[dict[str, Any]]]"]:
+    """Start a search, and have it end tidily if it still runs at the end. Yield its process and its events.
+
+    The events have a pipe of their own: what libraries print, and whatever Python runs as it starts, is no event.
+    """
     places = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    reading, writing = os.pipe()
+    # -P: a model.py or search.py in the working directory is not ours.
+    line = [sys.executable, "-P", "-m", "search", "run", f"--parent={os.getpid()}", f"--events={writing}"]
     child = subprocess.Popen(
-        line,
-        stdout=subprocess.PIPE,
-        stderr=errors,
+        [*line, *words],
+        stdout=printed,
+        stderr=printed,
         text=True,
-        errors="replace",
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        pass_fds=[writing],
         start_new_session=True,  # a terminal's Ctrl-C comes to this process alone, which passes it on
     )
+    os.close(writing)
     try:
         with _passing_on_interrupts(child):
-            yield child
+            yield child, _events(reading)
     except KeyboardInterrupt:
         raise  # it was passed on
     except BaseException:
@@ -166,9 +181,19 @@ def _passing_on_interrupts(child: "subprocess.Popen[str]") -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _events(child: "subprocess.Popen[str]") -> Iterator[dict[str, Any]]:
-    """Yield what the search reports until it ends."""
-    assert child.stdout is not None
-    with child.stdout:
-        for line in child.stdout:
-            yield json.loads(line)
+def _events(pipe: int) -> Iterator[dict[str, Any]]:
+    """Yield what the search reports until it ends.
+
+    A thread reads it as it comes: a callback that takes its time never holds up the search.
+    """
+    read: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+
+    def read_all() -> None:
+        with os.fdopen(pipe, encoding="utf-8") as lines:
+            for line in lines:
+                if line.endswith("\n"):  # else the search was killed as it wrote it
+                    read.put(json.loads(line))
+        read.put(None)
+
+    threading.Thread(target=read_all, daemon=True).start()
+    return iter(read.get, None)

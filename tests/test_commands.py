@@ -228,6 +228,7 @@ def test_the_events_of_a_search_are_as_documented(tmp_path: Path) -> None:
     told.trials_settled([trial])
     told.ended(None, None)
     told.ray_is_gone("gone")
+    told.close()
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     keys = [key for cell, _ in rows(SECTIONS["search run"], "key") for key in names(cell)]
     assert {key for event in events for key in event} == {*keys}

@@ -1,5 +1,6 @@
 """search confirm RUN_DIR: what a run has found so far, confirmed and exported."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,13 +43,14 @@ def confirm(
         experiment = load_resolved(run_dir)
 
         from search.on_ray.door import over_ray
-        from search.progress import Progress, events_on_stdout
+        from search.progress import progress_of
         from search.run import correctable, run_search
 
-        progress, again = events_on_stdout(quiet) if as_json else Progress(quiet), this_command([])
-        ray = over_ray(last_words(run_dir, progress, again))
-        options: dict[str, Any] = {"resume": True, "searching": False, "pick": pick, "retry_failed": retry_failed}
         check()
-        with farewell(ended_at_once(progress, again)), reported(run_dir, progress, again), correctable():
-            outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
-        raise typer.Exit(conclude(outcome, progress, again))
+        again = this_command([])
+        options: dict[str, Any] = {"resume": True, "searching": False, "pick": pick, "retry_failed": retry_failed}
+        with closing(progress_of(quiet, as_json)) as progress, farewell(ended_at_once(progress, again)):
+            ray = over_ray(last_words(run_dir, progress, again))
+            with reported(run_dir, progress, again), correctable():
+                outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
+            raise typer.Exit(conclude(outcome, progress, again))

@@ -70,6 +70,7 @@ def last_words(run_dir: Path, progress: "Progress", again: str) -> Callable[[str
         progress.ray_is_gone(f"Ray is gone: {missing} no longer answers; no trial is lost")
         progress.result(f"go on with: {again}")  # first of all: Ray may end this process at any moment
         report(run_dir, progress)
+        progress.close()
 
     return on_gone
 
@@ -80,6 +81,7 @@ def ended_at_once(progress: "Progress", again: str) -> Callable[[], None]:
     def say() -> None:
         progress.warn("stopped at once, without a report")
         progress.result(f"interrupted; go on with: {again}")
+        progress.close()
 
     return say
 

@@ -1,15 +1,18 @@
 """search run CONFIG: a search from its configuration to its report."""
 
 import ctypes
+import json
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from model.completion import configurations
-from model.errors import one_line_errors
+from model.errors import one_line_errors, summary
 from model.interruptions import check, farewell, listening
 from search.cli.app import FOLDER, PATH, Address, AsJson, Data, Quiet, app
 from search.cli.ending import conclude, ended_at_once, last_words, reported, this_command
@@ -46,15 +49,18 @@ def run(
     quiet: Quiet = False,
     as_json: AsJson = False,
     parent: Annotated[int | None, typer.Option(hidden=True, help="The process that follows, by id.")] = None,
+    events: Annotated[int | None, typer.Option(hidden=True, help="Its pipe for the events, a descriptor.")] = None,
 ) -> None:
     """Search the hyperparameters that CONFIG names; confirm the best, export the winner, write a report."""
     if parent is not None:
         _end_with(parent)
-    with one_line_errors(), listening():
+    if events is not None:
+        os.set_inheritable(events, False)  # it ends with this process, not with its children
+    with _telling_errors(events), listening():
         from analysis.numbers.wording import count
         from search.experiment import check_cpus, load_experiment, with_trials
         from search.on_ray.door import over_ray, ray_begun
-        from search.progress import Progress, events_on_stdout
+        from search.progress import progress_of
         from search.store.folder import check_folder, folder_of
         from search.store.location import is_run
 
@@ -64,24 +70,42 @@ def run(
             check_cpus(experiment, str(config))
         if not is_run(run_dir):  # of a run its trials would be read for it, which is done later anyway
             check_folder(experiment, run_dir, resume=resume)
-        progress = events_on_stdout(quiet) if as_json or parent is not None else Progress(quiet)
+        check()
         again = this_command([] if resume else ["--resume"]) if parent is None else "the same call with resume=True"
         searched = count(len(experiment.space.searched), "hyperparameter")
-        progress.say(f"{count(experiment.search.trials, 'trial')}, {searched} searched")
-        check()
-        with (
-            farewell(ended_at_once(progress, again)),
-            reported(run_dir, progress, again),
-            ray_begun(run_dir, experiment, address) as begun,
-        ):
-            from search.run import correctable, run_search  # torch comes with it
+        with closing(progress_of(quiet, as_json, events)) as progress, farewell(ended_at_once(progress, again)):
+            progress.say(f"{count(experiment.search.trials, 'trial')}, {searched} searched")
+            with reported(run_dir, progress, again), ray_begun(run_dir, experiment, address) as begun:
+                from search.run import correctable, run_search  # torch comes with it
 
-            check()
-            ray = over_ray(last_words(run_dir, progress, again), begun)
-            with correctable():
+                check()
+                ray = over_ray(last_words(run_dir, progress, again), begun)
                 options = {"resume": resume, "retry_failed": retry_failed}
-                outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
-        raise typer.Exit(conclude(outcome, progress, again))
+                with correctable():
+                    outcome = run_search(
+                        experiment, run_dir, progress, **options, address=address, data=data, connect=ray
+                    )
+            raise typer.Exit(conclude(outcome, progress, again))
+
+
+@contextmanager
+def _telling_errors(events: int | None) -> Iterator[None]:
+    """Turn errors that a person can correct into one line, and report all to the process that follows, if one does."""
+
+    def tell(**event: str) -> None:
+        if events is not None:
+            with suppress(OSError):  # it is gone
+                os.write(events, f"{json.dumps(event)}\n".encode())
+
+    tell(began="search run")
+    try:
+        with one_line_errors(lambda text: tell(error=text)):
+            yield
+    except typer.Exit:
+        raise
+    except Exception as error:
+        tell(crash=f"{type(error).__name__}: {summary(error)}")
+        raise
 
 
 def _end_with(parent: int) -> None:

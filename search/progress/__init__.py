@@ -1,7 +1,7 @@
 """What a person sees of a run: lines and a live view at the terminal, events for a program, the status of any run."""
 
-from search.progress.events import EventProgress, events_on_stdout
+from search.progress.events import EventProgress, progress_of
 from search.progress.lines import Progress
 from search.progress.output import Output
 
-__all__ = ["EventProgress", "Output", "Progress", "events_on_stdout"]
+__all__ = ["EventProgress", "Output", "Progress", "progress_of"]

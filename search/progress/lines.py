@@ -93,6 +93,9 @@ class Progress:
         """Say that Ray is gone."""
         self.warn(line)
 
+    def close(self) -> None:
+        """Wait a little until a program that follows the run has read what was reported."""
+
     def tick(self, stopping: bool) -> None:
         """Show how far the run is, once in a while, and so seldom that it takes little of the time."""
         now = time.monotonic()

@@ -57,11 +57,11 @@ def test_a_signal_within_a_library_leaks_none_of_its_locks(tmp_path: Path, name:
 def test_a_first_signal_in_a_stage_ends_it_tidily_and_a_second_at_once() -> None:
     asked: list[str] = []
     with listening(), interruptible(lambda: asked.append("stop")):
-        signal.raise_signal(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
         interruptions._catch_up()
         assert asked == ["stop"]
         check()  # the stage ends tidily
-        signal.raise_signal(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
         interruptions._catch_up()
         with pytest.raises(KeyboardInterrupt):
             check()
@@ -74,25 +74,26 @@ def test_whoever_waits_for_a_result_is_told() -> None:
     with pytest.raises(TimeoutError):
         result_of(never, 0.0)
     with listening():
-        signal.raise_signal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             result_of(never, 60.0)
 
 
 def test_a_signal_outside_a_stage_is_not_lost_on_the_way_into_one() -> None:
     with listening():
-        signal.raise_signal(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
         interruptions._catch_up()
         with pytest.raises(KeyboardInterrupt), interruptible(lambda: None):
             pytest.fail("the stage began")
 
 
-def test_handlers_are_as_before_afterwards() -> None:
+def test_handlers_and_mask_are_as_before_afterwards() -> None:
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     before = [signal.getsignal(number) for number in interruptions.ENDING]
     with listening():
         assert [signal.getsignal(number) for number in interruptions.ENDING] != before
     assert [signal.getsignal(number) for number in interruptions.ENDING] == before
-    assert signal.set_wakeup_fd(-1) == -1
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == masked
 
 
 # A main thread that waits for ever, in a library, and a farewell that does too.

@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ import scipy.stats  # noqa: F401  # whoever imports it first gets its filters fo
 from optuna.trial import TrialState
 
 from analysis.tables import trial_table
-from model.errors import ConfigError
-from search import run_search
+from model.errors import ConfigError, RayGoneError
+from search import _events, run_search
 from search.store import location
 from search.store.records import TrialRecord, read_trials
 from search.store.study import SEARCH, open_study
@@ -100,9 +102,10 @@ def test_mistakes_are_config_errors(tmp_path: Path, config: Any, options: dict[s
 
 RAY_DIES = """
 import json, os, signal, sys
+from contextlib import nullcontext
 from pathlib import Path
 from model.errors import RayGoneError
-from search import run_search
+from search import _events, run_search
 from tests.harness import descendants, title
 
 family = set()
@@ -130,3 +133,57 @@ def test_an_exception_comes_when_ray_dies_and_this_process_lives_on(tiny_root: P
     said = [text for text in done.stdout.splitlines() if text.startswith(("caught", "left"))]
     assert said[0].startswith("caught: Ray is gone: its control process (GCS) no longer answers"), done.stdout
     assert said[1:] == ["left: []"]
+
+
+NOISE = """
+import atexit, os, sys
+print("{not an event")
+print("error: not ours", file=sys.stderr)
+atexit.register(print, "See https://example.org", file=sys.stderr)
+import search.on_ray.door, search.run
+from contextlib import nullcontext
+from pathlib import Path
+from search.winner import Outcome
+def crash(): raise LookupError("broken")
+def ends(): return Outcome(Path("run"), "interrupted", None, None)
+search.run.run_search = lambda *_, **__: {act}
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "expected", "said"),
+    [
+        ("ends()", None, ""),
+        ("search.run.load_dataset('mnist', Path('none'))", ConfigError, "^mnist is not in none and can't be "),
+        ("crash()", RuntimeError, "^the search failed: LookupError: broken\n"),
+        ("os._exit(1)", RayGoneError, "^the process of the search ended with exit code 1: "),
+        ("sys.modules['typer'] = None", RuntimeError, "^the process of the search ended"),
+    ],
+)
+def test_what_others_print_is_no_event_and_no_error(
+    act: str, expected: type[Exception] | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python runs a sitecustomize before anything of ours; libraries print as they like, up to the last moment."""
+    noise = NOISE.replace("{act}", act) if "typer" not in act else f"import sys; {act}"
+    (tmp_path / "sitecustomize.py").write_text(noise)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with pytest.raises(expected, match=said) if expected else nullcontext():
+        assert run_search(TINY, out=tmp_path).stopped == "interrupted"
+
+
+def test_events_are_read_while_a_callback_takes_its_time() -> None:
+    """The search writes far more than a pipe has room for before the first of it is asked for."""
+    reading, writing = os.pipe()
+    events = _events(reading)
+
+    def write() -> None:
+        with os.fdopen(writing, "w") as pipe:
+            pipe.writelines(json.dumps({"line": "x" * 1000}) + "\n" for _ in range(1000))
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    writer.join(60)
+    assert not writer.is_alive()
+    assert len(list(events)) == 1000
