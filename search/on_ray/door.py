@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from search.experiment import Experiment
+from search.on_ray.limits import check_limits
 from search.store.location import is_run
 
 if TYPE_CHECKING:  # Ray is imported when its environment is set, and PyTorch when Ray has begun to start
@@ -39,8 +40,9 @@ def ray_begun(run_dir: Path, experiment: Experiment, address: str | None) -> Ite
     """Have a private Ray start while PyTorch is imported and the images are loaded; end it after the body.
 
     Yield None, and start nothing, for a cluster at `address`, and for a run that has begun: perhaps nothing of it is
-    left to do.
+    left to do. Raises ConfigError where Ray can't run here.
     """
+    check_limits()
     if address is not None or is_run(run_dir):
         yield None
         return
@@ -61,6 +63,7 @@ def over_ray(on_gone: Callable[[str], None] = lambda _: None, begun: "PrivateRay
     def connect(run: Searched, address: str | None) -> Iterator["RayEngine"]:
         from search.on_ray.environment import set_environment
 
+        check_limits()
         set_environment(private=address is None)
         from search.on_ray.engine import ray_engine  # imports Ray, which reads its environment then
 

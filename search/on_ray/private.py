@@ -1,5 +1,6 @@
 """A private Ray on this machine, started in the background: it takes seconds, most of which are waiting."""
 
+import errno
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ from search.store.lock import is_live, run_lock
 PREFIX = "ds-"
 BUSY = "the machine may be too busy: type the same command again, with --resume"
 OBJECT_STORE_BYTES = 400 * 2**20  # holds the images of two data sets with room to spare
+REFUSED_THREADS = (os.strerror(errno.EAGAIN), "can't start new thread")
 START_LIMIT = 180.0  # seconds; eight are usual
 
 
@@ -160,6 +162,10 @@ def _remedy(error: Exception) -> str:
         return "see to the permissions of /tmp, where Ray keeps its files, then go on with --resume"
     if isinstance(error, ValueError | ImportError):  # a setting (RAY_...) or an installation that Ray refuses
         return "correct that, then go on with --resume"
+    if any(words in str(error) for words in REFUSED_THREADS):
+        return (
+            "let this user have more processes and threads (ulimit -u; docker --pids-limit), then go on with --resume"
+        )
     return BUSY
 
 

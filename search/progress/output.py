@@ -8,6 +8,8 @@ from rich.console import Console
 
 from model.errors import complain, leave_stdout, summary
 
+NARROWEST, USUAL = 10, 80  # columns
+
 
 class Output(Console):
     """Standard output. Whoever reads it may close it (`| head`): then the search goes on without it."""
@@ -16,6 +18,8 @@ class Output(Console):
         """With `goes_on` it is said, once, that a search goes on without it."""
         self.goes_on = goes_on
         super().__init__(highlight=False, soft_wrap=True, markup=False, emoji=False, **options)
+        if self.width < NARROWEST:  # COLUMNS=0, say, where a terminal does not know its size
+            self.width = USUAL
 
     def write_line(self, text: str) -> None:
         """Print a line. What can't be written, on a full disk, say, is lost with all that follows."""

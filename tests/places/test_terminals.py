@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from model.interruptions import interruptible
-from tests.harness import environment, recorded, records, tiny, until
+from tests.analysis.studies import Writer
+from tests.harness import command, environment, recorded, records, tiny, until
 
 
 @pytest.fixture
@@ -72,3 +73,14 @@ def test_a_search_whose_terminal_is_gone_ends_tidily(tiny_root: Path, tmp_path: 
     assert "interrupted" in {record.state for record in records(run_dir)}
     assert not any("retries" in record.attributes for record in records(run_dir))
     assert (run_dir / "report" / "index.html").exists()
+
+
+@pytest.mark.parametrize("columns", ["0", "1"])
+def test_a_terminal_that_does_not_know_its_width_shows_the_status(columns: str, tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "run", {"search": {"trials": 1, "pruner": "none"}, "confirm": {"top": 0}})
+    writer.trial([0.9, 0.91])
+    writer.storage.close()
+    done = command(tmp_path, "status", "run", COLUMNS=columns)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("run: ")
+    assert "91.00%" in done.stdout
