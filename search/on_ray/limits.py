@@ -21,7 +21,7 @@ class Need:
 
 NEEDS = (
     Need(resource.RLIMIT_AS, "-v", 6_000_000, 1024, "KiB of address space"),
-    Need(resource.RLIMIT_NPROC, "-u", 300, 1, "processes and threads"),
+    Need(resource.RLIMIT_NPROC, "-u", 400, 1, "processes and threads"),
     Need(resource.RLIMIT_NOFILE, "-n", 256, 1, "open files"),
 )
 
