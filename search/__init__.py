@@ -44,7 +44,7 @@ def run_search(
     """
     from model.files import expanded
     from search.store.folder import folder_of
-    from search.winner import Outcome, winner_so_far
+    from search.winner import outcome_of
 
     with tempfile.TemporaryDirectory() as folder:
         path = _as_file(config, Path(folder))
@@ -55,7 +55,7 @@ def run_search(
         words = [f"{option}={value}" for option, value in options.items() if value is not None]
         words += ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--quiet"] * quiet
         ended = _search_in_child([*words, "--", str(path)], on_trial_end)
-    return Outcome(run_dir, ended["stopped"], winner_so_far(run_dir), ended["export"] and Path(ended["export"]))
+    return outcome_of(run_dir, ended["stopped"], ended["export"] and Path(ended["export"]))
 
 
 def _as_file(config: "str | Path | dict[str, Any] | Experiment", folder: Path) -> Path:

@@ -10,13 +10,13 @@ from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from model.errors import ConfigError, causes, is_full, of_file, summary
 from model.files import write_atomically
-from model.hyperparameters import PLANNED_SCHEDULES
+from model.hyperparameters import PLANNED_SCHEDULES, RECIPE
 from model.interruptions import check
 from search import stages
 from search.experiment import Experiment
 from search.on_ray.door import over_ray
 from search.progress import Progress
-from search.space import Space, recipe_differences
+from search.space import Space, left_at_default, recipe_differences
 from search.stages import Engine, Run, StoppedError
 from search.stages.automatic import as_it_begins, note_engine
 from search.store import location, object_store
@@ -29,7 +29,7 @@ from search.store.provenance import data_digest, environment
 from search.store.shared_database import open_shared
 from search.store.study import STUDIES, Audit
 from search.strategy.given import quiet_optuna
-from search.winner import Outcome, winner_so_far
+from search.winner import Outcome, outcome_of
 
 LAST_DELETIONS = 10.0  # seconds that a command waits at its end for deletions in an object store
 Connect = Callable[[Run, str | None], AbstractContextManager[Engine]]
@@ -72,6 +72,7 @@ def run_search(
         with (connect or over_ray())(run, address) as engine:
             note_engine(run, engine, max(found.to_do, 1) if searching else 1)
             _announce(run, found, engine)
+            _warn_of_learning_rates(run, searching)
             stopped = _run_stages(run, engine, searching, pick)
             for fault in engine.faults.left_out:
                 progress.result(f"{fault.name} is left out: it {fault.reason}")
@@ -172,7 +173,7 @@ def _follow_for_tensorboard(run: Run) -> None:
 
 
 def _outcome(run: Run, stopped: str | None = None) -> Outcome:
-    return Outcome(run.run_dir, stopped, winner_so_far(run.run_dir), None if stopped else exported(run.run_dir))
+    return outcome_of(run.run_dir, stopped, None if stopped else exported(run.run_dir))
 
 
 def _load(experiment: Experiment, data: Path | None) -> Dataset:
@@ -222,6 +223,16 @@ def _grouping(experiment: Experiment) -> str | None:
         f"trials of different epochs are not compared before their ends with schedule {' or '.join(planned)}, so that "
         "few are stopped early: fix epochs, or use another schedule, to stop more"
     )
+
+
+def _warn_of_learning_rates(run: Run, searching: bool) -> None:
+    """Warn where a search, or the recipe that its best are compared with, has another optimizer's learning rate."""
+    space, recipe = run.experiment.space, run.experiment.recipe_differences
+    warnings = [left_at_default({**RECIPE.model_dump(), **(recipe or {})}, "confirm.recipe.")]
+    if searching:
+        warnings.append(left_at_default(space.fixed, "hyperparameters."))
+    for warning in filter(None, warnings):
+        run.progress.warn(warning)
 
 
 def _s(number: int) -> str:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import ConfigError
+from search.experiment import Experiment
 from search.space import Space, complete, recipe_point
 from search.store import checkpoints, location
 from search.store.candidates import Candidate, best_first, candidates_of, may_win, ranked, recipe_of, value_of
+from search.store.chance import is_chance
+from search.store.failures import Failures, failures_of, first_line
 from search.store.records import TrialRecord, read_trials
 from search.store.resolved import load_resolved
-from search.store.study import CONFIRM, PICKED, SEARCH
+from search.store.study import CONFIRM, PICKED, SEARCH, STUDIES
 
 COMPARED = ("complete", "pruned")  # states of the trials that a search chose its best from
 
@@ -51,12 +54,18 @@ class Winner:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: its folder, why it stopped (None: it is done), its winner and the winner's export folder."""
+    """How a run ended: its folder, why it stopped (None: it is done), its winner and the winner's export folder.
+
+    `failures` tells which trials failed (None: none did), `learned` whether the winner is better than chance (None
+    without a winner).
+    """
 
     run_dir: Path
     stopped: str | None
     winner: Winner | None
     export: Path | None
+    failures: Failures | None = None
+    learned: bool | None = None
 
 
 def winner_of(run_dir: Path) -> Winner | None:
@@ -84,12 +93,20 @@ def chosen(run_dir: Path, pick: int | None) -> Winner | None:
     return None
 
 
-def winner_so_far(run_dir: Path) -> Winner | None:
-    """Return the winner of a run that has ended; None too where its study can't be read, which may be why it ended."""
+def outcome_of(run_dir: Path, stopped: str | None, export: Path | None) -> Outcome:
+    """Return how a run ended, with what its studies hold; nothing of them if they can't be read, which may be why."""
     try:
-        return winner_of(run_dir)
+        stages = {name: read_trials(run_dir, name) for name in STUDIES}
+        winner = find_winner(stages[SEARCH], stages[CONFIRM])
+        learned = has_learned(load_resolved(run_dir), winner)
     except ConfigError:
-        return None
+        return Outcome(run_dir, stopped, None, export)
+    return Outcome(run_dir, stopped, winner, export, failures_of(stages), learned)
+
+
+def has_learned(experiment: Experiment, winner: Winner | None) -> bool | None:
+    """Return whether a run's winner is better than chance; None without a winner."""
+    return None if winner is None else not is_chance(experiment, winner.mean, winner.trials)
 
 
 def find_winner(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> Winner | None:
@@ -180,7 +197,7 @@ def failures(searched: list[TrialRecord], confirmed: list[TrialRecord]) -> list[
 
 def _failed_runs(candidate: Candidate, name: str) -> str:
     """Return how many runs of a candidate failed, and why the last of them did."""
-    reason = str(candidate.failed[-1].attributes.get("error", "no reason was recorded")).split("\n")[0].rstrip(".")
+    reason = first_line(candidate.failed[-1].attributes.get("error"))
     return f"{len(candidate.failed)} of {len(candidate.runs)} confirmation runs of {name} failed ({reason})"
 
 

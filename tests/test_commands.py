@@ -226,7 +226,7 @@ def test_the_events_of_a_search_are_as_documented(tmp_path: Path) -> None:
     told.show(Status("run", "running", [], {}, None, [], 0, 0, 0.0, None))
     told.trial_ended(trial)
     told.trials_settled([trial])
-    told.ended(None, None)
+    told.ended(Outcome(Path("run"), None, None, None))
     told.ray_is_gone("gone")
     told.close()
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]

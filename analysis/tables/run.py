@@ -18,6 +18,7 @@ from model.card import ExportError, read_card, where_it_lies
 from model.errors import ConfigError
 from search.experiment import Experiment
 from search.store.candidates import Candidate, candidates_of, ranked, recipe_of
+from search.store.failures import Failures, failures_of
 from search.store.location import is_driven, is_run
 from search.store.records import RunState, read_frozen, read_trials, run_state
 from search.store.resolved import load_resolved
@@ -44,6 +45,7 @@ class Run:
     recipe: Candidate | None  # the article's recipe beside them
     picked: list[Candidate]  # trials that were trained again because a person picked them
     confirmation: pd.DataFrame  # means and intervals of the candidates
+    failed: Failures | None  # what failed in all stages
     failures: list[str]  # a sentence for each candidate of which confirmation runs failed
     winner: int | None  # number of the trial that is exported or, before there is an export, that leads
     leading: Winner | None  # the winner by the stored trials alone
@@ -96,6 +98,7 @@ def read_run(run_dir: Path) -> Run:
         recipe=recipe_of(confirmed),
         picked=candidates_of(picked),
         confirmation=confirmation(candidates),
+        failed=failures_of({SEARCH: records, CONFIRM: confirmed, REFIT: refits, PICKED: picked}),
         failures=failures(records, confirmed),
         winner=_winner(model, leading),
         leading=leading,

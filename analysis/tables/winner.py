@@ -5,7 +5,9 @@ from analysis.tables.run import Run, repeats_of
 from model.hyperparameters import Hyperparameters
 from search.space import complete
 from search.store.candidates import Candidate
+from search.store.chance import is_chance
 from search.strategy.racing import Difference, difference
+from search.winner import COMPARED
 
 
 def winner_accuracy(run: Run) -> tuple[float, int]:
@@ -13,6 +15,13 @@ def winner_accuracy(run: Run) -> tuple[float, int]:
     if repeated := repeats_of(run, run.winner):
         return repeated.mean, len(repeated.complete)
     return float(run.trials.val_accuracy[run.trials.number == run.winner].max()), 0
+
+
+def has_learned(run: Run) -> bool | None:
+    """Return whether the winner is better than chance; None without a winner."""
+    accuracy, _ = winner_accuracy(run)
+    compared = int(run.trials.state.isin(COMPARED).sum())
+    return None if run.winner is None else not is_chance(run.experiment, accuracy, compared)
 
 
 def gain(run: Run) -> Difference | None:

@@ -1,13 +1,13 @@
 """Why trials failed, in sentences, and which hyperparameters set the failed trials of one cause apart."""
 
 import math
-import re
 
 import pandas as pd
 
 from analysis.numbers.summary import ENDED
 from analysis.numbers.wording import count, format_value, listed
 from model.hyperparameters import Hyperparameters
+from search.store.failures import UNKNOWN, cause_of, first_line
 
 MOST = 3  # hyperparameters that are named
 CHANCE = 0.05  # above this probability, any trials picked at random might stand apart as well
@@ -19,8 +19,8 @@ def post_mortem(trials: pd.DataFrame) -> list[str]:
     Two trials failed of one cause if the first lines of their errors are equal apart from numbers.
     """
     failed, ended = trials[trials.state == "failed"], trials[trials.state.isin(ENDED)]
-    reasons = failed.error.fillna("no reason was recorded").str.strip().str.split("\n").str[0]
-    by_cause = sorted(reasons.groupby(reasons.map(_without_numbers)), key=lambda cause: -len(cause[1]))
+    reasons = failed.error.fillna(UNKNOWN).map(first_line)
+    by_cause = sorted(reasons.groupby(reasons.map(cause_of)), key=lambda cause: -len(cause[1]))
     sentences = []
     for _, lines in by_cause:
         group = failed.loc[lines.index]
@@ -47,10 +47,6 @@ def _recoveries(trials: pd.DataFrame) -> list[str]:
         who = f"{count(len(damaged), 'trial')} went on after a damaged checkpoint"
         sentences.append(f"{who} ({listed(damaged.number.tolist())}): {damaged.damaged.iloc[0]}")
     return sentences
-
-
-def _without_numbers(line: str) -> str:
-    return re.sub(r"\d+(\.\d+)?", "#", line)
 
 
 def set_apart(group: pd.DataFrame, others: pd.DataFrame) -> list[str]:

@@ -6,10 +6,26 @@ from analysis.numbers.confirmation import interval_words
 from analysis.numbers.summary import searched_fields
 from analysis.numbers.wording import format_value, percent, scored
 from analysis.tables.run import Run
-from analysis.tables.winner import winner_accuracy
+from analysis.tables.winner import has_learned, winner_accuracy
+from analysis.words.learned import nothing_learned
 from analysis.words.worth import worth
+from search.store.failures import RETRIED
 from search.winner import COMPARED, words_of_mean
 
+ORDER = (
+    "learned",
+    "cause",
+    "winner",
+    "test",
+    "picked",
+    "size",
+    "gain",
+    "mattered",
+    "outlook",
+    "failed",
+    "cost",
+    "saved",
+)
 MOST_NAMED = 3  # hyperparameters that mattered
 
 
@@ -20,16 +36,25 @@ def headline(run: Run) -> str:
             return f"{run.name}: running, no trial is complete yet"
         return f"{run.name}: no trial is complete" if len(run.trials) else f"{run.name}: no trial has begun"
     accuracy, seeds = winner_accuracy(run)
+    if has_learned(run) is False:
+        return f"{run.name}: nothing was learned, the best trial is no better than chance ({percent(accuracy)})"
     reached = f"{run.name}: trial {run.winner} reaches {percent(accuracy)} validation accuracy"
     return f"{reached}, {words_of_mean(seeds, int(run.trials.state.isin(COMPARED).sum()))}"
 
 
 def in_short(run: Run) -> dict[str, str]:
     """Return the answers that most people look for, in words by their labels."""
-    found = {"winner": _winner(run), **worth(run), "mattered": _mattered(*run.importance)}
-    found["test"] = _test_accuracy(run)
-    order = ("winner", "test", "picked", "size", "gain", "mattered", "outlook", "cost", "saved")
-    return {label: words for label in order if (words := found.get(label))}
+    found: dict[str, str | None] = {**worth(run), "test": _test_accuracy(run), "failed": _failed(run)}
+    if nothing := nothing_learned(run):
+        found |= nothing
+    else:
+        found |= {"winner": _winner(run), "mattered": _mattered(*run.importance)}
+    return {label: words for label in ORDER if (words := found.get(label))}
+
+
+def _failed(run: Run) -> str | None:
+    """Return how many trials failed of how many, and the largest cause."""
+    return f"{run.failed.words}; {RETRIED}" if run.failed else None
 
 
 def _winner(run: Run) -> str | None:

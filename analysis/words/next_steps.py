@@ -9,9 +9,11 @@ from analysis.numbers.outlook import is_worthwhile, room
 from analysis.numbers.summary import ENDED, Edge, edges
 from analysis.numbers.wording import count, listed_words, points
 from analysis.tables.run import Run
-from analysis.tables.winner import gain
+from analysis.tables.winner import gain, has_learned
+from analysis.words.learned import remedy
 from analysis.words.wider import wider
 from search.space import size
+from search.store.chance import likely_cause
 
 MANY_FAILED = 0.1  # share of the trials
 MOST_SEEDS = 12  # that are proposed: more cost more than a difference so small is worth
@@ -32,6 +34,8 @@ def next_steps(run: Run) -> list[Step]:
     """Return what a person would do next, the most urgent first; a search that runs is only to be watched."""
     if run.live:
         return [Step("The search is running: look at it from another terminal.", _search("status", run, "--watch"))]
+    if has_learned(run) is False:
+        return [*_retry(run), _learn(run), *_go_on(run)]
     # What comes after the end is proposed at the end, and a wider range is searched by more trials too.
     further = _go_on(run) or [*(_widen(run) or _more(run)), *_tell_apart(run)]
     return [*_retry(run), *further, *_use(run)]
@@ -66,7 +70,7 @@ def _go_on(run: Run) -> list[Step]:
     """Return how to go on with a run that is not at its end."""
     ended, planned = int(run.trials.state.isin(ENDED).sum()), run.planned
     complete = bool((run.trials.state == "complete").any())
-    unsettled = complete and (run.state == "interrupted" or not run.model)
+    unsettled = complete and has_learned(run) is not False and (run.state == "interrupted" or not run.model)
     settle = (
         [Step("Confirm and export the best of what there is so far.", _search("confirm", run))] if unsettled else []
     )
@@ -81,11 +85,17 @@ def _go_on(run: Run) -> list[Step]:
 
 
 def _retry(run: Run) -> list[Step]:
-    failed = int((run.trials.state == "failed").sum())
-    if not failed or failed < MANY_FAILED * len(run.trials):
+    failed = run.failed
+    if failed is None or failed.failed < MANY_FAILED * sum(stage.ended for stage in failed.stages):
         return []
-    words = f"{count(failed, 'trial')} of {len(run.trials)} failed: once the cause is mended, try them again."
+    words = f"Failed: {failed.words}. Correct the cause, then try again what failed."
     return [Step(words, again(run, "--resume", "--retry-failed"))]
+
+
+def _learn(run: Run) -> Step:
+    """Return a new run with what may have kept this one from learning changed."""
+    words = f"Nothing was learned: probably {likely_cause(run.experiment)}. Begin a new run, from a changed copy."
+    return Step(words, again(run, copied=True), remedy(run))
 
 
 def _widen(run: Run) -> list[Step]:

@@ -6,6 +6,7 @@ from analysis.numbers.confirmation import interval_words, seed_noise
 from analysis.numbers.summary import ENDED, Edge, edges, finished, searched_fields
 from analysis.numbers.wording import count, format_value, listed, percent, points
 from analysis.tables.run import Run, repeats_of
+from analysis.tables.winner import has_learned
 from model.catalogue import FALLBACK, FALLBACK_NOTE
 from search.store.candidates import next_round
 from search.strategy.racing import difference
@@ -16,7 +17,8 @@ def verdict(run: Run) -> list[str]:
     found = [part(run) for part in (fallback_note, _calibration, _no_refit, _confirmed)]
     found += run.failures
     found += [part(run) for part in (_best, _counts, _too_slow, _early_end, _unfinished, _noise)]
-    found += [_crowded(edge) for edge in edges(run.trials, run.experiment.space)]
+    if has_learned(run) is not False:  # else the best are so by chance
+        found += [_crowded(edge) for edge in edges(run.trials, run.experiment.space)]
     return [sentence for sentence in found if sentence]
 
 

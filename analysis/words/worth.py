@@ -6,7 +6,7 @@ from analysis.numbers.confirmation import interval_words, seed_noise
 from analysis.numbers.outlook import epochs_saved, is_worthwhile, room
 from analysis.numbers.wording import count, duration, percent, points, recipe_name
 from analysis.tables.run import Run, repeats_of
-from analysis.tables.winner import gain, is_recipe
+from analysis.tables.winner import gain, has_learned, is_recipe
 from search.space import size
 from search.store.candidates import standing
 from search.strategy.racing import Difference, difference
@@ -16,6 +16,8 @@ def worth(run: Run) -> dict[str, str]:
     """Return what is known of it by a label, in words that go on after the label; what is not known is left out."""
     found = {"picked": _picked(run), "size": _size(run), "gain": _gain(run)}
     found |= {"cost": _cost(run), "saved": _saved(run), "outlook": _outlook(run)}
+    if has_learned(run) is False:  # then sizes and trends are those of noise
+        found |= {"size": None, "outlook": None}
     return {label: words for label, words in found.items() if words}
 
 

@@ -61,6 +61,7 @@ def run_of(name: str) -> Run:
         recipe=recipe_of(confirmed),
         picked=[],
         confirmation=confirmation(candidates),
+        failed=None,
         failures=[],
         winner=candidates[0].number if candidates else int(finished(trials).number.iloc[0]),
         leading=None,

@@ -53,4 +53,7 @@ def confirm(
             ray = over_ray(last_words(run_dir, progress, again))
             with reported(run_dir, progress, again), correctable():
                 outcome = run_search(experiment, run_dir, progress, **options, address=address, data=data, connect=ray)
-            raise typer.Exit(conclude(outcome, progress, again))
+            retry = this_command(["--retry-failed"])
+            if outcome.failures and outcome.failures.of_search:  # this command leaves the search's trials as they are
+                retry = "python -m search run CONFIG --resume --retry-failed"
+            raise typer.Exit(conclude(outcome, progress, again, retry))

@@ -36,30 +36,45 @@ def reported(run_dir: Path, progress: "Progress", again: str) -> Iterator[None]:
     report(run_dir, progress)
 
 
-def conclude(outcome: "Outcome", progress: "Progress", again: str) -> int:
-    """Say how the run ended and where everything is; return the exit code."""
-    progress.ended(outcome.stopped, outcome.export)
+def conclude(outcome: "Outcome", progress: "Progress", again: str, retry: str) -> int:
+    """Say how the run ended and where everything is; return the exit code.
+
+    `again` is what resumes it, and `retry` what tries again what failed too.
+    """
+    progress.ended(outcome)
+    nothing, worth = _findings(outcome.run_dir)
+    if outcome.failures:
+        _say({"failed": f"{outcome.failures.words}; try again what failed with: {retry}"}, progress)
+    _say(nothing, progress)
     if outcome.stopped is not None:
         progress.result(f"{outcome.stopped}; go on with: {again}")
         return 130 if outcome.stopped == "interrupted" else 1
     if outcome.export is None:
         progress.result("no trial was complete, so nothing was exported; the report says why trials ended")
         return 1
-    progress.result(scores(outcome.export))
-    _say_worth(outcome.run_dir, progress)
-    progress.result(f"model     {outcome.export}")
-    progress.result(f"classify  python classify_image.py IMAGE... --model {outcome.export}")
+    if not nothing:
+        progress.result(scores(outcome.export))
+    _say({**worth, "model": str(outcome.export)}, progress)
+    if not nothing:  # else there is nothing that could classify
+        progress.result(f"classify  python classify_image.py IMAGE... --model {outcome.export}")
     return 0
 
 
-def _say_worth(run_dir: Path, progress: "Progress") -> None:
-    """Say what the search was worth, in the words of the report."""
+def _findings(run_dir: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return that nothing was learned, if so, and what the search was worth, in the words of the report by labels."""
     with suppress(Exception):  # that the run can't be read was said of the report
         from analysis.tables.run import read_run
+        from analysis.words.learned import nothing_learned
         from analysis.words.worth import worth
 
-        for label, words in worth(read_run(run_dir)).items():
-            progress.result(f"{label:9} {words}")
+        run = read_run(run_dir)
+        return nothing_learned(run), worth(run)
+    return {}, {}
+
+
+def _say(answers: dict[str, str], progress: "Progress") -> None:
+    for label, words in answers.items():
+        progress.result(f"{label:9} {words}")
 
 
 def last_words(run_dir: Path, progress: "Progress", again: str) -> Callable[[str], None]:
@@ -87,8 +102,9 @@ def ended_at_once(progress: "Progress", again: str) -> Callable[[], None]:
 
 
 def this_command(more: list[str]) -> str:
-    """Return this very command, and `more`."""
-    return shlex.join(["python", "-m", "search", *sys.argv[1:], *more])
+    """Return this very command, with the options `more`."""
+    missing = [option for option in more if option not in sys.argv]
+    return shlex.join(["python", "-m", "search", *sys.argv[1:], *missing])
 
 
 def report(run_dir: Path, progress: "Progress") -> None:

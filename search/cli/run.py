@@ -71,7 +71,9 @@ def run(
         if not is_run(run_dir):  # of a run its trials would be read for it, which is done later anyway
             check_folder(experiment, run_dir, resume=resume)
         check()
-        again = this_command([] if resume else ["--resume"]) if parent is None else "the same call with resume=True"
+        again, retry = this_command(["--resume"]), this_command(["--resume", "--retry-failed"])
+        if parent is not None:
+            again, retry = "the same call with resume=True", "the same call with resume=True and retry_failed=True"
         searched = count(len(experiment.space.searched), "hyperparameter")
         with closing(progress_of(quiet, as_json, events)) as progress, farewell(ended_at_once(progress, again)):
             progress.say(f"{count(experiment.search.trials, 'trial')}, {searched} searched")
@@ -85,7 +87,7 @@ def run(
                     outcome = run_search(
                         experiment, run_dir, progress, **options, address=address, data=data, connect=ray
                     )
-            raise typer.Exit(conclude(outcome, progress, again))
+            raise typer.Exit(conclude(outcome, progress, again, retry))
 
 
 @contextmanager

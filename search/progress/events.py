@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -21,6 +20,7 @@ from search.progress.lines import Progress
 from search.progress.output import Output
 from search.progress.status import Status
 from search.store.records import record_of
+from search.winner import Outcome
 
 PATIENCE = 10.0  # seconds, at the end, for a reader that takes nothing
 
@@ -100,8 +100,16 @@ class EventProgress(Progress):
         for trial in trials:
             self.emit(trial=asdict(record_of(trial, live=True)))
 
-    def ended(self, stopped: str | None, export: Path | None) -> None:
-        self.emit(outcome={"stopped": stopped, "export": export and str(export)})
+    def ended(self, outcome: Outcome) -> None:
+        export, failures = outcome.export, outcome.failures
+        self.emit(
+            outcome={
+                "stopped": outcome.stopped,
+                "export": export and str(export),
+                "failures": failures and asdict(failures),
+                "learned": outcome.learned,
+            }
+        )
 
     def ray_is_gone(self, line: str) -> None:
         self.emit(gone=line)

@@ -4,7 +4,6 @@ import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from optuna.trial import FrozenTrial
 from rich.live import Live
@@ -18,6 +17,7 @@ from search.progress.wording import describe, name_of
 from search.store.records import ENDED
 from search.store.study import OF_RECIPE
 from search.strategy.constraint import BROKEN
+from search.winner import Outcome
 
 HANGING = " " * 11  # as wide as the name of a trial
 SELDOM = 20  # times the seconds that a refresh takes, until the next one
@@ -86,8 +86,8 @@ class Progress:
         width = max(self.console.width, 2 * len(HANGING))
         return textwrap.fill(line, width, subsequent_indent=HANGING, break_long_words=False, break_on_hyphens=False)
 
-    def ended(self, stopped: str | None, export: Path | None) -> None:
-        """Report the end of the run to a program that follows it; `stopped` says why it ended early, if it did."""
+    def ended(self, outcome: Outcome) -> None:
+        """Report the end of the run to a program that follows it."""
 
     def ray_is_gone(self, line: str) -> None:
         """Say that Ray is gone."""

@@ -11,10 +11,12 @@ from model.card import where_it_lies
 from search.experiment import Experiment
 from search.progress.plan import Stages, StageStatus, is_at_work, planned_epochs, seconds_left, stages_of, wanted_trials
 from search.progress.wording import name_of
+from search.store.failures import Failures, failures_of
 from search.store.location import is_driven
-from search.store.records import read_frozen, run_state, state_of
+from search.store.records import read_frozen, record_of, run_state, state_of
 from search.store.resolved import load_resolved
-from search.store.study import SEARCH, STUDIES, epochs_of
+from search.store.study import CONFIRM, SEARCH, STUDIES, epochs_of
+from search.winner import find_winner, has_learned
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Status:
     seconds: float  # of searching
     left: float | None
     elapsed: float | None = None  # since the command began; None where another process looks
+    failures: Failures | None = None
+    learned: bool | None = None  # whether the winner so far is better than chance; None without a winner
 
 
 def read_status(run_dir: Path) -> Status:
@@ -71,6 +75,7 @@ def status_of(name: str, experiment: Experiment, stages: Stages, *, driven: bool
     states = [state_of(trial, driven) for trials in stages.values() for trial in trials]
     whole, limited = len(searched) >= wanted, experiment.resources.max_minutes is not None
     epochs, planned = _epochs(experiment, searched)
+    records = {stage: [record_of(trial, driven) for trial in trials] for stage, trials in stages.items()}
     return Status(
         run=name,
         state=run_state(states, driven=driven, whole=whole, limited=limited, exported=exported),
@@ -84,6 +89,8 @@ def status_of(name: str, experiment: Experiment, stages: Stages, *, driven: bool
         saved=planned - epochs,
         seconds=max((metrics["clock"] for trial in searched for metrics in epochs_of(trial)), default=0.0),
         left=seconds_left(experiment, stages, plans) if driven else None,
+        failures=failures_of(records),
+        learned=has_learned(experiment, find_winner(records[SEARCH], records[CONFIRM])),
     )
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from search.progress.plan import StageStatus
 from search.progress.status import RunningTrial, Status
 from search.progress.wording import describe
+from search.store.failures import RETRIED
 
 BARS = "▁▂▃▄▅▆▇█"
 ROWS = 12  # running trials that are shown, the first of them
@@ -22,12 +23,16 @@ def view(status: Status, width: int) -> RenderableType:
     if status.best:
         best = f"{status.best.accuracy:.2%}  {status.best.name}  {describe(status.best.params)}"
         parts.append(_line(f"best  {best}"))
+    if status.learned is False:
+        parts.append(_line("nothing learned: no better than one constant answer"))
     if status.running:
         parts.append(_running(status.running[:ROWS], width))
     if len(status.running) > ROWS:
         parts.append(_line(f"and {len(status.running) - ROWS} more"))
     counts = ", ".join(f"{number} {state}" for state, number in status.counts.items())
     parts.append(_line(counts or "no trial has begun"))
+    if status.failures:
+        parts.append(_line(f"failed  {status.failures.words}; {RETRIED}"))
     if status.saved:
         parts.append(_line(f"early stopping saved {status.saved} of {status.epochs + status.saved} epochs"))
     return Group(*parts)

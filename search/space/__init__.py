@@ -1,6 +1,7 @@
 """The search space: the searched fields as Optuna distributions, its points, and how both are read and told."""
 
 from search.space.known import guesses, recipe_differences, recipe_point
+from search.space.learning_rates import USUAL, left_at_default, unusual
 from search.space.messages import Range, did_you_mean
 from search.space.networks import fitted, largest, smallest
 from search.space.parsing import fixed_values, parse_space
@@ -8,6 +9,7 @@ from search.space.points import Space, complete, fits, grid, nearest, size
 from search.space.widening import new_ends, widened
 
 __all__ = [
+    "USUAL",
     "Range",
     "Space",
     "complete",
@@ -18,6 +20,7 @@ __all__ = [
     "grid",
     "guesses",
     "largest",
+    "left_at_default",
     "nearest",
     "new_ends",
     "parse_space",
@@ -25,5 +28,6 @@ __all__ = [
     "recipe_point",
     "size",
     "smallest",
+    "unusual",
     "widened",
 ]

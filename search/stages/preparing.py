@@ -7,9 +7,9 @@ from optuna.trial import TrialState
 from model.errors import ConfigError
 from model.files import expanded
 from search.space import fits, new_ends
-from search.stages.refitting import GIVEN_UP
 from search.stages.running import Run
 from search.stages.searching import search_stage
+from search.store.failures import GIVEN_UP
 from search.store.folder import write_resolved
 from search.store.study import CONFIRM, PICKED, REFIT, SEARCH, STUDIES, Audit, StoredStudy
 from search.winner import best_points

@@ -3,13 +3,11 @@
 from optuna.trial import FrozenTrial, TrialState
 
 from search.stages.running import Engine, Run, run_stage
+from search.store.failures import GIVEN_UP, OUTDATED, OVERTAKEN
 from search.store.study import REFIT
 from search.winner import Winner, refusal
 
 HELD_BACK = "held_back"  # attribute of a refit: on how many images, new to it, it is checked; earlier versions had none
-OVERTAKEN = "another trial won meanwhile"
-OUTDATED = "it began on all images, before some were held back"
-GIVEN_UP = (OVERTAKEN, OUTDATED)  # errors of refits that nobody needs any more
 
 
 def refit(run: Run, engine: Engine, winner: Winner) -> None:

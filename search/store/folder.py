@@ -44,6 +44,7 @@ def write_resolved(
         "data_digest": digest,
         "train_images": len(data.train),
         "validation_images": len(data.val),
+        "most_frequent_class": int(data.val.labels.bincount().max()) / len(data.val),  # its share of these
         "test_images": len(data.test),
         "refit_images": len(data.train) + len(data.rest) + len(data.val),  # a few of them are held back
         **(chosen or {}),

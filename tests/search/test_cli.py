@@ -131,7 +131,8 @@ def test_output_is_plain_lines_and_says_where_everything_is(here: Path, tiny_roo
     again = command(here, "tiny.toml", "--data", str(tiny_root), "--resume", "--json")
     events = [json.loads(line) for line in again.stdout.splitlines()]
     assert events[0] == {"line": "2 trials, 1 hyperparameter searched"}
-    assert {"outcome": {"stopped": None, "export": "runs/tiny/export"}} in events
+    ended = {"stopped": None, "export": "runs/tiny/export", "failures": None, "learned": True}
+    assert {"outcome": ended} in events
     picture = here / "seven.png"
     from PIL import Image, ImageDraw
 

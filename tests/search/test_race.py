@@ -138,7 +138,7 @@ def test_the_recipe_may_lie_outside_the_space_never_wins_and_keeps_no_checkpoint
 
 def test_the_last_lines_say_what_the_search_was_worth(go: Go, capsys: pytest.CaptureFixture[str]) -> None:
     outcome = go(racing(seeds=2, recipe={"epochs": 1}), connect=without_ray(wobbling(behind=None)))
-    assert conclude(outcome, Progress(), "again") == 0
+    assert conclude(outcome, Progress(), "again", "retry") == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["winner", "gain", "cost", "model", "classify"]
     assert " points over the article's recipe with epochs = 1 (95 % interval, simultaneous for 3 " in lines[1]

@@ -20,8 +20,8 @@ from model.train import EpochMetrics, TrainingState, predict
 from model.train import fit as train
 from search.on_ray import trial
 from search.stages import exporting, refitting
-from search.stages.refitting import OUTDATED
 from search.store import export as store_export
+from search.store.failures import OUTDATED
 from search.store.records import read_trials
 from search.store.study import CONFIRM, REFIT
 from search.trials import Trials

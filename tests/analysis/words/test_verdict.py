@@ -42,6 +42,7 @@ def test_a_finished_search_has_its_best_trial_its_counts_and_the_noise(new_run: 
     assert in_short(run) == {
         "winner": "trial 1 with 99.00 % validation accuracy (a single run, the best of 4 trials, hence optimistic): "
         "learning_rate = 0.1",
+        "failed": "1 of 5 trials: boom; --retry-failed tries them again",
         "cost": "5 trials, 7 epochs, 14 s of training",
         "saved": "1 of the 10 epochs that all trials to their end would have taken",
     }
