@@ -6,17 +6,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from model.card import replace_by_newer
-from model.catalogue import FALLBACK, FALLBACK_NOTE
 from model.data import Dataset, data_root, load_dataset
 from model.errors import ConfigError, causes, is_full, of_file, summary
 from model.files import write_atomically
-from model.hyperparameters import PLANNED_SCHEDULES, RECIPE
 from model.interruptions import check
 from search import stages
 from search.experiment import Experiment
 from search.on_ray.door import over_ray
 from search.progress import Progress
-from search.space import Space, left_at_default, recipe_differences
 from search.stages import Engine, Run, StoppedError
 from search.stages.automatic import as_it_begins, note_engine
 from search.store import location, object_store
@@ -27,7 +24,7 @@ from search.store.lock import run_lock
 from search.store.lost import stop_reason
 from search.store.provenance import data_digest, environment
 from search.store.shared_database import open_shared
-from search.store.study import STUDIES, Audit
+from search.store.study import STUDIES
 from search.strategy.given import quiet_optuna
 from search.winner import Outcome, outcome_of
 
@@ -71,8 +68,8 @@ def run_search(
             return _outcome(run)
         with (connect or over_ray())(run, address) as engine:
             note_engine(run, engine, max(found.to_do, 1) if searching else 1)
-            _announce(run, found, engine)
-            _warn_of_learning_rates(run, searching)
+            stages.announce(run, found, engine)
+            stages.warn_of_learning_rates(run, searching)
             stopped = _run_stages(run, engine, searching, pick)
             for fault in engine.faults.left_out:
                 progress.result(f"{fault.name} is left out: it {fault.reason}")
@@ -185,68 +182,3 @@ def _load(experiment: Experiment, data: Path | None) -> Dataset:
         seed=experiment.search.seed,
         fallback=experiment.data.fallback is not None,
     )
-
-
-def _announce(run: Run, found: Audit, engine: Engine) -> None:
-    """Say where the search runs, on which images, and what it begins with or goes on from."""
-    say, data = run.progress.say, run.dataset
-    where = "no GPU: training on the CPU"
-    if engine.gpus:
-        where = f"{engine.gpus} GPU{_s(engine.gpus)}, up to {engine.per_gpu} trials on each"
-    if run.precision != "float32":
-        where += f", in {run.precision}"
-    say(f"{engine.machines} machine{_s(engine.machines)}, {engine.cpus} CPU{_s(engine.cpus)}, {where}")
-    if data.name == FALLBACK:
-        run.progress.result(f"NOTE: {run.experiment.data.dataset} is unavailable: {FALLBACK_NOTE}.")
-    say(
-        f"data: {data.name}, {len(data.train):,} training, {len(data.val):,} validation, {len(data.test):,} test images"
-    )
-    if line := _grouping(run.experiment):
-        say(line)
-    if found.kept or found.continued or found.restarted:
-        say(
-            f"resumed: {found.kept} trials kept, {found.continued} continued from a checkpoint, "
-            f"{found.restarted} restarted, {found.to_do} to do"
-        )
-    elif run.experiment.search.recipe_first and run.experiment.space.searched:
-        say(_first_trial(run.experiment.space))
-
-
-def _grouping(experiment: Experiment) -> str | None:
-    """Return a line where trials of different lengths are not compared before their ends; None where they are."""
-    searched, fixed = experiment.space.searched, experiment.space.fixed
-    schedules = getattr(searched.get("schedule"), "choices", (fixed.get("schedule"),))
-    planned = [schedule for schedule in schedules if schedule in PLANNED_SCHEDULES]
-    if experiment.search.pruner == "none" or "epochs" not in searched or not planned:
-        return None
-    return (
-        f"trials of different epochs are not compared before their ends with schedule {' or '.join(planned)}, so that "
-        "few are stopped early: fix epochs, or use another schedule, to stop more"
-    )
-
-
-def _warn_of_learning_rates(run: Run, searching: bool) -> None:
-    """Warn where a search, or the recipe that its best are compared with, has another optimizer's learning rate."""
-    space, recipe = run.experiment.space, run.experiment.recipe_differences
-    warnings = [left_at_default({**RECIPE.model_dump(), **(recipe or {})}, "confirm.recipe.")]
-    if searching:
-        warnings.append(left_at_default(space.fixed, "hyperparameters."))
-    for warning in filter(None, warnings):
-        run.progress.warn(warning)
-
-
-def _s(number: int) -> str:
-    """Return the ending of a noun's plural, "" for one."""
-    return "s" * (number != 1)
-
-
-def _first_trial(space: Space) -> str:
-    """Return what trial 0 is: the article's recipe, as far as the space holds it, and the priors."""
-    differing = recipe_differences(space)
-    if "optimizer" in differing:  # then the recipe is another one in all but the sizes of its layers
-        return "trial 0 is a guess: the priors, or else what is nearest to the article's recipe"
-    prior = dict.fromkeys(space.priors, " (its prior)")
-    words = ", ".join(
-        f"{name} {value}{prior.get(name, '')} instead of {recipe}" for name, (recipe, value) in differing.items()
-    )
-    return "trial 0 is the article's recipe" + (f", but for {words}" if words else "")

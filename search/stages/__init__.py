@@ -1,5 +1,6 @@
 """The stages of a run, top to bottom: prepare, search, confirm the best on fresh seeds, refit the winner, export it."""
 
+from search.stages.announcing import announce, warn_of_learning_rates
 from search.stages.confirming import confirm, train_picked
 from search.stages.exporting import export, is_settled
 from search.stages.preparing import check_pick, prepare, retry_failed_trials
@@ -10,6 +11,7 @@ __all__ = [
     "Engine",
     "Run",
     "StoppedError",
+    "announce",
     "check_pick",
     "confirm",
     "export",
@@ -18,4 +20,5 @@ __all__ = [
     "retry_failed_trials",
     "search",
     "train_picked",
+    "warn_of_learning_rates",
 ]
