@@ -71,8 +71,8 @@ def run_search(
             stages.announce(run, found, engine)
             stages.warn_of_learning_rates(run, searching)
             stopped = _run_stages(run, engine, searching, pick)
-            for fault in engine.faults.left_out:
-                progress.result(f"{fault.name} is left out: it {fault.reason}")
+            for fault in engine.faults.unresolved:
+                progress.result(f"{fault}; no trial was charged")
         return _outcome(run, stopped)
 
 

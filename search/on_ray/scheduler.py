@@ -56,8 +56,8 @@ class StudyScheduler(FIFOScheduler):
     def _on_death(self, trial: Trial, reason: str, of_machine: bool = False) -> None:
         trials = self.work.trials
         if trials is not None:
-            gone = of_machine or (trial.trial_id in trials.live and self.lines.missing() is not None)
-            trials.on_death(trial.trial_id, reason, of_machine=gone)
+            of_ray = trial.trial_id in trials.live and self.lines.missing() is not None
+            trials.on_death(trial.trial_id, reason, of_machine=of_machine, of_ray=of_ray)
 
 
 class StudyStopper(Stopper):

@@ -112,7 +112,7 @@ def train_trial(config: dict[str, Any], data: dict[str, Any], report: Report, pl
         _rest(report, place.fault(str(error), error.of_gpu))
     except Exception as error:  # the boundary: a trial may fail in any way, the search goes on
         text = f"{type(error).__name__}: {summary(error, most=2000)}"
-        report({"no_room" if is_full(error) else "error": text}, None)
+        report({"no_room": text, "host": socket.gethostname()} if is_full(error) else {"error": text}, None)
 
 
 def _rest(report: Report, fault: dict[str, Any]) -> None:

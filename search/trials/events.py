@@ -98,7 +98,8 @@ class Trials:
             return False
         with self.tidily():
             if "no_room" in result:
-                self.stop(f"trial {live.number} found its disk full ({result['no_room']}); free some room")
+                where = f" on host {result['host']}" if "host" in result else ""
+                self.stop(f"trial {live.number} found its disk full{where} ({result['no_room']}); free some room")
             elif error := result.get("error"):
                 self._fail(ray_trial_id, error)
             else:
@@ -127,16 +128,16 @@ class Trials:
                 self.stop(f"no machine has saved a checkpoint for {minutes}: {fault}; correct the cause")
         return self.faults.rests(ray_trial_id, place) and not self.stopping
 
-    def on_death(self, ray_trial_id: str, reason: str, *, of_machine: bool = False) -> None:
+    def on_death(self, ray_trial_id: str, reason: str, *, of_machine: bool = False, of_ray: bool = False) -> None:
         """Requeue the trial of a worker that died; fail it after a time-out or too many deaths.
 
-        `of_machine` says that the worker died with its machine, or with Ray itself, which is not counted.
+        `of_machine` and `of_ray` say that the worker died with its machine, or with Ray itself, which is not counted.
         """
         self.faults.resting.pop(ray_trial_id, None)
         live = self.live.get(ray_trial_id)
         if live is None:
             return
-        charge = {} if self.stopping or of_machine else charge_of(self.stage.study.trial(live.number))
+        charge = {} if self.stopping or of_machine or of_ray else charge_of(self.stage.study.trial(live.number))
         with self.tidily():
             if live.timed_out:
                 limit = self.stage.trial_timeout
@@ -145,9 +146,9 @@ class Trials:
                 self._fail(ray_trial_id, f"its worker died {RETRIES + 1} times: {reason}", **charge)
             else:
                 self._requeue(ray_trial_id, **charge)
-                if not self.stopping:
-                    whose = "machine" if of_machine else "worker"
-                    self.progress.say(f"trial {live.number}: its {whose} died; going on from its last checkpoint")
+                if charge or (of_machine and not self.stopping):
+                    whose = "worker died" if charge else "machine was lost"
+                    self.progress.say(f"trial {live.number}: its {whose}; going on from its last checkpoint")
 
     def overdue(self) -> list[str]:
         """Return the ids of the trials that have just run out of time; each is named once."""

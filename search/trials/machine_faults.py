@@ -68,6 +68,11 @@ class MachineFaults:
         """Return the faults for which machines or GPUs are left out."""
         return [faulty.fault for faulty in self._faulty.values() if faulty.left_out]
 
+    @property
+    def unresolved(self) -> list[str]:
+        """Return, in words, which machines and GPUs are left out, and which others have not recovered from a fault."""
+        return [_left_out(each.fault) if each.left_out else str(each.fault) for each in self._faulty.values()]
+
     def is_avoided(self, place: str) -> bool:
         """Return whether a place rests, or is left out."""
         faulty = self._faulty.get(place)
@@ -96,7 +101,7 @@ class MachineFaults:
         """Leave a place out for good; return what a person should know of it."""
         faulty = self._faulty.setdefault(fault.place, _Faulty(fault, since=self.clock()))
         faulty.left_out = True
-        return f"{fault.name} is left out: it {fault.reason}"
+        return _left_out(fault)
 
     def note_checkpoint(self, places: list[str]) -> list[str]:
         """Note that a checkpoint was saved at these places, a machine and its GPU; return which of them recovered."""
@@ -128,3 +133,7 @@ class MachineFaults:
         if first is None or self.clock() - first < OUTAGE:
             return False
         return not any(time is not None and time < first for time in began)
+
+
+def _left_out(fault: MachineFault) -> str:
+    return f"{fault.name} is left out: it {fault.reason}"

@@ -104,7 +104,7 @@ def test_an_outage_of_the_store_is_waited_for_and_charged_to_no_trial(
     """Stop the server, so that connections are refused, until a trial has met that; then start it again."""
     server = started()
     _, port = server.get_host_and_port()
-    text = tiny(trials=3, epochs=2 * epochs_lasting(10, tiny_root, tmp_path)).replace("top = 0", "top = 1\nseeds = 1")
+    text = tiny(trials=2, epochs=epochs_lasting(15, tiny_root, tmp_path))
     text = text.replace("[search]", f'[search]\ncheckpoints = "{place_at(server)}"')
     (tmp_path / "stored.toml").write_text(text)
     run_dir = tmp_path / "runs" / "stored"
@@ -116,7 +116,7 @@ def test_an_outage_of_the_store_is_waited_for_and_charged_to_no_trial(
         again = started(port)
         assert process.wait(300) == 0, log_of(tmp_path)
         again.stop()
-    trials = [*read_trials(run_dir, SEARCH), *read_trials(run_dir, CONFIRM)]
+    trials = read_trials(run_dir)
     assert {trial.state for trial in trials} == {"complete"}, log_of(tmp_path)
     assert not any(trial.attributes.get("retries") for trial in trials)
     assert "saves checkpoints again" in log_of(tmp_path)

@@ -27,7 +27,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
     ("fault", "told"),
     [
         (RuntimeError(NO_FOLDER), {"machine": f"can't save a checkpoint ({NO_FOLDER})", **HERE}),
-        (FULL, {"no_room": "OSError: [Errno 28] No space left on device"}),
+        (FULL, {"no_room": "OSError: [Errno 28] No space left on device", "host": socket.gethostname()}),
     ],
 )
 def test_a_checkpoint_that_can_not_be_handed_over_is_no_failure_of_the_trial(

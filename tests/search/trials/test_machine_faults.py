@@ -70,7 +70,8 @@ def test_a_machine_is_left_out_that_can_not_do_what_others_do(faults: MachineFau
     clock.now += 1e9
     assert faults.avoided == ["a"]
     assert faults.left_out == [A]
-    assert not faults.is_outage([])
+    faults.note(B)
+    assert faults.unresolved == [f"host a is left out: it {A.reason}", f"host b {B.reason}"]
 
 
 def test_nobody_is_left_out_for_an_outage(faults: MachineFaults, clock: Clock) -> None:
