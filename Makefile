@@ -10,12 +10,13 @@ search: $(INSTALLED)
 	$(BIN)/python -m search run configs/quick.toml --resume
 
 # In two processes, file by file; first come the faults, which take longest.
+IN_TWO := -rs -n 2 --dist loadfile --no-loadscope-reorder
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -rs -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(IN_TWO)
 
 # The long form of the fault and bad-input tests; its figures are printed at the end.
 chaos: $(INSTALLED)
-	CHAOS_KILLS=120 CHAOS_SIGNALS=500 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest -m '' tests/chaos tests/fuzz tests/test_security.py -rs --durations=30
+	CHAOS_KILLS=120 CHAOS_SIGNALS=500 CHAOS_FLIPS=5000 FUZZ_INPUTS=25000 $(BIN)/python -m pytest $(IN_TWO) -m '' --durations=30 tests/chaos tests/fuzz tests/test_security.py
 
 # Ours beside the article's loop and stock Ray Tune, about ten minutes on two cores.
 bench: $(INSTALLED)
