@@ -177,7 +177,9 @@ def _attend(taken: list[signal.Signals], over: threading.Event) -> None:
     while True:
         behind, last = _ours.behind.is_set(), over.is_set()
         numbers = []
-        if received := signal.sigtimedwait(taken, 0 if last or behind else PERIOD):
+        received = signal.sigtimedwait(taken, 0 if last or behind else PERIOD)
+        # Where another signal interrupts it as its time is up, CPython returns a siginfo that nothing was put into.
+        if received and received.si_signo in taken:
             numbers.append(received.si_signo)
         while not _ours.notes.empty():
             numbers.append(_ours.notes.get())

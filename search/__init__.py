@@ -189,11 +189,13 @@ def _events(pipe: int) -> Iterator[dict[str, Any]]:
     read: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
 
     def read_all() -> None:
-        with os.fdopen(pipe, encoding="utf-8") as lines:
-            for line in lines:
-                if line.endswith("\n"):  # else the search was killed as it wrote it
-                    read.put(json.loads(line))
-        read.put(None)
+        try:
+            with os.fdopen(pipe, encoding="utf-8") as lines:
+                for line in lines:
+                    if line.endswith("\n"):  # else the search was killed as it wrote it
+                        read.put(json.loads(line))
+        finally:
+            read.put(None)
 
     threading.Thread(target=read_all, daemon=True).start()
     return iter(read.get, None)

@@ -72,7 +72,7 @@ def run_search(
             stages.warn_of_learning_rates(run, searching)
             stopped = _run_stages(run, engine, searching, pick)
             for fault in engine.faults.unresolved:
-                progress.result(f"{fault}; no trial was charged")
+                progress.result(fault)
         return _outcome(run, stopped)
 
 

@@ -14,7 +14,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from model.errors import ConfigError
 from search.on_ray import ray_internals
 from search.on_ray.probe import Probes
-from search.on_ray.slots import Node, cluster_nodes, lacking, room, without
+from search.on_ray.slots import Node, cluster_nodes, lacking, room, unheld, without
 from search.on_ray.waiting import Waiting
 from search.on_ray.work import Work
 from search.trials import Trials
@@ -101,4 +101,5 @@ class StudyCallback(Callback):
             except ConfigError as error:
                 trials.stop(str(error))
             new = self.probes.new(nodes)
-        return without([node for node in nodes if node not in new], trials.faults.left_out)
+        sound = without([node for node in nodes if node not in new], trials.faults.left_out)
+        return unheld(sound, trials.faults.held(left_out=True), self.work.slots.cpus)

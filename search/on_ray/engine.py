@@ -55,7 +55,7 @@ class RayEngine:
 
     @property
     def most_cpus(self) -> int:
-        return max(node.cpus for node in self.nodes)
+        return max((node.cpus for node in self.nodes), default=0)
 
     def concurrent(self, trials: int, cpus_per_trial: int) -> int:
         """Return how many of `trials` trials run at once. Raises ConfigError if no machine has room for one."""
@@ -68,6 +68,9 @@ class RayEngine:
             nodes = self.nodes
         except ConfigError as error:  # a machine that came between two stages can't be used
             trials.stop(str(error))
+            return
+        if not nodes:
+            trials.stop("no machine is left that can run trials; correct what the warnings say")
             return
         if self.tuning and (reason := lacking(self.tuning.slots, nodes)):
             trials.stop(reason)

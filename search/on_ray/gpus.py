@@ -1,11 +1,13 @@
 """Whether torch can use the GPUs of a machine: one operation on each."""
 
 import threading
+import time
 from contextlib import suppress
 
 from model.errors import summary
 
 DEVICE = "cuda"  # the kind of device that a GPU is to torch
+TAKEN = ("out of memory", "busy or unavailable")  # in errors of CUDA's where other jobs hold a GPU, which is sound
 TIME_LIMIT = 60.0  # seconds for the first operation on a GPU, which loads CUDA
 
 
@@ -18,6 +20,8 @@ def fault_of(index: int) -> str | None:
     try:
         total = torch.ones(2, device=f"{DEVICE}:{index}").sum().item()
     except Exception as error:
+        if any(words in str(error) for words in TAKEN):
+            return None
         return f"can't be used by torch {torch.__version__} ({summary(error)})"
     return None if total == 2 else f"computes wrongly: 1 + 1 = {total:g}"
 
@@ -35,8 +39,9 @@ def faults(ids: list[str]) -> dict[str, str]:
             found[gpu] = fault
 
     looks = [threading.Thread(target=look, args=each, daemon=True) for each in enumerate(ids)]
+    until = time.monotonic() + TIME_LIMIT
     for thread in looks:
         thread.start()
     for thread in looks:
-        thread.join(TIME_LIMIT)
+        thread.join(max(until - time.monotonic(), 0.0))
     return dict(found)

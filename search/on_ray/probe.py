@@ -3,23 +3,26 @@
 import os
 import platform
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, WorkerCrashedError
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from model.errors import ConfigError, summary
+from model.interruptions import PERIOD, check
 from search.on_ray import gpus
+from search.on_ray.held_gpus import hold
 from search.on_ray.slots import Node
 from search.store.checkpoint_store import CheckpointStore
 from search.trials.machine_faults import MachineFault, MachineFaults
 
 PACKAGES = ("torch", "numpy")  # what the numbers of a training depend on
-WAIT = 120  # seconds; a first worker of this job on each machine fetches the code and starts
+WAIT = 180  # seconds; a first worker of this job on each machine fetches the code, starts, and waits for its GPUs
 REMEDY = "(docs/cluster.md)"
 
 
@@ -36,6 +39,8 @@ class Probes:
     warn: Callable[[str], None]
     sound: set[str] = field(default_factory=set)  # the ids of machines that may be used
     asked: dict[str, Any] = field(default_factory=dict)  # id of a machine -> its answer to come
+    held: list[Any] = field(default_factory=list)  # actors on GPUs that are left out
+    since: dict[str, float] = field(default_factory=dict)  # id of a machine -> when it was asked
 
     def __getstate__(self) -> dict[str, Any]:
         """Return nothing: Ray pickles its callbacks into snapshots, which are never read back."""
@@ -54,14 +59,10 @@ class Probes:
         """
         new = self.new(nodes)
         self._ask(new)
-        try:
-            if new:
-                ray.wait(list(self.asked.values()), num_returns=len(self.asked), timeout=WAIT)
-                self.take(new)
-        except RayError as error:
-            raise ConfigError(f"a machine of the cluster can't run trials ({summary(error, 300)}); {REMEDY}") from None
-        for node in self.new(nodes):
-            self._leave_out(node, f"did not answer within {WAIT} s")
+        while self.new(nodes):
+            check()
+            ray.wait(list(self.asked.values()), timeout=PERIOD)
+            self.take(nodes)
         if new and not any(node.id in self.sound for node in nodes):
             faults = ", ".join(map(str, self.faults.left_out))
             raise ConfigError(f"no machine can run trials: {faults}; correct that {REMEDY}")
@@ -72,15 +73,17 @@ class Probes:
         for node in new:
             answer = self.asked.get(node.id)
             if answer is not None and ray.wait([answer], timeout=0)[0]:
-                del self.asked[node.id]  # lost with its machine, it is asked again
+                del self.asked[node.id]
                 self._judge(node, answer)
+            elif answer is not None and time.monotonic() - self.since[node.id] > WAIT:
+                self._leave_out(node, f"did not answer within {WAIT} s")
         self._ask(self.new(new))
 
     def _judge(self, node: Node, answer: Any) -> None:
         """Find a machine sound, leave it or its GPUs out, or raise ConfigError, by its answer."""
         try:
             found = ray.get(answer)
-        except WorkerCrashedError as error:
+        except RayError as error:
             self._leave_out(node, f"can't run a worker ({summary(error, 300)})")
             return
         if fault := _fault(found, self.store):
@@ -91,6 +94,8 @@ class Probes:
         for gpu, reason in found["gpus"].items():
             of_gpu = MachineFault(f"{node.id}/{gpu}", f"GPU {gpu} of host {found['host']}", reason)
             self.warn(self.faults.leave_out(of_gpu))
+        if found["gpus"]:
+            self.held += hold(node.id, node.gpus, list(found["gpus"]))
         self.sound.add(node.id)
 
     def _leave_out(self, node: Node, reason: str) -> None:
@@ -103,6 +108,7 @@ class Probes:
                 look = ray.remote(num_cpus=0, max_retries=0, max_calls=1 if node.gpus else 0)(_look)
                 there = NodeAffinitySchedulingStrategy(node.id, soft=False)
                 on_node = look.options(scheduling_strategy=there)
+                self.since[node.id] = time.monotonic()
                 self.asked[node.id] = on_node.remote(self.store, PACKAGES, node.gpus)
 
 

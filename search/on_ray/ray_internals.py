@@ -68,13 +68,13 @@ def use_started_workers() -> None:
     class_cache.ENV_VARS_TO_PROPAGATE.clear()
 
 
-def keep_workers(controller: Any, trial: "Trial", count: int) -> None:
-    """Have Tune keep `count` more idle workers for trials with the resources of `trial`, until its Tuner ends.
+def keep_workers(controller: Any, needs: Any, count: int) -> None:
+    """Have Tune keep `count` more idle workers for trials with these `needs`, a PlacementGroupFactory.
 
     By itself it keeps one, and stops the others as soon as no trial waits for them (`_ObjectCache` in
     ray/tune/utils/object_cache.py): the next stage would begin with new ones.
     """
-    controller._actor_cache.increase_max(trial.placement_group_factory, by=count)
+    controller._actor_cache.increase_max(needs, by=count)
 
 
 def forget_ended_trials(controller: Any) -> None:

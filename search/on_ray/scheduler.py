@@ -24,7 +24,8 @@ class StudyScheduler(FIFOScheduler):
         super().__init__()
         self.work = work
         self.lines = lines
-        self._kept = 0  # workers that Tune has been told to keep
+        self._kept = 0  # workers that Tune keeps, for trials with these needs
+        self._needs: Any = None
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Return None: Tune starts pending trials by itself, and FIFOScheduler would look through all trials."""
@@ -32,9 +33,15 @@ class StudyScheduler(FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         ray_internals.forget_ended_trials(tune_controller)
+        needs = trial.placement_group_factory
+        if self._needs not in (None, needs):  # a machine is left out, where idle workers may be
+            ray_internals.keep_workers(tune_controller, self._needs, -self._kept)
+            ray_internals.end_idle_workers(tune_controller)
+            self._kept = 0
+        self._needs = needs
         more = self.work.slots.concurrent - self._kept
         if more > 0:
-            ray_internals.keep_workers(tune_controller, trial, more)
+            ray_internals.keep_workers(tune_controller, needs, more)
             self._kept += more
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> Any:

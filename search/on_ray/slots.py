@@ -1,7 +1,7 @@
 """Slots: how many trials run at once, how many share a GPU, and which GPU each gets."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -84,6 +84,11 @@ def without(nodes: list[Node], left_out: list[MachineFault]) -> list[Node]:
             faulty = sum(place.startswith(f"{node.id}/") for place in places)
             kept.append(replace(node, gpus=max(node.gpus - faulty, 0)))
     return kept
+
+
+def unheld(nodes: list[Node], held: Mapping[str, int], cpus_per_trial: int) -> list[Node]:
+    """Return `nodes` without the CPUs of workers that rest there; `held` is the number of these by machine."""
+    return [replace(node, cpus=max(node.cpus - held.get(node.id, 0) * cpus_per_trial, 0)) for node in nodes]
 
 
 def plan(nodes: list[Node], *, cpus_per_trial: int, per_gpu: int, trials: int) -> Slots:

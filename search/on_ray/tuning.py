@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from ray import tune
@@ -70,10 +71,8 @@ class Tuning:
 
 
 def _tuner(work: Work, store: CheckpointStore, images: dict[str, Any], callback: StudyCallback) -> tune.Tuner:
-    trainable = tune.with_resources(
-        tune.with_parameters(ray_internals.ending_stuck_workers(run_trial), data=images),
-        {"cpu": work.slots.cpus, "gpu": work.slots.gpu_fraction},
-    )
+    run = tune.with_parameters(ray_internals.ending_stuck_workers(run_trial), data=images)
+    trainable = tune.with_resources(run, partial(_resources, work.slots.cpus, work.slots.gpu_fraction))
     system, path = object_store.file_system(store.base)
     return tune.Tuner(
         trainable,
@@ -95,6 +94,15 @@ def _tuner(work: Work, store: CheckpointStore, images: dict[str, Any], callback:
             verbose=0,
         ),
     )
+
+
+def _resources(cpus: int, gpu_fraction: float, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """Return what a trial needs of a machine, which is none of those that are left out."""
+    needs = {"CPU": cpus, "GPU": gpu_fraction} if gpu_fraction else {"CPU": cpus}
+    if not config["left_out"]:
+        return tune.PlacementGroupFactory([needs])
+    others = {"ray.io/node-id": f"!in({','.join(config['left_out'])})"}
+    return tune.PlacementGroupFactory([needs], bundle_label_selector=[others])
 
 
 def _session_name(store: CheckpointStore) -> str:

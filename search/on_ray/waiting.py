@@ -29,8 +29,8 @@ class Waiting:
             if self._said:
                 self._said = False
                 work.trials.progress.say("the wait is over: trials run again")
-        elif work.trials.faults.resting or not ray_internals.waits_for_room():  # or their workers are starting
-            self._since = None
+        elif work.trials.faults.held(left_out=False) or not ray_internals.waits_for_room():
+            self._since = None  # our own workers rest, or are starting
         elif self._since is None:
             self._since = time.monotonic()
         elif not self._said and time.monotonic() - self._since >= NOTICE:

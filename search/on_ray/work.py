@@ -4,7 +4,7 @@ import threading
 from typing import Any
 
 from model.interruptions import PERIOD, check
-from search.on_ray.slots import Node, Slots, room
+from search.on_ray.slots import Node, Slots, room, unheld
 from search.trials import Trials
 
 
@@ -29,7 +29,8 @@ class Work:
         """Return how many trials may run at once now: fewer where workers rest on faulty machines."""
         if not trials.faults.resting:
             return self.slots.concurrent
-        return min(self.slots.concurrent, room(self.slots, self.nodes) - trials.faults.held())
+        free = unheld(self.nodes, trials.faults.held(left_out=False), self.slots.cpus)
+        return min(self.slots.concurrent, room(self.slots, free))
 
     def hand_over(self, trials: Trials, slots: Slots, nodes: list[Node]) -> None:
         """Let the Tuner run `trials`, and wait until they are done or the Tuner has ended. For the driver's thread.

@@ -1,6 +1,20 @@
-"""The trials in the hands of workers, and every event of theirs. No Ray in here."""
+"""The trials in the hands of workers, and every event of theirs. No Ray in here.
 
-from search.trials.events import INTERRUPTED, Trials
-from search.trials.machine_faults import MachineFaults
+Its names are imported when they are asked for: a machine whose torch fails must be able to say so.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.trials.events import INTERRUPTED, Trials
+    from search.trials.machine_faults import MachineFaults
 
 __all__ = ["INTERRUPTED", "MachineFaults", "Trials"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "machine_faults" if name == "MachineFaults" else "events"
+    return getattr(import_module(f"search.trials.{module}"), name)

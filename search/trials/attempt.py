@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial
 from search.store import checkpoints
 from search.store.stage import Stage
 from search.store.study import FRESH_SEED, epochs_of
+from search.trials.machine_faults import MachineFaults
 
 RETRIES = 2  # times in a row, without a new checkpoint between, that a trial whose worker died is tried again
 MAY_BE_LOST = 10.0  # seconds of training that a killed worker may cost, where an epoch is shorter
@@ -41,8 +42,8 @@ def begin(stage: Stage, trial: FrozenTrial) -> LiveTrial:
     return LiveTrial(trial.number, sum(epoch["seconds"] for epoch in epochs_of(trial) if epoch["epoch"] <= saved))
 
 
-def config_of(stage: Stage, trial: FrozenTrial, avoided: list[str]) -> dict[str, Any]:
-    """Return what a worker needs to know to train a trial, from its newest checkpoint on; not at an `avoided` place."""
+def config_of(stage: Stage, trial: FrozenTrial, faults: MachineFaults) -> dict[str, Any]:
+    """Return what a worker needs to know to train a trial, from its newest checkpoint on, where no `faults` are."""
     hyperparameters = stage.hyperparameters(trial)
     return {
         "number": trial.user_attrs.get(FRESH_SEED, trial.number),
@@ -54,7 +55,8 @@ def config_of(stage: Stage, trial: FrozenTrial, avoided: list[str]) -> dict[str,
         "threads": stage.threads or stage.cpus,
         "refit": stage.refit,
         "precision": stage.precision,
-        "avoided": avoided,
+        "avoided": faults.avoided,
+        "left_out": sorted(fault.place for fault in faults.left_out if "/" not in fault.place),  # machines
     }
 
 

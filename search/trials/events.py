@@ -79,7 +79,7 @@ class Trials:
                     decision = missing_decision(self.stage, trial)
                     if decision == GOES_ON:
                         self.live[ray_trial_id] = begin(self.stage, trial)
-                        return config_of(self.stage, trial, self.faults.avoided)
+                        return config_of(self.stage, trial, self.faults)
                     study.set_attributes(number, error=None)  # of an end that a kill cut short
                     carry_out(self.stage, decision, trial)
                 self._after(decision, number)
@@ -109,18 +109,19 @@ class Trials:
     def _on_machine_fault(self, ray_trial_id: str, result: dict[str, Any]) -> bool:
         """Put a trial back in line that met a fault of its machine; return whether its worker is to rest.
 
-        The fault counts against the machine, not against the trial, unless it is "charged": then either may be its
-        cause. A worker that rests already, or was told to avoid its place, reports no new fault.
+        The fault counts against the machine, and against the trial only where that may be its cause: by what the
+        worker says ("charged"), or as the same happened to it where other trials have no trouble. A worker that rests
+        already, or is at a place to avoid, reports no new fault.
         """
         place, reason = result["place"], result["machine"]
-        if ray_trial_id in self.live:
-            if result.get("charged"):
-                self.on_death(ray_trial_id, f"{result['place_name']} {reason}")
+        fault = MachineFault(place, result["place_name"], reason)
+        if live := self.live.get(ray_trial_id):
+            if reason and (self.faults.may_be_of(live.number, fault) or result.get("charged")):
+                self.on_death(ray_trial_id, str(fault), what="it met a fault")
             else:
                 with self.tidily():
                     self._requeue(ray_trial_id)
         if reason:
-            fault = MachineFault(place, result["place_name"], reason)
             if said := self.faults.note(fault):
                 self.progress.warn(said)
             if self.faults.is_outage(live.began for live in self.live.values()):
@@ -128,12 +129,21 @@ class Trials:
                 self.stop(f"no machine has saved a checkpoint for {minutes}: {fault}; correct the cause")
         return self.faults.rests(ray_trial_id, place) and not self.stopping
 
-    def on_death(self, ray_trial_id: str, reason: str, *, of_machine: bool = False, of_ray: bool = False) -> None:
+    def on_death(
+        self,
+        ray_trial_id: str,
+        reason: str,
+        *,
+        of_machine: bool = False,
+        of_ray: bool = False,
+        what: str = "its worker died",
+    ) -> None:
         """Requeue the trial of a worker that died; fail it after a time-out or too many deaths.
 
         `of_machine` and `of_ray` say that the worker died with its machine, or with Ray itself, which is not counted.
+        `what` says what happened, in words.
         """
-        self.faults.resting.pop(ray_trial_id, None)
+        self.faults.forget(ray_trial_id)
         live = self.live.get(ray_trial_id)
         if live is None:
             return
@@ -143,12 +153,12 @@ class Trials:
                 limit = self.stage.trial_timeout
                 self._fail(ray_trial_id, f"ran longer than resources.trial_timeout = {limit:g} s")
             elif charge.get("deaths_in_a_row", 0) > RETRIES:
-                self._fail(ray_trial_id, f"its worker died {RETRIES + 1} times: {reason}", **charge)
+                self._fail(ray_trial_id, f"{what} {RETRIES + 1} times: {reason}", **charge)
             else:
                 self._requeue(ray_trial_id, **charge)
                 if charge or (of_machine and not self.stopping):
-                    whose = "worker died" if charge else "machine was lost"
-                    self.progress.say(f"trial {live.number}: its {whose}; going on from its last checkpoint")
+                    what = what if charge else "its machine was lost"
+                    self.progress.say(f"trial {live.number}: {what}; going on from its last checkpoint")
 
     def overdue(self) -> list[str]:
         """Return the ids of the trials that have just run out of time; each is named once."""
@@ -203,7 +213,7 @@ class Trials:
         """Store one epoch, and let go of the trial if it ends or pauses after it."""
         number = self.live[ray_trial_id].number
         if checkpoint:
-            for name in self.faults.note_checkpoint(result.get("places", [])):
+            for name in self.faults.note_checkpoint(number, result.get("places", [])):
                 self.progress.say(f"{name} saves checkpoints again")
         decision = record(self.stage, self.progress, number, result, checkpoint, self.clock)
         if decision != GOES_ON:

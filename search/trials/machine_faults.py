@@ -5,6 +5,7 @@ none can, that is an outage, which ends the search after a while.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -35,13 +36,13 @@ class MachineFault:
 class _Faulty:
     """A machine, or a GPU, with `faults` in a row since the time `since`.
 
-    It is `alone` with that many of them: another machine had saved a checkpoint meanwhile.
+    `while_others_save` is the number of those that came after another machine had saved a checkpoint.
     """
 
     fault: MachineFault
     since: float
     faults: int = 0
-    alone: int = 0
+    while_others_save: int = 0
     rests_until: float = 0.0
     left_out: bool = False
 
@@ -57,6 +58,8 @@ class MachineFaults:
         self.resting: dict[str, str] = {}  # ids of the workers that hold their share of a faulty machine -> its place
         self._faulty: dict[str, _Faulty] = {}
         self._saved = float("-inf")  # when a machine last saved a checkpoint
+        self._saved_at: dict[str, float] = {}  # when each place last did
+        self._met: dict[int, tuple[str, float]] = {}  # number of a trial -> where and when it last met a fault
 
     @property
     def avoided(self) -> list[str]:
@@ -88,14 +91,25 @@ class MachineFaults:
         first = fault.place not in self._faulty
         faulty = self._faulty.setdefault(fault.place, _Faulty(fault, since=now))
         faulty.fault = fault
+        if now < faulty.rests_until or faulty.left_out:  # another worker of a machine that rests already
+            return None
         faulty.faults += 1
-        faulty.alone += self._saved > faulty.since
+        faulty.while_others_save += self._saved > faulty.since
         faulty.rests_until = now + min(REST * 2.0 ** (faulty.faults - 1), LONGEST_REST)
-        if faulty.alone == MOST_FAULTS:
+        if faulty.while_others_save == MOST_FAULTS:
             return self.leave_out(fault)
         if first:
-            return f"{fault}; its trials go elsewhere or wait, and are not charged"
+            return f"{fault}; its trials go elsewhere or wait"
         return None
+
+    def may_be_of(self, number: int, fault: MachineFault) -> bool:
+        """Return whether a fault may be that of the trial `number` itself, such as a state that can't be saved.
+
+        Its last fault was at a place that has saved checkpoints of other trials since.
+        """
+        place, when = self._met.get(number, (fault.place, float("inf")))
+        self._met[number] = (fault.place, self.clock())
+        return self._saved_at.get(place, float("-inf")) > when
 
     def leave_out(self, fault: MachineFault) -> str:
         """Leave a place out for good; return what a person should know of it."""
@@ -103,9 +117,15 @@ class MachineFaults:
         faulty.left_out = True
         return _left_out(fault)
 
-    def note_checkpoint(self, places: list[str]) -> list[str]:
-        """Note that a checkpoint was saved at these places, a machine and its GPU; return which of them recovered."""
+    def note_checkpoint(self, number: int, places: list[str]) -> list[str]:
+        """Note that a checkpoint of the trial `number` was saved at these places, a machine and its GPU.
+
+        Returns:
+            The names of those that have recovered by that.
+        """
+        self._met.pop(number, None)
         self._saved = self.clock()
+        self._saved_at |= dict.fromkeys(places, self._saved)
         recovered = [place for place in places if place in self._faulty and not self._faulty[place].left_out]
         return [self._faulty.pop(place).fault.name for place in recovered]
 
@@ -117,10 +137,14 @@ class MachineFaults:
             self.resting.pop(worker, None)
         return worker in self.resting
 
-    def held(self) -> int:
-        """Return the number of workers that rest on machines that are still counted on."""
+    def forget(self, worker: str) -> None:
+        """Forget a worker that has ended."""
+        self.resting.pop(worker, None)
+
+    def held(self, *, left_out: bool) -> Counter[str]:
+        """Return, by machine, the number of workers that rest at places that are left out, or at others."""
         out = {fault.place for fault in self.left_out}
-        return sum(place not in out for place in self.resting.values())
+        return Counter(place.partition("/")[0] for place in self.resting.values() if (place in out) == left_out)
 
     def is_outage(self, began: Iterable[float | None]) -> bool:
         """Return whether no machine can go on: none has saved a checkpoint for too long since the first fault after it.

@@ -226,7 +226,7 @@ def test_a_machine_whose_torch_fails_and_a_gpu_that_torch_can_not_use_are_left_o
 ) -> None:
     """There is no CUDA here, so the declared GPU is one that torch can't use: its machine trains on the CPU."""
     address, env = head
-    (tmp_path / "tiny.toml").write_text(tiny(trials=4, epochs=20))
+    (tmp_path / "tiny.toml").write_text(tiny(trials=8, epochs=epochs_lasting(1, tiny_root, tmp_path)))
     run_dir = tmp_path / "runs" / "tiny"
     nodes = {"2nd": {**env, **patched("without_torch")}, "3rd": {**env, "CUDA_VISIBLE_DEVICES": "7"}}
     with ExitStack() as stack:
@@ -240,6 +240,6 @@ def test_a_machine_whose_torch_fails_and_a_gpu_that_torch_can_not_use_are_left_o
     assert f"host {host} is left out: it can't use torch (ModuleNotFoundError: " in said
     assert f"GPU 7 of host {host} is left out: it can't be used by torch " in said
     assert "2 machines, 2 CPUs, no GPU: training on the CPU" in said
-    assert [record.state for record in records(run_dir)] == ["complete"] * 4
+    assert [record.state for record in records(run_dir)] == ["complete"] * 8
     assert all(not record.attributes.get("retries") for record in records(run_dir))
     note("a machine whose torch failed, and a GPU that torch could not use, were left out and named")

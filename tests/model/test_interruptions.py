@@ -4,8 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -122,3 +125,20 @@ def test_a_farewell_is_for_its_body_alone() -> None:
     with farewell(os.getpid):
         assert interruptions._ours.farewells == [os.getpid]
     assert interruptions._ours.farewells == []
+
+
+def test_a_siginfo_that_nothing_was_put_into_is_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython returns one where a signal that nobody waits for comes as the time is up."""
+    asked = threading.Semaphore(0)
+
+    def sigtimedwait(*_: Any) -> SimpleNamespace:
+        asked.release()
+        return SimpleNamespace(si_signo=-2013486544)
+
+    monkeypatch.setattr(signal, "sigtimedwait", sigtimedwait)
+    with listening():
+        for _ in range(5):
+            assert asked.acquire(timeout=60)
+        assert not interruptions.ends_at_once()
+        monkeypatch.undo()
+    check()

@@ -28,15 +28,9 @@ def stale(trial: Any) -> None:
     trial.save = save
 
 
-def without_torch(_probe: Any) -> None:
-    """Import no torch, as where a library that it needs is missing."""
-    sys.modules["torch"] = None  # type: ignore[assignment]
-
-
 PATCHES = {
     "declared_gpus": ("search.on_ray.gpus", declared_gpus),
     "stale": ("search.on_ray.trial", stale),
-    "without_torch": ("search.on_ray.probe", without_torch),
 }
 
 
@@ -63,4 +57,8 @@ class Patcher(MetaPathFinder):
         return spec
 
 
-sys.meta_path[:0] = [Patcher(name) for name in os.environ.get("PATCHED", "").split(",") if name]
+for name in os.environ.get("PATCHED", "").split(","):
+    if name == "without_torch":  # as where a library that it needs is missing
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    elif name:
+        sys.meta_path.insert(0, Patcher(name))

@@ -166,6 +166,7 @@ def test_what_others_print_is_no_event_and_no_error(
     """Python runs a sitecustomize before anything of ours; libraries print as they like, up to the last moment."""
     noise = NOISE.replace("{act}", act) if "typer" not in act else f"import sys; {act}"
     (tmp_path / "sitecustomize.py").write_text(noise)
+    monkeypatch.chdir(tmp_path)  # where the folder of the data set would be made
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")

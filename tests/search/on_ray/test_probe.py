@@ -1,5 +1,7 @@
 """What the answer of a cluster's machine means; tests/chaos/test_nodes.py asks real ones."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from search.on_ray import probe
 from search.on_ray.probe import PACKAGES, _fault, _look
 from search.store.checkpoint_store import CheckpointStore
+from tests.harness import ROOT, environment
 
 HERE = Path("/shared/runs/mnist")
 IN_FOLDER, IN_BUCKET = CheckpointStore(HERE), CheckpointStore(HERE, "s3://bucket/mnist")
@@ -59,3 +62,23 @@ def test_a_machine_that_writes_elsewhere_need_not_see_the_run_but_what_was_claim
     hidden = CheckpointStore(HERE, store.elsewhere)
     assert {key: _look(hidden, PACKAGES, 0)[key] for key in ("sees", "refusal")} == {"sees": True, "refusal": None}
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["owner.txt"]
+
+
+WITHOUT_TORCH = """
+import sys
+from pathlib import Path
+sys.modules["torch"] = None
+from search.on_ray.probe import PACKAGES, _look
+from search.store.checkpoint_store import CheckpointStore
+print(_look(CheckpointStore(Path(sys.argv[1])), PACKAGES, 1)["torch"])
+"""
+
+
+def test_a_machine_whose_torch_fails_can_say_so(tmp_path: Path) -> None:
+    line = [
+        sys.executable,
+        "-c",
+        WITHOUT_TORCH.replace("sys.argv[1]", f"__import__('pathlib').Path({str(tmp_path)!r})"),
+    ]
+    done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("can't use torch (ModuleNotFoundError: "), done.stderr

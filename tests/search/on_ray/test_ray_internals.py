@@ -125,8 +125,8 @@ def test_processes_can_still_be_killed_without_a_signal_first() -> None:
 
 def test_tune_still_keeps_as_many_idle_workers_as_it_is_told_to() -> None:
     def kept(told: int) -> int:
-        cache, trial = _ObjectCache(may_keep_one=True), SimpleNamespace(placement_group_factory="resources")
-        ray_internals.keep_workers(SimpleNamespace(_actor_cache=cache), trial, told)  # type: ignore[arg-type]
+        cache = _ObjectCache(may_keep_one=True)
+        ray_internals.keep_workers(SimpleNamespace(_actor_cache=cache), "resources", told)
         return sum(cache.cache_object("resources", worker) for worker in "ab") - len(list(cache.flush_cached_objects()))
 
     assert [kept(told) for told in (0, 2)] == [1, 2], SAID

@@ -79,13 +79,15 @@ def test_a_reader_that_does_not_read_holds_up_no_search(tiny_root: Path, tmp_pat
 
     with ThreadPoolExecutor(1) as reader:
         events = reader.submit(read)
-        outcome = run_search(wanted, tmp_path / "run", told, data=tiny_root, connect=without_ray(ticking))
-        assert not ended.is_set()
-        stuck.cancel()
-        told.ended(outcome.stopped, outcome.export)
-        ended.set()
-        told.close()
-        os.close(writing)
+        try:
+            outcome = run_search(wanted, tmp_path / "run", told, data=tiny_root, connect=without_ray(ticking))
+            assert not ended.is_set()
+            stuck.cancel()
+            told.ended(outcome)
+        finally:
+            ended.set()
+            told.close()
+            os.close(writing)
     found = [next(iter(event)) for event in events.result()]
     assert found.count("trial") == 6
     assert found[-1] == "outcome"

@@ -42,7 +42,8 @@ def saved(tmp_path: Path, worker: str, place: str, epoch: int) -> tuple[dict[str
 def test_a_machine_rests_longer_after_each_fault_in_a_row(faults: MachineFaults, clock: Clock) -> None:
     rests = []
     for _ in range(6):
-        faults.note(A)
+        for _worker in range(8):  # which all have their place on this machine
+            faults.note(A)
         began = clock.now
         while faults.is_avoided("a"):
             clock.now += 1
@@ -52,11 +53,11 @@ def test_a_machine_rests_longer_after_each_fault_in_a_row(faults: MachineFaults,
 
 def test_a_machine_that_saves_again_is_sound_again(faults: MachineFaults) -> None:
     assert str(A) == "host a can't save a checkpoint (stale)"
-    assert faults.note(A) == f"{A}; its trials go elsewhere or wait, and are not charged"
+    assert faults.note(A) == f"{A}; its trials go elsewhere or wait"
     assert faults.note(A) is None  # it was said
     assert faults.avoided == ["a"]
-    assert faults.note_checkpoint(["b"]) == []
-    assert faults.note_checkpoint(["a"]) == ["host a"]
+    assert faults.note_checkpoint(1, ["b"]) == []
+    assert faults.note_checkpoint(0, ["a"]) == ["host a"]
     assert faults.avoided == []
     assert faults.note(A) is not None
 
@@ -64,8 +65,11 @@ def test_a_machine_that_saves_again_is_sound_again(faults: MachineFaults) -> Non
 def test_a_machine_is_left_out_that_can_not_do_what_others_do(faults: MachineFaults, clock: Clock) -> None:
     faults.note(A)
     clock.now += 1
-    faults.note_checkpoint(["b"])
-    said = [faults.note(A) for _ in range(MOST_FAULTS)]
+    faults.note_checkpoint(1, ["b"])
+    said = []
+    for _ in range(MOST_FAULTS):
+        clock.now += LONGEST_REST
+        said.append(faults.note(A))
     assert said == [None, None, "host a is left out: it can't save a checkpoint (stale)"]
     clock.now += 1e9
     assert faults.avoided == ["a"]
@@ -78,8 +82,8 @@ def test_nobody_is_left_out_for_an_outage(faults: MachineFaults, clock: Clock) -
     for _ in range(9):
         for machine in (A, B):
             faults.note(machine)
-            clock.now += 1
-    faults.note_checkpoint(["a"])  # it is over
+        clock.now += LONGEST_REST
+    faults.note_checkpoint(0, ["a"])  # it is over
     clock.now += 1
     assert faults.note(B) is None  # of a trial that was caught by its end
     assert faults.left_out == []
@@ -163,7 +167,7 @@ def test_a_fault_that_may_be_either_ones_counts_against_both(tmp_path: Path) -> 
     for attempt in "cde":
         assert trials.next_config(attempt)
         trials.on_result(attempt, fault(MachineFault("a/0", "GPU 0 of host a", "failed (ECC)"), charged=True), None)
-    assert study.trial(0).user_attrs["error"] == "its worker died 3 times: GPU 0 of host a failed (ECC)"
+    assert study.trial(0).user_attrs["error"] == "it met a fault 3 times: GPU 0 of host a failed (ECC)"
     assert trials.faults.avoided == ["a/0"]
 
 
@@ -183,3 +187,43 @@ def test_a_worker_rests_no_longer_than_the_stage(tmp_path: Path) -> None:
     assert trials.on_result("c", fault(A), None)
     trials.stop("interrupted")
     assert not trials.on_result("c", {**fault(A), "machine": ""}, None)
+
+
+def test_one_incident_of_a_machine_with_many_places_is_one_fault(faults: MachineFaults, clock: Clock) -> None:
+    """Eight workers of it fault within seconds, while another machine saves."""
+    for _ in range(8):
+        faults.note(A)
+        clock.now += 0.5
+        faults.note_checkpoint(1, ["b"])
+    assert faults.left_out == []
+    clock.now = REST
+    assert not faults.is_avoided("a")
+
+
+def test_a_state_that_can_not_be_saved_anywhere_is_charged_to_its_trial(tmp_path: Path) -> None:
+    """Other trials save at the places where this one can't: it fails, and no machine is left out for it."""
+    study = opened(tmp_path)
+    trials = new_trials(tmp_path, study, trials=2)
+    for turn, machine in enumerate((A, B, A, B, A)):
+        if study.trial(0).state.name == "FAIL" if study.trials() else False:
+            break
+        worker = f"bad{turn}"
+        config = trials.next_config(worker)
+        assert config
+        assert config["number"] == 0
+        trials.on_result(worker, fault(machine), None)
+        trials.faults.note_checkpoint(1, [machine.place])  # of another trial, a moment later
+    assert study.trial(0).user_attrs["error"] == "it met a fault 3 times: host b can't save a checkpoint (stale)"
+    assert trials.faults.left_out == []
+
+
+def test_workers_that_rest_take_cpus_of_their_machine(faults: MachineFaults) -> None:
+    of_gpu = MachineFault("a/0", "GPU 0 of host a", "can't be used")
+    faults.leave_out(of_gpu)
+    assert faults.rests("w1", "a/0")
+    assert faults.rests("w2", "a/0")
+    faults.note(B)
+    assert faults.rests("w3", "b")
+    assert (faults.held(left_out=True), faults.held(left_out=False)) == ({"a": 2}, {"b": 1})
+    faults.forget("w1")
+    assert faults.held(left_out=True) == {"a": 1}
