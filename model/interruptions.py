@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 INTERRUPTED = 130  # the exit code, as of a shell
-LIMIT = 8.0  # seconds that the main thread has to end by itself where it shall end at once
+LIMIT = 8.0  # seconds that the main thread has to end by itself after a signal that asks for an immediate end
 FAREWELL = 2.0  # seconds for each act before a process is ended from outside its main thread
 PERIOD = 0.1  # seconds between two looks of a main thread that waits
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -93,7 +93,7 @@ def listening() -> Iterator[None]:
 def interruptible(stop: Callable[[], None]) -> Iterator[None]:
     """Let a first signal call `stop`, in another thread, which ends the body tidily, and a second one end it at once.
 
-    Raises KeyboardInterrupt where it shall end at once already.
+    Raises KeyboardInterrupt if an immediate end was asked for before.
     """
     with listening():
         check()
@@ -133,7 +133,7 @@ def check() -> None:
 
 
 def result_of(future: "Future[Result]", seconds: float) -> Result:
-    """Return the result of `future`. Raises its error, TimeoutError after so many seconds, and what `check` raises."""
+    """Return the result of `future`. Raises its error, TimeoutError after `seconds`, and what `check` raises."""
     until = time.monotonic() + seconds
     while not wait([future], PERIOD).done:
         check()

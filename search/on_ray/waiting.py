@@ -9,7 +9,7 @@ from search.on_ray import ray_internals
 from search.on_ray.slots import Slots
 from search.on_ray.work import Work
 
-NOTICE = 10.0  # seconds of waiting after which a person is told
+NOTICE = 10.0  # seconds of waiting after which a warning says so
 WHO = "other jobs of the cluster hold them (`ray status` shows what is used)"
 
 
@@ -42,7 +42,7 @@ class Waiting:
 def wait_for_gpus(groups: list[Any], limit: float, warn: Callable[[str], None]) -> None:
     """Wait until Ray has found the GPUs of all placement groups. Raises ConfigError after `limit` seconds.
 
-    Whoever waits is told why after `NOTICE` seconds.
+    After `NOTICE` seconds a warning says why it waits.
     """
     until, said = time.monotonic() + limit, False
     for group in groups:

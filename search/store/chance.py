@@ -19,7 +19,7 @@ def chance(experiment: Experiment) -> float:
 
 
 def is_chance(experiment: Experiment, accuracy: float, trials: int) -> bool:
-    """Return whether a validation accuracy, the best of so many trials, can't be told from `chance`.
+    """Return whether a validation accuracy, the best of `trials`, can't be told from `chance`.
 
     The test is a one-sided one of a binomial proportion, at the level 0.05 / trials (Bonferroni), as the best of many
     is lucky. The normal approximation serves: there are 100 validation images or more.

@@ -25,7 +25,7 @@ class Deletions:
             self._thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait until all is deleted, at most so long; return whether it is."""
+        """Wait at most `seconds` until everything is deleted; return whether it is."""
         with self._places.all_tasks_done:
             return self._places.all_tasks_done.wait_for(lambda: not self._places.unfinished_tasks, seconds)
 

@@ -70,7 +70,7 @@ class Promotion:
         return found
 
     def _may_come(self, trial: FrozenTrial, rung: int) -> bool:
-        """Return whether a trial that goes on has yet to come to `rung`, and is to train for so long."""
+        """Return whether a trial that goes on has yet to reach `rung`, and is planned to."""
         length = self.pace(trial.params).length
         return rung not in trial.intermediate_values and (length is None or length >= rung)
 
