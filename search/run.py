@@ -152,8 +152,9 @@ def _opened(
             chosen = as_it_begins(experiment.search.precision, address)
             write_resolved(run_dir, experiment, dataset, digest, chosen)
         location.checkpoint_store(run_dir).claim()
-        with location.sole_driver(run_dir), quiet_optuna():
-            storage = location.open_storage(run_dir)
+        with location.sole_driver(run_dir) as lock, quiet_optuna():
+            storage = location.open_storage(run_dir, lock)
+            storage.on_outage = progress.warn
             try:
                 yield Run(run_dir, experiment, dataset, digest, storage, progress)
             finally:

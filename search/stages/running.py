@@ -121,6 +121,7 @@ def run_stage(run: Run, engine: Engine, stage: Stage) -> Trials:
 
     def stop() -> None:
         trials.stop(INTERRUPTED)
+        run.storage.give_up = True
         run.progress.warn("stopping: no new trials; unfinished ones keep their last checkpoint")
 
     run.progress.begin(_looking(run))

@@ -4,10 +4,26 @@ import sqlite3
 
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from model.errors import causes, is_full
+from model.errors import ConfigError, causes, is_full
 
 DELETED = "the study was deleted from its database; restore it from a copy"
 FOREIGN_KEY = ("23503", "SQLITE_CONSTRAINT_FOREIGNKEY")  # what is written belongs to a row that is not there
+
+
+class TakenError(ConfigError):
+    """Raised if another process holds the lock of a run in a shared database."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Return whether `error` says that a shared database does not answer now, but may do so later.
+
+    A full disk is no outage, nor are a study that was deleted and a lock that another process holds. Nor is anything
+    that SQLite says: it has waited already, and there is no server that could come back.
+    """
+    if is_full(error) or any(isinstance(cause, TakenError) for cause in causes(error)):
+        return False
+    found = [cause.orig for cause in causes(error) if isinstance(cause, OperationalError)]
+    return bool(found) and not any(isinstance(said, sqlite3.Error) for said in found)
 
 
 def what_is_lost(error: BaseException) -> str | None:
@@ -16,6 +32,8 @@ def what_is_lost(error: BaseException) -> str | None:
     A full disk counts as another cause.
     """
     for cause in causes(error):
+        if isinstance(cause, TakenError):
+            return str(cause)
         if isinstance(cause, IntegrityError) and _code(cause) in FOREIGN_KEY:
             return DELETED
         if isinstance(cause, OperationalError):

@@ -15,6 +15,7 @@ from search.store.checkpoint_store import CheckpointStore
 from search.store.lock import is_live
 from search.store.own_database import open_own
 from search.store.resolved import load_resolved
+from search.store.shared_database import DatabaseLock
 from search.store.storage import RunStorage
 from search.store.study import STUDIES
 
@@ -65,15 +66,18 @@ def checkpoint_store(run_dir: Path) -> CheckpointStore:
     return CheckpointStore(run_dir, object_store.below(place, name) if place else None)
 
 
-def open_storage(run_dir: Path) -> RunStorage:
-    """Return the storage of a run, its database created if absent. Raises ConfigError."""
+def open_storage(run_dir: Path, lock: DatabaseLock | None = None) -> RunStorage:
+    """Return the storage of a run, its database created if absent. Raises ConfigError.
+
+    `lock` is what `sole_driver` yields: it is renewed when the database was lost and answers again.
+    """
     shared = shared_study(run_dir)
     if shared:
-        return RunStorage(shared_database.open_shared(shared.url), f"{shared.name}/")
+        return RunStorage(shared_database.open_shared(shared.url, lock), f"{shared.name}/")
     return RunStorage(open_own(run_dir / "study.db"))
 
 
-def sole_driver(run_dir: Path) -> AbstractContextManager[None]:
+def sole_driver(run_dir: Path) -> AbstractContextManager[DatabaseLock | None]:
     """Return a context manager that holds the run's lock in a shared database, if it uses one. Raises ConfigError.
 
     The lock in the run's folder is not enough there: a copy of the folder leads to the same study.

@@ -23,6 +23,9 @@ INSERT_TRIAL = text(
     "VALUES (:number, :study, :state, :start, :complete)"
 ).bindparams(*TIMES)
 RETURNING_TRIAL = text(f"{INSERT_TRIAL.text} RETURNING trial_id").bindparams(*TIMES)
+FIND_TRIAL = text("SELECT trial_id FROM trials WHERE study_id = :study AND number = :number")
+# A transaction that has inserted a trial holds a lock of its study, which FOR UPDATE waits for. SQLite lacks it.
+AWAIT_INSERTS = text("SELECT study_id FROM studies WHERE study_id = :study FOR UPDATE")
 UPDATE_STATE = text(
     "UPDATE trials SET state = :state, datetime_start = :start, datetime_complete = :complete WHERE trial_id = :trial"
 ).bindparams(*TIMES)
@@ -56,13 +59,19 @@ SET_ATTRIBUTE = {
 }
 
 
-def insert_trial(connection: Connection, study: int, trial: FrozenTrial) -> int:
-    """Write a new trial with all that it holds; return its row. `study` is the row of its study."""
-    values = {"number": trial.number, "study": study, **_state(trial)}
-    if connection.dialect.name == "sqlite":  # which knows RETURNING from 3.35 on
-        row = connection.execute(INSERT_TRIAL, values).lastrowid
-    else:
-        row = connection.execute(RETURNING_TRIAL, values).scalar_one()
+def insert_trial(connection: Connection, study: int, trial: FrozenTrial, again: bool = False) -> int:
+    """Write a new trial with all that it holds; return its row. `study` is the row of its study.
+
+    With `again` an earlier attempt may have written it: its transaction was to be committed, and no answer came. The
+    transaction has then ended, or ends first, and the trial is inserted only if it is not there.
+    """
+    row = _find_trial(connection, study, trial.number) if again else None
+    if row is None:
+        values = {"number": trial.number, "study": study, **_state(trial)}
+        if connection.dialect.name == "sqlite":  # which knows RETURNING from 3.35 on
+            row = connection.execute(INSERT_TRIAL, values).lastrowid
+        else:
+            row = connection.execute(RETURNING_TRIAL, values).scalar_one()
     for key, value in trial.user_attrs.items():
         set_attribute(connection, "trial_user_attributes", row, key, value)
     for key, value in trial.system_attrs.items():
@@ -73,6 +82,13 @@ def insert_trial(connection: Connection, study: int, trial: FrozenTrial) -> int:
         set_intermediate(connection, row, step, value)
     if trial.values is not None:
         connection.execute(SET_VALUE, {"trial": row, "value": trial.value})
+    return row
+
+
+def _find_trial(connection: Connection, study: int, number: int) -> int | None:
+    if connection.dialect.name != "sqlite":
+        connection.execute(AWAIT_INSERTS, {"study": study})
+    row: int | None = connection.scalar(FIND_TRIAL, {"study": study, "number": number})
     return row
 
 

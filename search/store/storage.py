@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from model.errors import ConfigError
 from search.store import optuna_tables
+from search.store.outage import Result, outlasting
 
 Write = Callable[[Connection], None]
 
@@ -26,9 +27,18 @@ class RunStorage(InMemoryStorage):
     """The studies of one run, kept in memory, with every change written to the run's database.
 
     The driver is the only writer, so nothing is read back. All changes within one `transaction` reach the database
-    together, or not at all. If a transaction fails, the memory is ahead of the database: every later write raises
-    BrokenStorageError, and a new storage starts from what the database holds.
+    together, or not at all.
+
+    A transaction that fails because a shared database does not answer is written again, on a new connection, for
+    `outage.LIMIT` seconds or until `give_up` is set. Where its end was to be committed and no answer came, it may be
+    in the database already: to write it twice changes nothing, as every write sets the row of its key, and a trial is
+    inserted only if it is not there.
+
+    If a transaction fails for good, the memory is ahead of the database: every later write raises BrokenStorageError,
+    and a new storage starts from what the database holds.
     """
+
+    give_up = False  # whether nobody wants to wait for a database that does not answer; a signal's handler may set it
 
     def __init__(self, database: RDBStorage, prefix: str = "") -> None:
         """Take over `database`; `prefix` begins the names of the run's studies where other runs share it."""
@@ -40,6 +50,7 @@ class RunStorage(InMemoryStorage):
         self._pending: list[Write] | None = None
         self._one_thread = threading.RLock()
         self._follower: Callable[[], None] = lambda: None
+        self.on_outage: Callable[[str], None] = lambda _: None  # is told that the database does not answer
         self._failure: BaseException | None = None  # why a transaction failed
 
     def __getstate__(self) -> dict[str, Any]:
@@ -76,14 +87,20 @@ class RunStorage(InMemoryStorage):
         try:
             yield
             if pending:
-                with self.database.engine.begin() as connection:
-                    for write in pending:
-                        write(connection)
+                self._outlasting(lambda: self._write_all(pending))
         except BaseException as error:
             self._failure = error
             raise
         finally:
             self._pending = None
+
+    def _write_all(self, pending: list[Write]) -> None:
+        with self.database.engine.begin() as connection:
+            for write in pending:
+                write(connection)
+
+    def _outlasting(self, action: Callable[[], Result]) -> Result:
+        return outlasting(action, lambda: self.give_up, lambda text: self.on_outage(text))
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Have `follower`, which only reads, called now and after each transaction."""
@@ -96,20 +113,30 @@ class RunStorage(InMemoryStorage):
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:
         """Create the study `study_name`, or load it if the database has it already; return its id in memory."""
-        assert study_name is not None
-        study_id = super().create_new_study(directions, study_name)  # raises DuplicatedStudyError if in memory
-        with suppress(DuplicatedStudyError):
-            self.database.create_new_study(directions, study_name)
-        self._study_rows[study_id] = row = self.database.get_study_id_from_name(study_name)
-        for key, value in self.database.get_study_system_attrs(row).items():
-            super().set_study_system_attr(study_id, key, value)
-        with self.database.engine.connect() as connection:
-            stored = optuna_tables.read_study(connection, study_name)
+        with self._one_thread:
+            study_id = super().create_new_study(directions, study_name)  # raises DuplicatedStudyError if in memory
+            try:
+                stored = self._outlasting(lambda: self._create_stored(study_id, directions))
+            except BaseException as error:
+                self._failure = error
+                raise
+        name = self.get_study_name_from_id(study_id)
         if [trial.number for trial in stored.values()] != list(range(len(stored))):
-            raise ConfigError(f"the study {study_name!r} lacks trials, or has some twice; restore it from a copy")
+            raise ConfigError(f"the study {name!r} lacks trials, or has some twice; restore it from a copy")
         for trial_row, trial in stored.items():
             self._trial_rows[super().create_new_trial(study_id, trial)] = trial_row
         return study_id
+
+    def _create_stored(self, study_id: int, directions: Sequence[StudyDirection]) -> dict[int, FrozenTrial]:
+        """Create a study in the database too, or read its attributes; return the trials that it has there."""
+        name = self.get_study_name_from_id(study_id)
+        with suppress(DuplicatedStudyError):
+            self.database.create_new_study(directions, name)
+        self._study_rows[study_id] = row = self.database.get_study_id_from_name(name)
+        for key, value in self.database.get_study_system_attrs(row).items():
+            super().set_study_system_attr(study_id, key, value)
+        with self.database.engine.connect() as connection:
+            return optuna_tables.read_study(connection, name)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
@@ -133,7 +160,8 @@ class RunStorage(InMemoryStorage):
         trial = self.get_trial(trial_id)
 
         def write(connection: Connection) -> None:
-            row = optuna_tables.insert_trial(connection, self._study_rows[study_id], trial)
+            again = trial_id in self._trial_rows
+            row = optuna_tables.insert_trial(connection, self._study_rows[study_id], trial, again)
             self._trial_rows[trial_id] = row
 
         self._write(write)

@@ -15,12 +15,12 @@ from model.errors import ConfigError, is_full
 from search.experiment import parse_experiment
 from search.progress import Progress
 from search.stages.running import SEEDS, Run
-from search.store import location
+from search.store import location, outage
 from search.store.checkpoint_store import CheckpointStore
 from search.store.database_errors import DELETED, what_is_lost
 from search.store.records import read_trials
 from search.store.resolved import differences, load_resolved, resolved
-from search.store.shared_database import PATIENCE, open_shared
+from search.store.shared_database import CONNECTION, open_shared
 from search.store.stage import Stage
 from search.store.study import SEARCH, open_study
 from search.strategy.sampler import SeededSampler
@@ -76,8 +76,8 @@ def test_a_database_that_does_not_answer_is_named(run_dir: Path) -> None:
 
 
 def test_a_silent_server_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert PATIENCE["connect_timeout"] == 10
-    monkeypatch.setitem(PATIENCE, "connect_timeout", 2)
+    assert CONNECTION["connect_timeout"] == 10
+    monkeypatch.setitem(CONNECTION, "connect_timeout", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = URL.replace(":1/", f":{silent.getsockname()[1]}/")
         with pytest.raises(ConfigError, match="no database answers .*timeout"):
@@ -155,6 +155,7 @@ def test_a_search_stops_where_its_database_is_gone(tmp_path: Path, monkeypatch: 
 
     with monkeypatch.context() as patched:
         patched.setattr(sqlalchemy.Engine, "begin", lost)
+        patched.setattr(outage, "LIMIT", 0)
         result = {"epoch": 1, "val_accuracy": 0.5, "train_loss": 1.0, "val_loss": 1.0, "seconds": 1.0}
         assert trials.on_result("a", {**result, "images_per_second": 1.0}, None) is False
         trials.on_death("a", "stopped")
