@@ -1,4 +1,4 @@
-"""A search with its study in a real PostgreSQL: killed, cut off from it, resumed, and equal to one with SQLite.
+"""A search with its study in a real PostgreSQL that restarts: killed, cut off, resumed, and equal to one with SQLite.
 
 The server is Debian's package, started and stopped here on a socket of its own; without it all tests are skipped.
 """
@@ -31,11 +31,11 @@ from search.store.study import CONFIRM, SEARCH, StoredStudy, open_study
 from search.strategy.sampler import SeededSampler
 from tests.chaos.postgres import Server, running_server
 from tests.chaos.test_equal import assert_equal
-from tests.harness import command, descendants, driver, epochs_lasting, kill, log_of, tiny, until
+from tests.harness import command, descendants, driver, epochs_lasting, kill, log_of, patched, tiny, until
 from tests.without_ray import without_ray
 
 pytestmark = pytest.mark.chaos
-TRIALS, SECONDS = 6, 2  # each trains for so long that the test sees it at work
+TRIALS, SECONDS = 8, 2  # each trains for so long that the test sees it at work
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +77,10 @@ def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, 
 
     with driver(tmp_path, *line) as process:
         until(lambda: some_are_done_and_some_run(process, run_dir))
+        before = len(finished(read_trials(run_dir)))
+        server.stop()
+        server.start()
+        until(lambda: some_are_done_and_some_run(process, run_dir, more_than=before))
         family = descendants(process.pid)
         process.kill()
         process.wait()
@@ -86,7 +90,7 @@ def test_a_search_is_killed_cut_off_and_goes_on(server: Server, tmp_path: Path, 
     assert "interrupted" in {record.state for record in killed}
     assert set(trial_table(run_dir).state) == {"complete", "interrupted"}
 
-    with driver(tmp_path, *line) as process:
+    with driver(tmp_path, *line, **patched("impatient")) as process:
         until(lambda: some_are_done_and_some_run(process, run_dir, more_than=len(finished(killed))))
         server.stop()
         assert process.wait(60) == 1
