@@ -7,6 +7,7 @@ Optuna's interface takes one transaction per value, and forty times as long to r
 
 import gc
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -30,14 +31,14 @@ UPDATE_STATE = text(
     "UPDATE trials SET state = :state, datetime_start = :start, datetime_complete = :complete WHERE trial_id = :trial"
 ).bindparams(*TIMES)
 SET_VALUE = text(
-    "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (:trial, 0, :value, 'FINITE') "
-    "ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value"
+    "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (:trial, :objective, :value, :type) "
+    "ON CONFLICT (trial_id, objective) DO UPDATE SET value = excluded.value, value_type = excluded.value_type"
 )
 DELETE_VALUE = text("DELETE FROM trial_values WHERE trial_id = :trial")
 SET_INTERMEDIATE = text(
     "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type) "
-    "VALUES (:trial, :step, :value, 'FINITE') "
-    "ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = excluded.intermediate_value"
+    "VALUES (:trial, :step, :value, :type) ON CONFLICT (trial_id, step) DO UPDATE SET "
+    "intermediate_value = excluded.intermediate_value, intermediate_value_type = excluded.intermediate_value_type"
 )
 SET_PARAM = text(
     "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) "
@@ -54,9 +55,15 @@ SET_ATTRIBUTE = {
     for table, owner in (
         ("trial_user_attributes", "trial_id"),
         ("trial_system_attributes", "trial_id"),
+        ("study_user_attributes", "study_id"),
         ("study_system_attributes", "study_id"),
     )
 }
+OF_TRIALS = ("trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
+OF_TRIALS += ("trial_system_attributes", "trial_heartbeats")
+OF_STUDIES = ("trials", "study_directions", "study_user_attributes", "study_system_attributes", "studies")
+# No database holds these values under all circumstances, so Optuna writes a type in their place.
+NOT_FINITE = {"NAN": math.nan, "INF_POS": math.inf, "INF_NEG": -math.inf}
 
 
 def insert_trial(connection: Connection, study: int, trial: FrozenTrial, again: bool = False) -> int:
@@ -80,8 +87,7 @@ def insert_trial(connection: Connection, study: int, trial: FrozenTrial, again: 
         set_param(connection, row, name, distribution.to_internal_repr(trial.params[name]), distribution)
     for step, value in trial.intermediate_values.items():
         set_intermediate(connection, row, step, value)
-    if trial.values is not None:
-        connection.execute(SET_VALUE, {"trial": row, "value": trial.value})
+    _set_values(connection, row, trial)
     return row
 
 
@@ -95,8 +101,12 @@ def _find_trial(connection: Connection, study: int, number: int) -> int | None:
 def update_state(connection: Connection, row: int, trial: FrozenTrial) -> None:
     """Write the state, the times and the value of the trial in `row`."""
     connection.execute(UPDATE_STATE, {"trial": row, **_state(trial)})
-    if trial.values is not None:
-        connection.execute(SET_VALUE, {"trial": row, "value": trial.value})
+    _set_values(connection, row, trial)
+
+
+def _set_values(connection: Connection, row: int, trial: FrozenTrial) -> None:
+    for objective, value in enumerate(trial.values or ()):
+        connection.execute(SET_VALUE, {"trial": row, "objective": objective, **_typed(value)})
 
 
 def reopen(connection: Connection, row: int, trial: FrozenTrial) -> None:
@@ -112,8 +122,26 @@ def set_param(connection: Connection, row: int, name: str, value: float, distrib
 
 
 def set_intermediate(connection: Connection, row: int, step: int, value: float) -> None:
-    """Write the (finite) value after a step of the trial in `row`; a repeated step replaces the earlier value."""
-    connection.execute(SET_INTERMEDIATE, {"trial": row, "step": step, "value": value})
+    """Write the value after a step of the trial in `row`; a repeated step replaces the earlier value."""
+    connection.execute(SET_INTERMEDIATE, {"trial": row, "step": step, **_typed(value)})
+
+
+def _typed(value: float) -> dict[str, Any]:
+    """Return a value as Optuna stores it: a finite one itself, the type of any other."""
+    if math.isnan(value):
+        return {"value": None, "type": "NAN"}
+    if math.isinf(value):
+        return {"value": None, "type": "INF_POS" if value > 0 else "INF_NEG"}
+    return {"value": value, "type": "FINITE"}
+
+
+def delete_study(connection: Connection, row: int) -> None:
+    """Delete the study in `row` with all that belongs to it."""
+    for table in OF_TRIALS:
+        query = f"DELETE FROM {table} WHERE trial_id IN (SELECT trial_id FROM trials WHERE study_id = :study)"
+        connection.execute(text(query), {"study": row})
+    for table in OF_STUDIES:
+        connection.execute(text(f"DELETE FROM {table} WHERE study_id = :study"), {"study": row})
 
 
 def set_attribute(connection: Connection, table: str, row: int, key: str, value: Any) -> None:
@@ -147,12 +175,11 @@ def read_study(connection: Connection, study: str) -> dict[int, FrozenTrial]:
         trials[row].user_attrs[key] = value
     for row, key, value in _attributes(connection, study, "trial_system_attributes", SYSTEM_KEY):
         trials[row].system_attrs[key] = value
-    for row, step, value in _of_trials(
-        connection, study, "trial_intermediate_values", "step, intermediate_value", "step"
-    ):
-        trials[row].intermediate_values[step] = value
-    for row, value in _of_trials(connection, study, "trial_values", "t.value", "trial_value_id"):
-        trials[row].value = value
+    columns = "step, intermediate_value, intermediate_value_type"
+    for row, step, value, kind in _of_trials(connection, study, "trial_intermediate_values", columns, "step"):
+        trials[row].intermediate_values[step] = NOT_FINITE.get(kind, value)
+    for row, value, kind in _of_trials(connection, study, "trial_values", "t.value, t.value_type", "objective"):
+        trials[row].values = [*(trials[row].values or ()), NOT_FINITE.get(kind, value)]
     return trials
 
 

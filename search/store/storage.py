@@ -1,5 +1,6 @@
 """The storage of a run: Optuna's storage protocol, answered from memory and written through to the database."""
 
+import math
 import threading
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -133,6 +134,8 @@ class RunStorage(InMemoryStorage):
         with suppress(DuplicatedStudyError):
             self.database.create_new_study(directions, name)
         self._study_rows[study_id] = row = self.database.get_study_id_from_name(name)
+        for key, value in self.database.get_study_user_attrs(row).items():
+            super().set_study_user_attr(study_id, key, value)
         for key, value in self.database.get_study_system_attrs(row).items():
             super().set_study_system_attr(study_id, key, value)
         with self.database.engine.connect() as connection:
@@ -150,12 +153,24 @@ class RunStorage(InMemoryStorage):
             states = frozenset((TrialState.WAITING,))
         return super().get_all_trials(study_id, deepcopy, states)
 
+    def delete_study(self, study_id: int) -> None:
+        """Delete a study and its trials, in memory and in the database."""
+        super().delete_study(study_id)
+        row = self._study_rows[study_id]
+        self._write(lambda to: optuna_tables.delete_study(to, row))
+
+    def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
+        super().set_study_user_attr(study_id, key, value)
+        row = self._study_rows[study_id]
+        self._write(lambda to: optuna_tables.set_attribute(to, "study_user_attributes", row, key, value))
+
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         super().set_study_system_attr(study_id, key, value)
         row = self._study_rows[study_id]
         self._write(lambda to: optuna_tables.set_attribute(to, "study_system_attributes", row, key, value))
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        _refuse_nan(template_trial and template_trial.values)
         trial_id = super().create_new_trial(study_id, template_trial)
         trial = self.get_trial(trial_id)
 
@@ -178,6 +193,7 @@ class RunStorage(InMemoryStorage):
         )
 
     def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        _refuse_nan(values)
         changed = super().set_trial_state_values(trial_id, state, values)
         if changed:
             trial = self.get_trial(trial_id)
@@ -209,3 +225,9 @@ class RunStorage(InMemoryStorage):
         with self.transaction():
             assert self._pending is not None
             self._pending.append(write)
+
+
+def _refuse_nan(values: Sequence[float] | None) -> None:
+    """Raise ValueError for a trial's value that is not a number, for which Optuna's tables have no place."""
+    if any(math.isnan(value) for value in values or ()):
+        raise ValueError(f"a trial has the values {list(values or ())}: none may be NaN; end it as failed")
