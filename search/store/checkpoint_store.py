@@ -9,9 +9,8 @@ from optuna.trial import FrozenTrial
 
 from model.errors import ConfigError, summary
 from search.store import object_store
+from search.store.ownership import OWNER, renewed
 from search.store.study import BEFORE, NEWEST
-
-OWNER = "owner.txt"  # in a place outside of the run's folder: which folder it belongs to
 
 
 @dataclass(frozen=True)
@@ -39,14 +38,22 @@ class CheckpointStore:
     def attempt(self, stored: dict[str, Any]) -> str:
         """Return the folder of one attempt at a trial, which holds only the checkpoints of that attempt.
 
-        Raises ConfigError for a place that is not the store's: a study that others can write to must not make us
-        delete other files.
+        Raises ConfigError for a place that is not the store's, or that a symbolic link leads out of: a study or a
+        folder that others can write to must not make us delete other files.
         """
         place = str(stored["place"])
         names = PurePosixPath(object_store.path_below(self.base, self.found(place)) or "..").parts
         if len(names) < 2 or ".." in names:
             raise ConfigError(f"{self.run_dir}: its study names {place!r} as a checkpoint, outside {self.base}")
-        return object_store.below(self.base, "/".join(names[:-1]))
+        folder = object_store.below(self.base, "/".join(names[:-1]))
+        if not object_store.is_uri(folder) and not Path(folder).resolve().is_relative_to(self._own.resolve()):
+            raise ConfigError(f"{self.run_dir}: a symbolic link leads from {place} out of {self._own}")
+        return folder
+
+    @property
+    def _own(self) -> Path:
+        """Return the folder on this machine's disks in which all checkpoints must lie, wherever links lead."""
+        return Path(self.elsewhere or self.run_dir.absolute())
 
     def claim(self) -> None:
         """Make the place of the checkpoints this run's own. Raises ConfigError if it can't be, or is another's.
@@ -54,18 +61,16 @@ class CheckpointStore:
         A copy of the run's folder leads to the same place, and would delete what the original needs.
         """
         if self.elsewhere is None:
+            if not Path(self.base).resolve().is_relative_to(self._own.resolve()):
+                raise ConfigError(
+                    f"{self.base}: is a symbolic link out of the run's folder, where checkpoints would be deleted; "
+                    "make it a folder, or name another place for a new search by search.checkpoints"
+                )
             return
-        here = self.run_dir.absolute()
-        mine = [str(here), f"inode {here.stat().st_ino}"]
         try:
             object_store.make(self.elsewhere)
-            owner = object_store.read(object_store.below(self.elsewhere, OWNER))
-            if owner is not None and not set(owner.splitlines()) & set(mine):
-                raise ConfigError(
-                    f"{self.elsewhere}: holds the checkpoints of {owner.splitlines()[0]}, of which this run is a copy; "
-                    f"go on there, or, if that is gone, delete the file {OWNER} there"
-                )
-            object_store.write(object_store.below(self.elsewhere, OWNER), "\n".join(mine))
+            mark = object_store.below(self.elsewhere, OWNER)
+            object_store.write(mark, renewed(self.run_dir, self.elsewhere, object_store.read(mark)))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or summary(error, most=200)
             raise ConfigError(f"search.checkpoints: {self.elsewhere} can't be written to ({reason})") from None

@@ -59,8 +59,8 @@ SET_ATTRIBUTE = {
         ("study_system_attributes", "study_id"),
     )
 }
-OF_TRIALS = ("trial_params", "trial_values", "trial_intermediate_values", "trial_user_attributes")
-OF_TRIALS += ("trial_system_attributes", "trial_heartbeats")
+OF_TRIALS = ["trial_params", "trial_values", "trial_intermediate_values", "trial_heartbeats"]
+OF_TRIALS += ["trial_user_attributes", "trial_system_attributes"]
 OF_STUDIES = ("trials", "study_directions", "study_user_attributes", "study_system_attributes", "studies")
 # No database holds these values under all circumstances, so Optuna writes a type in their place.
 NOT_FINITE = {"NAN": math.nan, "INF_POS": math.inf, "INF_NEG": -math.inf}

@@ -30,7 +30,7 @@ def outlasting(action: Callable[[], Result], given_up: Callable[[], bool], warn:
         except Exception as error:
             now = time.monotonic()
             deadline = now + LIMIT if deadline is None else deadline
-            if not is_outage(error) or given_up() or now >= deadline:
+            if not is_outage(error) or now >= deadline:
                 raise
             if pause == 1:
                 warn(f"the study's database does not answer ({reason(error)}); trying again for up to {LIMIT:g} s")

@@ -170,7 +170,8 @@ class RunStorage(InMemoryStorage):
         self._write(lambda to: optuna_tables.set_attribute(to, "study_system_attributes", row, key, value))
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        _refuse_nan(template_trial and template_trial.values)
+        if template_trial is not None:
+            _refuse_nan(template_trial.values)
         trial_id = super().create_new_trial(study_id, template_trial)
         trial = self.get_trial(trial_id)
 

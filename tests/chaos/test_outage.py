@@ -195,20 +195,28 @@ def test_a_trial_is_looked_for_only_when_the_lost_transaction_has_ended(
         assert second.result(30) == row
 
 
-def test_through_a_pooler_of_transactions_the_lock_holds(server: Server, tmp_path: Path) -> None:
+def test_through_a_pooler_of_transactions_the_lock_holds(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage, "LIMIT", 0)
     with pooler(server, "transaction") as url:
+        another = sqlalchemy.create_engine(url, connect_args={"prepare_threshold": None})
         run_dir = folder_of(url, tmp_path / "run")
         with location.sole_driver(run_dir) as lock:
             study = open_study(location.open_storage(run_dir, lock), SEARCH, SeededSampler("random", 0, SEARCHED))
-            for _ in range(8):  # psycopg prepares what is executed more than five times
-                study.record_epoch(begin(run_dir, study), metrics(1, 0.5))
+            for number in range(16):  # psycopg would prepare what is executed more than five times
+                with another.connect() as busy:
+                    if number % 2:  # it gets the connection that the storage had last
+                        busy.exec_driver_sql("SELECT 1")
+                    study.record_epoch(begin(run_dir, study), metrics(1, 0.5))
+            another.dispose()
             copy = Path(shutil.copytree(run_dir, tmp_path / "copy"))
             with pytest.raises(ConfigError, match="another search is at work on run-"), location.sole_driver(copy):
                 pass
             assert location.is_driven(copy)
             study.storage.close()
         assert not location.is_driven(copy)
-        assert epochs(run_dir) == [1] * 8
+        assert epochs(run_dir) == [1] * 16
 
 
 def test_a_pooler_of_statements_is_refused(server: Server, tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """A private Ray: it stays on this machine, or the search ends; and it ends when the driver does, not before."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
 from model.errors import ConfigError
+from search.on_ray import private
 from search.on_ray.environment import OF_WORKERS
 from search.on_ray.private import check_loopback
 from search.on_ray.processes import listeners
@@ -108,3 +111,19 @@ def test_sockets_of_this_process_are_found(family: socket.AddressFamily, host: s
     with server:
         assert listeners() - before == {(ip_address(host), server.getsockname()[1])}
     assert listeners() == before
+
+
+def test_what_killed_drivers_left_is_not_deleted_through_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(private, "PREFIX", f"ds-of-{tmp_path.name}-{os.getpid()}-")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "lock").touch()
+    os.utime(tmp_path / "mine" / "lock", (0, 0))
+    link = Path("/tmp") / f"{private.PREFIX}x"
+    link.symlink_to(tmp_path / "mine")
+    try:
+        private._remove_leftovers()
+        assert (tmp_path / "mine" / "lock").exists()
+    finally:
+        link.unlink()
