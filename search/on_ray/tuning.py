@@ -18,6 +18,7 @@ from search.on_ray.watchdog import lifelines
 from search.on_ray.work import Work
 from search.store import object_store
 from search.store.checkpoint_store import CheckpointStore
+from search.store.outage import outlasting
 from search.trials import Trials
 
 
@@ -62,7 +63,9 @@ class Tuning:
     def _tune(self, store: CheckpointStore, images: dict[str, Any]) -> None:
         try:
             with hold_spare(self._work.slots, self._work.nodes) as free_spare:
-                _tuner(self._work, store, images, StudyCallback(self._work, self._probes, free_spare)).fit()
+                tuner = _tuner(self._work, store, images, StudyCallback(self._work, self._probes, free_spare))
+                with object_store.asking(store.base):  # Tune looks into its storage too as it begins
+                    tuner.fit()
             self._ended.set_result(None)
         except BaseException as error:  # told in the driver's thread
             self._ended.set_exception(error)
@@ -85,7 +88,7 @@ def _tuner(work: Work, store: CheckpointStore, images: dict[str, Any], callback:
             trial_dirname_creator=lambda trial: f"{trial.config['number']:05d}-{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
-            name=_session_name(store),
+            name=_session_name(work, store),
             storage_path=path,
             storage_filesystem=system,
             stop=StudyStopper(work),
@@ -105,6 +108,9 @@ def _resources(cpus: int, gpu_fraction: float, config: dict[str, Any]) -> tune.P
     return tune.PlacementGroupFactory([needs], bundle_label_selector=[others])
 
 
-def _session_name(store: CheckpointStore) -> str:
+def _session_name(work: Work, store: CheckpointStore) -> str:
     """Return a name that no earlier session has; Ray numbers checkpoints from 0, and would overwrite earlier ones."""
-    return f"{len(object_store.names_at(store.base)):04d}"
+    trials = work.wait_for_stage()
+    assert trials
+    earlier = outlasting(lambda: object_store.names_at(store.base), lambda: trials.stopping, trials.progress.warn)
+    return f"{len(earlier):04d}"

@@ -72,4 +72,5 @@ def _write_export(run: Run, winner: Winner) -> None:
             "confirmation": [] if winner.study == SEARCH else list(winner.accuracies),
         },
         provenance={"source": _source(winner, refit=refitted is not None), "no_refit": no_refit(run, winner)},
+        warn=run.progress.warn,
     )

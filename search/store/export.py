@@ -1,6 +1,7 @@
 """The winner's export in a run's folder: where it came from, and how it is written and scored on the test images."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from model.errors import ConfigError
 from model.fold import fold
 from model.hyperparameters import Hyperparameters
 from model.insight import insight
+from model.interruptions import check
+from model.network import Net
 from model.novelty import FITTED, fit_novelty
 from model.train import predict
 from model.write_export import write_export
 from search.store import checkpoints, location
 from search.store.object_store import StoreError, fetched
+from search.store.outage import outlasting
 
 
 def exported(run_dir: Path) -> Path | None:
@@ -44,6 +48,7 @@ def export_checkpoint(
     *,
     metrics: dict[str, Any],
     provenance: dict[str, Any],
+    warn: Callable[[str], None],
 ) -> None:
     """Export the newest checkpoint of the trial with these user attributes, calibrated, scored on the test images.
 
@@ -52,9 +57,9 @@ def export_checkpoint(
     the run has scored the test images. Raises ConfigError if the checkpoint can't be read, FoldError if its network
     can't be folded.
     """
+    place = checkpoints.places(location.checkpoint_store(run_dir), attributes)[0]
     try:
-        with fetched(checkpoints.places(location.checkpoint_store(run_dir), attributes)[0]) as folder:
-            trained = load_trained(folder)
+        trained = outlasting(lambda: _trained(place), _interrupted, warn)
     except StoreError:
         raise  # the checkpoint is there all the same
     except (CheckpointError, OSError) as error:
@@ -87,6 +92,18 @@ def export_checkpoint(
         labels=labels,
         probabilities=probabilities,
     )
+
+
+def _trained(place: str) -> Net:
+    """Return the trained network of the checkpoint at a place."""
+    with fetched(place) as folder:
+        return load_trained(folder)
+
+
+def _interrupted() -> bool:
+    """Return False. Raises KeyboardInterrupt if a signal asks for an immediate end."""
+    check()
+    return False
 
 
 def _scorings(run_dir: Path) -> int:

@@ -62,7 +62,7 @@ def fetched(place: str) -> Iterator[Path]:
     from pyarrow.fs import LocalFileSystem, copy_files
 
     with tempfile.TemporaryDirectory() as copy:
-        with _asking(place):
+        with asking(place):
             system, path = file_system(place)
             copy_files(path, copy, source_filesystem=system, destination_filesystem=LocalFileSystem())
         yield Path(copy)
@@ -72,7 +72,7 @@ def names_at(place: str) -> list[str]:
     """Return the names of what lies directly at a place; none where nothing does. Raises OSError."""
     from pyarrow.fs import FileSelector
 
-    with _asking(place):
+    with asking(place):
         system, path = file_system(place)
         return sorted(found.base_name for found in system.get_file_info(FileSelector(path, allow_not_found=True)))
 
@@ -133,7 +133,7 @@ def remove(place: str) -> None:
 
 
 @contextmanager
-def _asking(place: str) -> Iterator[None]:
+def asking(place: str) -> Iterator[None]:
     """Raise StoreError where the object store that the body asks does not answer, or refuses."""
     try:
         yield

@@ -1,10 +1,12 @@
-"""A shared database that does not answer: for how long, and how often, what failed is tried again."""
+"""A shared database or an object store that does not answer: for how long, and how often, a call is repeated."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from model.errors import causes
 from search.store.database_errors import is_outage, reason
+from search.store.object_store import StoreError
 
 LIMIT = 600.0  # seconds; then the search stops, to be resumed
 LONGEST_PAUSE = 30.0  # seconds between two attempts
@@ -13,7 +15,7 @@ Result = TypeVar("Result")
 
 
 def outlasting(action: Callable[[], Result], given_up: Callable[[], bool], warn: Callable[[str], None]) -> Result:
-    """Return the result of `action`, which is repeated as long as its database does not answer.
+    """Return the result of `action`, which is repeated as long as its database or object store does not answer.
 
     The first repetition follows at once, as a lost connection is often all there is; the next after 1, 2, 4, ... and
     at most 30 s. Raises the error of the last attempt after `LIMIT` seconds, or as soon as `given_up` returns true.
@@ -30,18 +32,28 @@ def outlasting(action: Callable[[], Result], given_up: Callable[[], bool], warn:
         except Exception as error:
             now = time.monotonic()
             deadline = now + LIMIT if deadline is None else deadline
-            if not is_outage(error) or now >= deadline:
+            silent = _silent(error)
+            if silent is None or now >= deadline:
                 raise
             if pause == 1:
-                warn(f"the study's database does not answer ({reason(error)}); trying again for up to {LIMIT:g} s")
+                warn(f"{silent}; trying again for up to {LIMIT:g} s")
             _wait(min(pause, deadline - now), given_up)
             if given_up():
                 raise
             pause = min(2 * pause, LONGEST_PAUSE) or 1.0
         else:
             if pause > 1:
-                warn("the study's database answers again")
+                warn("it answers again")
             return result
+
+
+def _silent(error: BaseException) -> str | None:
+    """Return what does not answer, and how that was noticed, if `error` says so; None otherwise."""
+    if is_outage(error):
+        return f"the study's database does not answer ({reason(error)})"
+    if any(isinstance(cause, StoreError) for cause in causes(error)):
+        return f"the object store does not answer ({error})"
+    return None
 
 
 def _wait(seconds: float, given_up: Callable[[], bool]) -> None:

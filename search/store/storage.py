@@ -2,6 +2,7 @@
 
 import math
 import threading
+import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -53,6 +54,7 @@ class RunStorage(InMemoryStorage):
         self._follower: Callable[[], None] = lambda: None
         self.on_outage: Callable[[str], None] = lambda _: None  # is told that the database does not answer
         self._failure: BaseException | None = None  # why a transaction failed
+        self.waited = 0.0  # seconds spent on writing, which are long where the database did not answer
 
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError("a run's storage stays in the process that drives it")
@@ -101,7 +103,11 @@ class RunStorage(InMemoryStorage):
                 write(connection)
 
     def _outlasting(self, action: Callable[[], Result]) -> Result:
-        return outlasting(action, lambda: self.give_up, lambda text: self.on_outage(text))
+        began = time.monotonic()
+        try:
+            return outlasting(action, lambda: self.give_up, lambda text: self.on_outage(text))
+        finally:
+            self.waited += time.monotonic() - began
 
     def follow(self, follower: Callable[[], None]) -> None:
         """Have `follower`, which only reads, called now and after each transaction."""

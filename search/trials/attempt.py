@@ -22,11 +22,17 @@ class LiveTrial:
     number: int
     spent: float  # seconds of training before this attempt
     began: float | None = None
+    waited_before: float = 0.0  # seconds that the storage had waited for its database when it began
     timed_out: bool = False
 
-    def is_overdue(self, limit: float) -> bool:
-        """Return whether the trial has been trained for more than `limit` seconds, those of earlier attempts too."""
-        return self.began is not None and self.spent + time.monotonic() - self.began > limit
+    def is_overdue(self, limit: float, waited: float) -> bool:
+        """Return whether the trial has been trained for more than `limit` seconds, those of earlier attempts too.
+
+        What the storage has `waited` for its database since the attempt began is not counted: workers wait then too.
+        """
+        if self.began is None:
+            return False
+        return self.spent + time.monotonic() - self.began - (waited - self.waited_before) > limit
 
 
 def begin(stage: Stage, trial: FrozenTrial) -> LiveTrial:

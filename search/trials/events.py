@@ -87,7 +87,7 @@ class Trials:
 
     def on_start(self, ray_trial_id: str) -> None:
         if live := self.live.get(ray_trial_id):
-            live.began = time.monotonic()
+            live.began, live.waited_before = time.monotonic(), self.stage.study.storage.waited
 
     def on_result(self, ray_trial_id: str, result: dict[str, Any], checkpoint: str | None) -> bool:
         """Record one epoch, and the trial's end if this was it. Return whether the trial goes on."""
@@ -164,7 +164,7 @@ class Trials:
         """Return the ids of the trials that have just run out of time; each is named once."""
         limit, found = self.stage.trial_timeout, []
         for ray_trial_id, live in self.live.items():
-            if limit is not None and not live.timed_out and live.is_overdue(limit):
+            if limit is not None and not live.timed_out and live.is_overdue(limit, self.stage.study.storage.waited):
                 live.timed_out = True
                 found.append(ray_trial_id)
         return found

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -14,8 +15,9 @@ from model.export import read_export
 from model.fold import folded
 from model.novelty import fit_novelty
 from model.train import evaluate, predict
-from search.store import checkpoints
+from search.store import checkpoints, export, outage
 from search.store.checkpoint_store import CheckpointStore
+from search.store.object_store import StoreError
 from search.store.records import read_trials
 from search.winner import Outcome
 from tests.model.exports import alone
@@ -78,3 +80,17 @@ def test_batch_norm_is_searched_as_true_and_false(go: Callable[..., Outcome], on
     assert outcome.winner
     assert outcome.export
     assert read_export(outcome.export).hyperparameters.batch_norm == outcome.winner.run.params["batch_norm"]
+
+
+def test_a_store_that_does_not_answer_is_no_lost_checkpoint(
+    go: Callable[..., Outcome], one_thread: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The winner's checkpoint is there all the same: the run stops, and goes on."""
+    wanted = experiment(search={"trials": 1}, confirm={"top": 0})
+    with monkeypatch.context() as patched:
+        patched.setattr(outage, "LIMIT", 0.0)
+        patched.setattr(export, "fetched", Mock(side_effect=StoreError("bucket: connection refused")))
+        stopped = go(wanted, connect=without_ray())
+    assert str(stopped.stopped).startswith("the object store does not answer (bucket: connection refused)")
+    assert stopped.export is None
+    assert go(wanted, connect=without_ray()).export

@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from search.store import outage
 from search.store.database_errors import TakenError
+from search.store.object_store import StoreError
 
 GONE = OperationalError("INSERT", {}, Exception("server closed the connection"))
 LOCKED = OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked"))
@@ -76,3 +77,11 @@ def test_who_gives_up_waits_no_longer() -> None:
     with pytest.raises(OperationalError):
         outage.outlasting(lambda: attempt(failures), given_up, lambda _: None)
     assert len(failures) == 998
+
+
+def test_an_object_store_that_does_not_answer_is_outlasted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, said = Clock(monkeypatch), list[str]()
+    failures = failing(3, StoreError("bucket: connection refused"))
+    assert outage.outlasting(lambda: attempt(failures), lambda: False, said.append) == "done"
+    assert clock.waits == [0, 1, 2]
+    assert said[0].startswith("the object store does not answer (bucket: connection refused); trying again")

@@ -206,3 +206,15 @@ def test_a_trial_is_timed_once_so_that_a_resumed_one_is_decided_on_alike(study: 
     trials.next_config("b")  # from its beginning, on a machine that is busy
     assert trials.on_result("b", timed(1, 0.9, 9.9), None)
     assert study.trial(0).user_attrs["milliseconds_per_image"] == 1.5
+
+
+def test_an_outage_of_the_database_does_not_count_against_the_time_out(study: StoredStudy, tmp_path: Path) -> None:
+    trials = new_trials(tmp_path, study, trial_timeout=30.0)
+    trials.next_config("a")
+    trials.on_start("a")
+    assert trials.live["a"].began is not None
+    trials.live["a"].began -= 100.0
+    study.storage.waited += 80.0  # most of them
+    assert trials.overdue() == []
+    study.storage.waited -= 60.0
+    assert trials.overdue() == ["a"]
