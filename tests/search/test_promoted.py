@@ -87,6 +87,7 @@ def test_a_program_that_follows_a_search_is_told_of_each_trial_that_ends(tmp_pat
     trials.progress = EventProgress(writing, quiet=True)
     run_all(trials, tmp_path)
     trials.settle()
+    trials.progress.close()
     os.close(writing)
     with os.fdopen(reading) as events:
         ended = [event["trial"] for event in map(json.loads, events) if "trial" in event]
