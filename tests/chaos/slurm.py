@@ -67,7 +67,7 @@ class Slurm:
 
 @contextmanager
 def running_slurm(nodes: int) -> Iterator[Slurm]:
-    """Run a Slurm of so many nodes while the body runs. Skips the test if Slurm is not installed."""
+    """Run a Slurm with this number of nodes while the body runs. Skips the test if Slurm is not installed."""
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])
     if missing := [name for name in PROGRAMS if shutil.which(name, path=path) is None]:
         pytest.skip(f"{missing[0]} is not installed; on Debian or Ubuntu: apt install slurm-wlm munge")

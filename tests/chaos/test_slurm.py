@@ -66,7 +66,7 @@ def test_slurm_starts_ray_once_a_node_and_a_search_that_it_ends_goes_on(
 
 
 def _submit(slurm: Slurm, clone: Path, data: Path, nodes: int, *words: str) -> str:
-    """Submit the script as it is, on so many nodes of two CPUs; return the job's number."""
+    """Submit the script as it is, on `nodes` nodes of two CPUs; return the number of the job."""
     options = ["--parsable", f"--nodes={nodes}", "--cpus-per-task=2", "--output=%j.log"]
     search = [str(ROOT / "docs" / "slurm.sh"), "tiny.toml", "--data", str(data), *words]
     return slurm.run(clone, "sbatch", *options, *search).strip()

@@ -77,8 +77,8 @@ def test_a_broken_cuda_context_still_ends_the_worker() -> None:
         raise torch.AcceleratorError
 
 
-@pytest.mark.parametrize("avoided", ["node", "node/1"])
-def test_a_worker_at_a_place_that_is_avoided_trains_nothing(tmp_path: Path, avoided: str) -> None:
+def first_report(tmp_path: Path, place: Place, **changed: Any) -> dict[str, Any]:
+    """Return what a worker at a place reports first of a trial; it is stopped then."""
     config = new_trials(tmp_path, opened(tmp_path)).next_config("a")
     assert config
     told: list[dict[str, Any]] = []
@@ -88,22 +88,19 @@ def test_a_worker_at_a_place_that_is_avoided_trains_nothing(tmp_path: Path, avoi
         raise EndedError
 
     with pytest.raises(EndedError):
-        train_trial({**config, "avoided": [avoided]}, {}, report, Place(torch.device("cpu"), ["1"], "node"))
-    assert [(metrics["machine"], metrics["place"]) for metrics in told] == [("", avoided)]
+        train_trial({**config, **changed}, {}, report, place)
+    [first] = told
+    return first
+
+
+@pytest.mark.parametrize("avoided", ["node", "node/1"])
+def test_a_worker_at_a_place_that_is_avoided_trains_nothing(tmp_path: Path, avoided: str) -> None:
+    fault = first_report(tmp_path, Place(torch.device("cpu"), ["1"], "node"), avoided=[avoided])
+    assert (fault["machine"], fault["place"]) == ("", avoided)
 
 
 def test_a_gpu_that_torch_can_not_use_is_a_fault_of_the_machine(tmp_path: Path) -> None:
     """There is none here."""
-    config = new_trials(tmp_path, opened(tmp_path)).next_config("a")
-    assert config
-    told: list[dict[str, Any]] = []
-
-    def report(metrics: dict[str, Any], _: Path | None) -> None:
-        told.append(metrics)
-        raise EndedError
-
-    with pytest.raises(EndedError):
-        train_trial(config, {}, report, Place(torch.device("cuda", 0), ["3"], "node"))
-    [fault] = told
+    fault = first_report(tmp_path, Place(torch.device("cuda", 0), ["3"], "node"))
     assert (fault["place"], fault["place_name"]) == ("node/3", f"GPU 3 of host {socket.gethostname()}")
     assert fault["machine"].startswith(f"can't be used by torch {torch.__version__} (")

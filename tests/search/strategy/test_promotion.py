@@ -91,7 +91,7 @@ def test_a_trial_that_exceeds_a_limit_takes_no_place() -> None:
 
 
 def searched(schedule: str, trials: int) -> tuple[int, int]:
-    """Return how many of so many trials of 3 to 14 epochs had begun when the first one completed, and how many did.
+    """Return how many trials of 3 to 14 epochs had begun when the first one completed, and how many completed.
 
     One trial trains at a time. It is simulated: a trial that is better is so at each epoch, but for some noise.
     """
