@@ -79,7 +79,7 @@ class StudyCallback(Callback):
                 self.free_spare()
                 self.work.slots = slots = replace(slots, spare=())
             known = {node.id for node in self.work.nodes}
-            if there == self.work.nodes:
+            if set(there) == set(self.work.nodes):  # in any order
                 return
             if known - {node.id for node in there}:
                 self.free_spare()

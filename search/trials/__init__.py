@@ -1,4 +1,4 @@
-"""The trials in the hands of workers, and every event of theirs. No Ray in here.
+"""The trials that workers train, and every event of a trial. No Ray in here.
 
 Its names are imported when they are asked for: a machine whose torch fails must be able to say so.
 """
