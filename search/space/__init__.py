@@ -2,7 +2,8 @@
 
 from search.space.known import guesses, recipe_differences, recipe_point
 from search.space.learning_rates import USUAL, left_at_default, unusual
-from search.space.messages import Range, did_you_mean
+from search.space.messages import Range
+from search.space.names import did_you_mean, initials
 from search.space.networks import fitted, largest, smallest
 from search.space.parsing import fixed_values, parse_space
 from search.space.points import Space, complete, fits, grid, nearest, size
@@ -19,6 +20,7 @@ __all__ = [
     "fixed_values",
     "grid",
     "guesses",
+    "initials",
     "largest",
     "left_at_default",
     "nearest",

@@ -7,7 +7,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from model.errors import ConfigError, shown
 from model.hyperparameters import RECIPE
-from search.space.messages import Range, did_you_mean, mistake, words
+from search.space.messages import Range, mistake, words
+from search.space.names import did_you_mean
 from search.space.networks import fitted
 from search.space.points import Space, complete, fits, nearest
 

@@ -7,7 +7,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from pydantic import ValidationError
 
 from model.hyperparameters import RECIPE, Hyperparameters, allowed, role
-from search.space.messages import WITHIN, did_you_mean, mistake, words
+from search.space.messages import WITHIN, mistake, words
+from search.space.names import did_you_mean
 from search.space.points import Space, is_number, nearest
 
 FIELDS = Hyperparameters.model_fields
